@@ -1,0 +1,55 @@
+# Everything a contributor or a CI job runs. `make` alone lists the targets.
+
+PYTHON ?= python3
+VENV   := $(CURDIR)/.venv
+MARKER := .venv/.installed
+
+# Pipeline stages are `python -m stages.<name>`: the environment's python has to come first.
+export PATH := $(VENV)/bin:$(PATH)
+export DVC_NO_ANALYTICS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install repro train plots test check format bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(MARKER)  ## create .venv and install the pinned environment
+
+# The marker is written last, so an interrupted install is tried again.
+$(MARKER): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+	  || { echo "error: '$(PYTHON)' is missing or not Python 3.11 to 3.13; try: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@test -x .venv/bin/pip || $(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+repro: $(MARKER)  ## run the pipeline: only the stages whose inputs changed
+	.venv/bin/dvc repro
+
+train: $(MARKER)  ## train the embedded SceneVLM again (hours on a CPU; never needed for repro)
+	cd data/models/scene-vlm && dvc repro
+
+plots: $(MARKER)  ## render the plots to dvc_plots/index.html (REV=HEAD compares with a revision)
+	.venv/bin/dvc plots $(if $(REV),diff $(REV),show) --out dvc_plots
+	@echo "Open dvc_plots/index.html in a browser. Compare with the last commit: make plots REV=HEAD"
+
+test: $(MARKER)  ## run the tests
+	.venv/bin/python -m pytest
+
+check: $(MARKER)  ## lint, formatting, types and tests: what a change must pass
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/python -m pytest
+
+format: $(MARKER)  ## mend formatting and what the linter can mend alone
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+bench: $(MARKER)  ## measure the program itself
+	.venv/bin/python -m benchmarks
+
+clean:  ## remove caches and rendered plots (results and .venv stay)
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis dvc_plots
+	find m1 stages tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Quality of answers and captions, by the published rules of their datasets."""

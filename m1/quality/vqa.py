@@ -1,0 +1,83 @@
+"""Accuracy of a short answer against those of several people, by the rule of VQA.
+
+The metric is Antol et al. 2015, "VQA: Visual Question Answering" (arXiv:1505.00468), in the
+leave-one-annotator-out form that VQA v2 (Goyal et al. 2017, arXiv:1612.00837) is scored with.
+"""
+
+import re
+from collections.abc import Sequence
+
+MATCHES_FOR_FULL_MARKS = 3
+
+_MARKS = ';/[]"{}()=+\\_-><@`,?!'
+_COMMA_IN_NUMBER = re.compile(r"\d,\d")
+_FULL_STOP = re.compile(r"\.(?!\d)")
+
+_ARTICLES = frozenset({"a", "an", "the"})
+_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_DIGITS = {"none": "0"} | {word: str(value) for value, word in enumerate(_NUMBERS)}
+
+# As in the published table, which leaves out what is a word without its apostrophe (he'll, it's,
+# we're), and never reaches its own entries for i'm, i've and i'd've.
+_CONTRACTIONS = """
+    ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't
+    haven't he'd he'd've he's how'd how'll how's isn't it'd it'd've it'll ma'am mightn't
+    mightn't've might've mustn't must've needn't not've o'clock oughtn't 'ow's'at shan't she'd've
+    should've shouldn't shouldn't've somebody'd've somebody'll somebody's someone'd someone'd've
+    someone'll someone's something'd something'd've something'll that's there'd there'd've
+    there're there's they'd they'd've they'll they're they've 'twas wasn't we'd've we've weren't
+    what'll what're what's what've when's where'd where's where've who'd who'd've who'll who's
+    who've why'll why're why's won't would've wouldn't wouldn't've y'all y'all'll y'all'd've you'd
+    you'd've you'll you're you've
+"""
+
+
+def _without_each_apostrophe(word: str) -> list[str]:
+    return [word[:i] + word[i + 1 :] for i, letter in enumerate(word) if letter == "'"]
+
+
+_MENDED = {slip: word for word in _CONTRACTIONS.split() for slip in _without_each_apostrophe(word)}
+# The published table has this one the wrong way round, and scores depend on the table.
+_MENDED["somebody'd"] = "somebodyd"
+
+
+def normalise_answer(text: str) -> str:
+    """Return the answer in the form in which VQA compares answers.
+
+    Lower case, single spaces, no punctuation, articles dropped, number words up to ten as digits,
+    and contractions with one apostrophe missing mended (``dont`` gives ``don't``). A full stop
+    stays before a digit (``2.5``). May be empty: ``normalise_answer("the")`` is ``""``.
+    """
+    words = _without_punctuation(" ".join(text.split())).lower().split()
+    digits = (_DIGITS.get(word, word) for word in words)
+    return " ".join(_MENDED.get(word, word) for word in digits if word not in _ARTICLES)
+
+
+def vqa_accuracy(answer: str, references: Sequence[str]) -> float:
+    """Return the accuracy of `answer`, from 0 (nobody gave it) to 1.
+
+    Each annotator in turn is left out, and ``min(matches / 3, 1)`` among the others is averaged
+    over them, both sides normalised. VQA v2 asks ten people, of whom four have to agree with the
+    answer for full marks and three give 0.9; with fewer than four references 1 is out of reach.
+
+    Raises:
+        ValueError: if there are no references.
+    """
+    if not references:
+        msg = "VQA accuracy needs at least one reference answer"
+        raise ValueError(msg)
+    wanted = normalise_answer(answer)
+    matches = [normalise_answer(reference) == wanted for reference in references]
+    without_each = (sum(matches) - match for match in matches)
+    marks = sum(min(others, MATCHES_FOR_FULL_MARKS) for others in without_each)
+    return marks / (MATCHES_FOR_FULL_MARKS * len(references))
+
+
+def _without_punctuation(text: str) -> str:
+    """Delete marks that touch a space or stand beside a number with commas, else part words."""
+    delete_all = _COMMA_IN_NUMBER.search(text) is not None
+    parted = text
+    for mark in _MARKS:
+        delete = delete_all or f"{mark} " in text or f" {mark}" in text
+        parted = parted.replace(mark, "" if delete else " ")
+    return _FULL_STOP.sub("", parted)

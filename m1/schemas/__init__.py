@@ -1,0 +1,1 @@
+"""Strict, frozen models of every record and result file."""

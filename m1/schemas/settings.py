@@ -1,0 +1,25 @@
+"""Knobs and their settings."""
+
+from typing import Literal
+
+from m1.schemas.base import Record
+
+Knob = Literal["vision_tokens", "top_k", "active_blocks"]
+KNOBS: tuple[Knob, ...] = ("vision_tokens", "top_k", "active_blocks")
+
+
+class Setting(Record):
+    """One value for each knob; `None` leaves the model as it is (a knob it does not have)."""
+
+    vision_tokens: int | None = None
+    """Visual tokens the language model sees."""
+    top_k: int | None = None
+    """Experts per token in each mixture-of-experts layer."""
+    active_blocks: int | None = None
+    """Decoder blocks executed."""
+
+    @property
+    def label(self) -> str:
+        """Short name for charts, such as "144/4/8" (visual tokens / top_k / blocks)."""
+        values = (self.vision_tokens, self.top_k, self.active_blocks)
+        return "/".join("-" if value is None else str(value) for value in values)

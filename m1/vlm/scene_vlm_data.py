@@ -1,0 +1,165 @@
+"""Training batches of SceneVLM: half captions, half questions packed several to an image.
+
+Each step draws its scenes from its own seed, so a resumed run sees what it would have seen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from transformers import LlavaProcessor, PreTrainedTokenizerFast
+
+from m1.schemas.base import Record
+from m1.schemas.settings import Setting
+from m1.vlm.scene_vlm import ASSISTANT, BOS, EOS, IMAGE, USER
+from m1.workloads.scene_language import CAPTION_PROMPT, ask, captions
+from m1.workloads.scenes import Scene, Split, draw_scene, render
+
+N_TOKENIZER_SCENES = 2000
+
+
+class Curriculum(Record):
+    """What the model sees at each step."""
+
+    captions_only_steps: int
+    """Steps with captions alone, which teach the vision tower to see."""
+    question_share: float
+    """Share of images with questions after that; the others have a caption."""
+    n_turns: int
+    """Question-answer turns packed into one sequence."""
+    answer_weight: float
+    """Weight of an answer token in the loss; a caption token weighs 1."""
+    elastic_from_step: int
+    """First step at which some batches run at a reduced setting."""
+    elastic_share: float
+    """Share of those batches; the others run at the native setting."""
+    vision_tokens: tuple[int, ...]
+    """Values drawn for such a batch."""
+    top_k: tuple[int, ...]
+    """Values drawn for such a batch."""
+    active_blocks: tuple[int, ...]
+    """Values drawn for such a batch."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One training step: batch x position tensors, padded on the right."""
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    weights: Tensor
+    """Weight of each token as a target, 0 for prompts and padding."""
+    is_answer: Tensor
+    """Per sequence: questions (true) or a caption (false)."""
+    pixel_values: Tensor
+    setting: Setting
+
+
+def tokenizer_texts(seed: int) -> list[str]:
+    """Captions, questions and answers that cover the vocabulary of the scenes."""
+    rng = np.random.default_rng(seed)
+    texts = [CAPTION_PROMPT]
+    for _ in range(N_TOKENIZER_SCENES):
+        scene = draw_scene(rng, "train")
+        questions = [ask(scene, rng) for _ in range(5)]
+        texts += [*captions(scene), *(text for q in questions for text in (q.text, q.answer))]
+    return texts
+
+
+def draw_setting(step: int, plan: Curriculum, native: Setting, rng: np.random.Generator) -> Setting:
+    """The setting of one step: native, or drawn at random in the elastic part."""
+    if step < plan.elastic_from_step or rng.random() >= plan.elastic_share:
+        return native
+    return Setting(
+        vision_tokens=int(rng.choice(plan.vision_tokens)),
+        top_k=int(rng.choice(plan.top_k)),
+        active_blocks=int(rng.choice(plan.active_blocks)),
+    )
+
+
+class SceneBatches(Dataset[Batch]):
+    """The batch of each step, drawn from the seed and the step alone."""
+
+    def __init__(
+        self,
+        processor: LlavaProcessor,
+        plan: Curriculum,
+        native: Setting,
+        *,
+        batch_size: int,
+        seed: int,
+        split: Split = "train",
+    ) -> None:
+        """Keep what a worker needs to draw batches."""
+        self.processor = processor
+        self.tokenizer: PreTrainedTokenizerFast = processor.tokenizer
+        self.plan = plan
+        self.native = native
+        self.batch_size = batch_size
+        self.seed = seed
+        self.split = split
+
+    def __getitem__(self, step: int) -> Batch:
+        """Draw the batch of a step."""
+        rng = np.random.default_rng((self.seed, step))
+        setting = draw_setting(step, self.plan, self.native, rng)
+        n_questions = 0
+        if step >= self.plan.captions_only_steps:
+            n_questions = round(self.batch_size * self.plan.question_share)
+        scenes = [draw_scene(rng, self.split) for _ in range(self.batch_size)]
+        asks = [i < n_questions for i in range(self.batch_size)]
+        sequences = [self._sequence(s, a, rng) for s, a in zip(scenes, asks, strict=True)]
+        return self._collate(sequences, scenes, asks, setting, rng)
+
+    def _sequence(
+        self, scene: Scene, asks: bool, rng: np.random.Generator
+    ) -> list[tuple[str, float]]:
+        """Pieces of text with their weight as targets."""
+        if not asks:
+            return [(CAPTION_PROMPT, 0.0), (captions(scene)[0], 1.0)]
+        questions = [ask(scene, rng) for _ in range(self.plan.n_turns)]
+        weight = self.plan.answer_weight
+        return [piece for q in questions for piece in ((q.text, 0.0), (q.answer, weight))]
+
+    def _collate(
+        self,
+        sequences: Sequence[list[tuple[str, float]]],
+        scenes: Sequence[Scene],
+        asks: list[bool],
+        setting: Setting,
+        rng: np.random.Generator,
+    ) -> Batch:
+        n_visual = setting.vision_tokens or 1
+        encoded = [self._encode(pieces, n_visual) for pieces in sequences]
+        longest = max(len(ids) for ids, _ in encoded)
+        pad = self.tokenizer.pad_token_id
+        ids = [ids + [pad] * (longest - len(ids)) for ids, _ in encoded]
+        weights = [w + [0.0] * (longest - len(w)) for _, w in encoded]
+        input_ids = torch.tensor(ids)
+        images = [render(scene, rng) for scene in scenes]
+        pixels = self.processor.image_processor(images, return_tensors="pt")["pixel_values"]
+        return Batch(
+            input_ids=input_ids,
+            attention_mask=(input_ids != pad).long(),
+            weights=torch.tensor(weights),
+            is_answer=torch.tensor(asks),
+            pixel_values=pixels,
+            setting=setting,
+        )
+
+    def _encode(
+        self, pieces: list[tuple[str, float]], n_visual: int
+    ) -> tuple[list[int], list[float]]:
+        """Token ids of a conversation, with the weight of each as a target."""
+        ids: list[int] = []
+        weights: list[float] = []
+        for index, (text, weight) in enumerate(pieces):
+            opening = f"{BOS}{USER}{IMAGE * n_visual}" if index == 0 else USER
+            whole = f"{text}{EOS}" if weight else f"{opening}{text}{ASSISTANT}"
+            piece = self.tokenizer(whole, add_special_tokens=False)["input_ids"]
+            ids += piece
+            weights += [weight] * len(piece)
+        return ids, weights

@@ -1,0 +1,1 @@
+"""Requests of the two workloads, from generated scenes or from real datasets."""

@@ -1,0 +1,1 @@
+"""One thin command per pipeline stage: parse, load, call m1, write."""
