@@ -1,0 +1,105 @@
+"""The only code that touches file formats: atomic writes, validated reads."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Hashable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+from pydantic import TypeAdapter, ValidationError
+
+from m1.errors import UserError
+from m1.schemas.base import Record, describe
+
+R = TypeVar("R", bound=Record)
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place only if nothing went wrong."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        partial.chmod(0o644)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write text, whole or not at all."""
+    with written_whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_record(record: Record, path: Path) -> None:
+    """Write a record as indented JSON."""
+    write_text(record.model_dump_json(indent=2) + "\n", path)
+
+
+def read_record(kind: type[R], path: Path) -> R:
+    """Read a record.
+
+    Raises:
+        UserError: naming the file and what is wrong in it.
+    """
+    try:
+        return kind.model_validate_json(read_text(path))
+    except ValidationError as error:
+        raise UserError(f"{path}: {describe(error)}") from None
+
+
+def read_text(path: Path) -> str:
+    """Read text.
+
+    Raises:
+        UserError: if the file cannot be read or is not text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise UserError(f"{path}: cannot be read ({reason})") from None
+
+
+def write_rows(rows: Sequence[Record], path: Path) -> None:
+    """Write records of one kind as a parquet table."""
+    with written_whole(path) as partial:
+        pd.DataFrame([row.model_dump() for row in rows]).to_parquet(partial, index=False)
+
+
+def read_rows(kind: type[R], path: Path) -> pd.DataFrame:
+    """Read a parquet table, every row checked against its kind.
+
+    Returns:
+        A frame with the kind's fields as columns, missing values as pandas has them.
+
+    Raises:
+        UserError: naming the file, the row and what is wrong in it.
+    """
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a readable parquet table ({describe(error)})") from None
+    try:
+        TypeAdapter(list[kind]).validate_python(_records(frame))  # type: ignore[valid-type]
+    except ValidationError as error:
+        raise UserError(f"{path}: row {describe(error)}") from None
+    return frame
+
+
+def _records(frame: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """Rows as plain Python values; integers that pandas keeps as floats are integers again."""
+    plain = frame.convert_dtypes().astype(object)
+    return plain.where(plain.notna(), None).to_dict("records")
+
+
+def write_plot_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write rows for `dvc plots`, as JSON so that numbers stay numbers."""
+    adapter = TypeAdapter(list[dict[str, Any]])
+    write_text(adapter.dump_json(list(rows), indent=1).decode() + "\n", path)

@@ -1,0 +1,213 @@
+"""The strict, frozen model of params.yaml."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+
+from m1.errors import UserError
+from m1.schemas.base import Record, describe
+from m1.schemas.requests import Workload
+from m1.schemas.settings import Setting
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+PositiveInt = Annotated[int, Field(ge=1)]
+PositiveFloat = Annotated[float, Field(gt=0.0)]
+
+
+def _as_tuple(value: Any) -> Any:  # noqa: ANN401 (whatever YAML holds)
+    return tuple(value) if isinstance(value, list) else (value,)
+
+
+KnobValues = Annotated[
+    tuple[PositiveInt | None, ...], BeforeValidator(_as_tuple), Field(min_length=1)
+]
+
+
+class PerWorkload(Record):
+    """A number for each workload."""
+
+    qa: PositiveInt
+    """For question answering."""
+    captioning: PositiveInt
+    """For captioning."""
+
+    def of(self, workload: Workload) -> int:
+        """The number of one workload."""
+        return self.qa if workload == "qa" else self.captioning
+
+
+class WorkloadData(Record):
+    """Where the requests of one workload come from."""
+
+    source: Literal["scenes", "vqa-v2", "coco-captions"]
+    """`scenes` are generated; the others are read from `root`."""
+    root: str | None
+    """Folder of the dataset in its official layout; null for generated scenes."""
+    n_requests: PositiveInt
+    """Requests to prepare."""
+    prompt: str
+    """What the model is asked; `{question}` stands for the question."""
+
+
+class SceneData(Record):
+    """How many scenes are generated."""
+
+    n_images: PositiveInt
+    """Scenes, shared by both workloads."""
+    questions_per_image: PositiveInt
+    """Questions about each scene."""
+
+
+class DataParams(Record):
+    """Section `data`."""
+
+    seed: int
+    """Seed of generated scenes and of sampling."""
+    scenes: SceneData
+    """Generated scenes."""
+    qa: WorkloadData
+    """Question answering."""
+    captioning: WorkloadData
+    """Captioning."""
+
+
+class ModelParams(Record):
+    """Section `model`."""
+
+    source: str
+    """Folder or Hugging Face id of the model."""
+    dtype: Literal["float32", "bfloat16", "float16"]
+    """Arithmetic."""
+    device: str
+    """`auto`, `cpu`, `cuda` or `cuda:<n>`."""
+    experts: Literal["eager", "batched_mm", "grouped_mm"]
+    """How a mixture-of-experts layer computes its experts."""
+    n_threads: PositiveInt | None
+    """CPU threads; null takes one a core."""
+
+
+class KnobParams(Record):
+    """Section `knobs`: the values that make up the grid; a scalar is a list of one."""
+
+    vision_tokens: KnobValues
+    """Visual tokens the language model sees; null leaves them as they are."""
+    top_k: KnobValues
+    """Experts per token; null on models without experts."""
+    active_blocks: KnobValues
+    """Decoder blocks executed; null leaves them as they are."""
+
+    @field_validator("vision_tokens", "top_k", "active_blocks")
+    @classmethod
+    def _distinct(cls, values: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        if len(set(values)) < len(values):
+            raise ValueError("the values must differ from each other")
+        if None in values and len(values) > 1:
+            raise ValueError("null stands alone: it leaves the knob as the model has it")
+        return values
+
+    def grid(self) -> tuple[Setting, ...]:
+        """Every combination of the values, the reference setting first."""
+        return tuple(
+            Setting(vision_tokens=v, top_k=k, active_blocks=b)
+            for v in _descending(self.vision_tokens)
+            for k in _descending(self.top_k)
+            for b in _descending(self.active_blocks)
+        )
+
+
+def _descending(values: tuple[int | None, ...]) -> list[int | None]:
+    return sorted(values, key=lambda value: -(value or 0))
+
+
+class ProfileParams(Record):
+    """Section `profile`: what is measured and how often."""
+
+    session: int
+    """Raise it to measure again where nothing else changed."""
+    seed: int
+    """Seed of the order of requests."""
+    max_new_tokens: PerWorkload
+    """Longest output in tokens."""
+    e1_requests: PerWorkload
+    """Requests measured at the reference setting (E1); 299 give a P99."""
+    e2_requests: PerWorkload
+    """Requests measured at each setting of the grid (E2)."""
+    observer_requests: PerWorkload
+    """Requests measured both with and without marks."""
+    n_trials: PositiveInt
+    """Rounds over all cells; drift then hits all cells alike."""
+    warmup_window: PositiveInt
+    """Requests in each of the two windows whose medians must agree before measuring."""
+    warmup_limit: PositiveInt
+    """Windows after which warm-up gives up."""
+
+
+class ValidityParams(Record):
+    """Section `validity`: the thresholds of a run that may be believed."""
+
+    closure: PositiveFloat
+    """Largest share of a request's latency that the stages may leave unexplained."""
+    observer_effect: PositiveFloat
+    """Largest relative change of latency by the marks."""
+    warmup_plateau: PositiveFloat
+    """Largest relative difference of the last two warm-up windows."""
+    drift: PositiveFloat
+    """Largest relative change of latency between first and last third of the run."""
+    cpu_busy: Share
+    """Largest share of the machine's CPU time taken by other processes."""
+
+
+class AnalysisParams(Record):
+    """Section `analysis`."""
+
+    seed: int
+    """Seed of the bootstrap."""
+    n_resamples: Annotated[int, Field(ge=100)]
+    """Bootstrap resamples of images."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)]
+    """Confidence of every interval."""
+    latency_statistic: Literal["median", "mean"]
+    """What a setting's latency is on the frontier."""
+    quality_levels: tuple[Share, ...]
+    """Shares of reference quality at which the fastest setting is named."""
+    decision_level: Share
+    """The one of these levels at which the workloads' optimal settings are compared."""
+
+
+class Params(Record):
+    """All of params.yaml."""
+
+    data: DataParams
+    """Requests."""
+    model: ModelParams
+    """The model under study."""
+    knobs: KnobParams
+    """The grid."""
+    profile: ProfileParams
+    """Measurement."""
+    validity: ValidityParams
+    """What makes a run valid."""
+    analysis: AnalysisParams
+    """Statistics."""
+
+
+def load_params(path: Path) -> Params:
+    """Read params.yaml.
+
+    Raises:
+        UserError: naming the key, its value and what is allowed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    try:
+        raw = yaml.safe_load(text)
+        return Params.model_validate_json(json.dumps(raw))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except (ValidationError, TypeError) as error:
+        raise UserError(f"{path}: {describe(error)}") from None

@@ -1,0 +1,145 @@
+"""What the profile stage writes: one row per measured request, and the record of the run."""
+
+from typing import Literal
+
+from m1.schemas.base import Record
+from m1.schemas.requests import Workload
+from m1.schemas.settings import Setting
+
+Stage = Literal["vision", "projector", "prefill", "decode"]
+STAGES: tuple[Stage, ...] = ("vision", "projector", "prefill", "decode")
+
+
+class MeasuredRequest(Record):
+    """One request at one setting: asked, observed, timed, answered."""
+
+    experiment: Literal["e1", "e2", "observer"]
+    """`e1` at the reference setting, `e2` over the grid, `observer` with and without marks."""
+    order: int
+    """Place in the order of measurement, from 0."""
+    trial: int
+    """Round over all cells, from 0."""
+    workload: Workload
+    """Whose request."""
+    request_id: str
+    """Which request."""
+    image_id: str
+    """Its image; the unit of the bootstrap."""
+    vision_tokens: int | None
+    """Setting asked for; null leaves the model as it is."""
+    top_k: int | None
+    """Setting asked for."""
+    active_blocks: int | None
+    """Setting asked for."""
+    marked: bool
+    """Whether stage boundaries were marked; the stage times are null where not."""
+    observed_vision_tokens: int | None
+    """Visual tokens that reached the language model; null in rows without marks."""
+    observed_top_k: int | None
+    """Experts that each token was routed to; null without marks or experts."""
+    observed_active_blocks: int
+    """Blocks that left a cache entry."""
+    preprocess_ms: float
+    """Image processor, tokeniser and copy to the device; not part of `total_ms`."""
+    vision_ms: float | None
+    """T_vision."""
+    projector_ms: float | None
+    """T_projector."""
+    prefill_ms: float | None
+    """T_prefill, to the first token known."""
+    decode_ms: float | None
+    """T_decode, from the first to the last token known."""
+    total_ms: float
+    """T_total, by a clock of its own: inputs on the device to the last token known."""
+    n_prompt_tokens: int
+    """Prompt tokens, visual tokens included."""
+    n_output_tokens: int
+    """Tokens written, the end-of-sequence token included."""
+    finish_reason: Literal["stop", "length"]
+    """`length`: cut at the longest output."""
+    output_text: str
+    """What the model wrote."""
+    peak_memory_mb: float | None
+    """Peak device memory of the request on a GPU; peak resident memory so far on a CPU."""
+
+
+class Provenance(Record):
+    """What was measured, on what, with what."""
+
+    started_at: str
+    """UTC, ISO 8601."""
+    duration_s: float
+    """Wall time of the run."""
+    model: str
+    """`model.source`."""
+    model_class: str
+    """Class of the model."""
+    model_fingerprint: str
+    """SHA-256 over configuration and weights."""
+    data_fingerprints: dict[Workload, str]
+    """Fingerprints of the request sets."""
+    device: str
+    """Name of the CPU or GPU."""
+    device_type: str
+    """`cpu` or `cuda`."""
+    n_cores: int
+    """Cores of the machine."""
+    n_threads: int
+    """CPU threads used by torch."""
+    memory_gb: float
+    """Memory of the machine."""
+    platform: str
+    """Operating system and processor architecture."""
+    dtype: str
+    """Arithmetic."""
+    experts_implementation: str
+    """How experts were computed."""
+    attention_implementation: str
+    """How attention was computed."""
+    versions: dict[str, str]
+    """Python and library versions."""
+    git_commit: str | None
+    """Commit of the project, `+changes` appended where the tree had some; null outside git."""
+
+
+class Check(Record):
+    """One condition of a valid run."""
+
+    name: str
+    """Which condition."""
+    value: float | None
+    """What was measured; null where it could not be."""
+    threshold: float | None
+    """What is allowed at the most; null where the condition is not a number."""
+    passed: bool
+    """Whether the condition holds."""
+    detail: str
+    """One sentence with the numbers."""
+
+
+class Validity(Record):
+    """Whether a run may be believed."""
+
+    verdict: Literal["valid", "invalid"]
+    """`invalid` where any check failed."""
+    reasons: tuple[str, ...]
+    """The failed checks' sentences."""
+    checks: tuple[Check, ...]
+    """All checks."""
+
+
+class ProfileRun(Record):
+    """The record of a profile run (`run.json`)."""
+
+    schema_version: Literal[1] = 1
+    """Version of this layout."""
+    provenance: Provenance
+    """What was measured, on what."""
+    validity: Validity
+    """Whether it may be believed."""
+    reference: Setting
+    """The reference setting."""
+    grid: tuple[Setting, ...]
+    """All settings, the reference first."""
+    n_rows: int
+    """Measured requests."""

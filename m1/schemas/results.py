@@ -1,0 +1,259 @@
+"""Result files of the pareto and contrast stages."""
+
+from typing import Literal
+
+from m1.schemas.base import Record
+from m1.schemas.profile import MeasuredRequest, Provenance, Stage, Validity
+from m1.schemas.requests import Workload
+from m1.schemas.settings import Knob, Setting
+
+Verdict = Literal["supported", "refuted", "inconclusive"]
+
+
+class Estimate(Record):
+    """A number with its confidence interval (bootstrap over images, percentile)."""
+
+    value: float
+    """On the measured sample."""
+    low: float
+    """Lower end of the interval."""
+    high: float
+    """Upper end of the interval."""
+
+
+class ScoredRequest(MeasuredRequest):
+    """A measured request of E2 with the quality of its answer."""
+
+    quality: float
+    """VQA accuracy (0 to 1) or CIDEr-D (0 to 10) of the output."""
+
+
+class FrontierPoint(Record):
+    """One setting: how fast, how good, and whether another is both."""
+
+    setting: Setting
+    """The setting."""
+    label: str
+    """Its short name: visual tokens / top_k / blocks."""
+    latency_ms: Estimate
+    """Latency by the chosen statistic."""
+    quality: Estimate
+    """Mean quality."""
+    latency_fraction: Estimate
+    """Latency as a fraction of the reference setting's, paired by request."""
+    quality_fraction: Estimate
+    """Quality as a fraction of the reference setting's, paired by request."""
+    on_frontier: bool
+    """Whether no other setting is at least as good and faster, or as fast and better."""
+    frontier_share: float
+    """Share of resamples in which it is on the frontier."""
+    further_quality: dict[str, float]
+    """Corpus scores without an interval, such as BLEU-4 and ROUGE-L."""
+
+
+class BestSetting(Record):
+    """The fastest setting that keeps a share of the reference quality."""
+
+    level: float
+    """Share of reference quality."""
+    setting: Setting
+    """The fastest setting that keeps it on the measured sample."""
+    label: str
+    """Its short name."""
+    latency_fraction: Estimate
+    """Its latency as a fraction of the reference setting's."""
+    share_of_resamples: float
+    """Share of resamples in which the same setting is the fastest."""
+
+
+class SingleKnobFrontier(Record):
+    """The frontier when only one knob moves."""
+
+    knob: Knob
+    """The knob."""
+    labels: tuple[str, ...]
+    """Settings on it, fastest first."""
+    hypervolume: Estimate
+    """Its hypervolume, comparable with the joint one."""
+
+
+class Frontier(Record):
+    """Quality and latency of one workload over the grid (`e2_pareto_<workload>.json`)."""
+
+    schema_version: Literal[1] = 1
+    """Version of this layout."""
+    workload: Workload
+    """Whose frontier."""
+    latency_statistic: str
+    """`median` or `mean`."""
+    quality_metric: str
+    """`vqa_accuracy` or `cider_d`."""
+    n_requests: int
+    """Requests in each cell."""
+    n_images: int
+    """Images they are about: the units of the bootstrap."""
+    reference: Setting
+    """The reference setting."""
+    points: tuple[FrontierPoint, ...]
+    """All settings, fastest first."""
+    hypervolume: Estimate
+    """Area dominated, both axes as fractions of the reference setting."""
+    hypervolume_reference_point: tuple[float, float]
+    """Latency and quality fraction that bound the area."""
+    steepness: Estimate | None
+    """Share of quality lost per share of latency saved; null with one point on the frontier."""
+    best_settings: tuple[BestSetting, ...]
+    """The fastest setting at each quality level."""
+    single_knob: tuple[SingleKnobFrontier, ...]
+    """Frontiers of one knob each, the others at the reference."""
+
+
+class StageEstimate(Record):
+    """One stage of one workload at the reference setting."""
+
+    mean_ms: Estimate
+    """Mean time."""
+    share: Estimate
+    """Share of the mean total."""
+
+
+class LatencyDistribution(Record):
+    """Latency of one workload at the reference setting."""
+
+    n: int
+    """Requests."""
+    mean_ms: Estimate
+    """Mean."""
+    p50_ms: Estimate | None
+    """Median."""
+    p95_ms: Estimate | None
+    """95th percentile; null with fewer than 59 requests."""
+    p99_ms: Estimate | None
+    """99th percentile; null with fewer than 299 requests."""
+    not_available: dict[str, str]
+    """Percentiles that the sample is too small for, and why."""
+
+
+class SensitivityPoint(Record):
+    """One knob at one value, the others at the reference setting."""
+
+    value: int
+    """Value of the knob."""
+    latency_change_percent: Estimate
+    """Change of mean latency from the reference setting."""
+    stage_change_percent: dict[Stage, Estimate]
+    """Change of each stage, in percent of the reference setting's total."""
+    quality_change_percent: Estimate
+    """Change of mean quality."""
+    main_effect_percent: Estimate
+    """Change of mean latency, averaged over the whole grid of the other knobs."""
+
+
+class StageResult(Record):
+    """E1: the stage breakdown (`e1_stage_latency.json`)."""
+
+    schema_version: Literal[1] = 1
+    """Version of this layout."""
+    reference: Setting
+    """The setting measured."""
+    stage_breakdown: dict[Workload, dict[Stage, StageEstimate]]
+    """Each stage's time and share."""
+    latency: dict[Workload, LatencyDistribution]
+    """Distribution of latencies."""
+    mean_output_tokens: dict[Workload, Estimate]
+    """Tokens written."""
+
+
+class Finding(Record):
+    """An expected difference of the workloads, tested."""
+
+    id: str
+    """Stable name."""
+    claim: str
+    """What was expected, in a sentence."""
+    measure: str
+    """What the effect is, with its unit; positive is in favour of the claim."""
+    effect: float
+    """The measured effect."""
+    low: float
+    """Lower end of its interval."""
+    high: float
+    """Upper end of its interval."""
+    verdict: Verdict
+    """`supported` where the interval is above 0, `refuted` below, else `inconclusive`."""
+
+
+class Answers(Record):
+    """The four key questions, answered from the numbers."""
+
+    latency_difference: str
+    """How do latencies differ?"""
+    dominant_stages: str
+    """Which stage dominates where?"""
+    optimal_settings: str
+    """Do the optimal settings differ?"""
+    frontier_structure: str
+    """How does frontier structure differ?"""
+
+
+class WorkloadContrast(Record):
+    """M1: the contrast of both workloads (`m1_workload_contrast.json`)."""
+
+    schema_version: Literal[1] = 1
+    """Version of this layout."""
+    provenance: Provenance
+    """What was measured, on what."""
+    validity: Validity
+    """Whether it may be believed."""
+    reference: Setting
+    """The reference setting."""
+    confidence: float
+    """Confidence of every interval."""
+    stage_breakdown: dict[Workload, dict[Stage, StageEstimate]]
+    """E1: each stage's time and share."""
+    latency: dict[Workload, LatencyDistribution]
+    """E1: distribution of latencies."""
+    mean_output_tokens: dict[Workload, Estimate]
+    """E1: tokens written."""
+    frontiers: dict[Workload, Frontier]
+    """E2: each workload's frontier."""
+    optimal_settings: dict[Workload, tuple[BestSetting, ...]]
+    """E2: the fastest setting at each quality level."""
+    sensitivity: dict[Workload, dict[Knob, tuple[SensitivityPoint, ...]]]
+    """E2: what each knob does, largest value first; a knob with one value has no points."""
+    findings: tuple[Finding, ...]
+    """The expected differences, tested."""
+    answers: Answers
+    """The four key questions, answered."""
+
+
+class WorkloadSummary(Record):
+    """A workload in a few numbers."""
+
+    p50_ms: float | None
+    """Median latency at the reference setting."""
+    p99_ms: float | None
+    """99th percentile."""
+    before_first_token_share: float
+    """Share of latency before the first token is known."""
+    reference_quality: float
+    """Quality at the reference setting."""
+    steepness: float | None
+    """Share of quality lost per share of latency saved along the frontier."""
+    best_setting: str
+    """Fastest setting at the decision level of quality."""
+
+
+class Summary(Record):
+    """The headline numbers (`summary.json`), the one DVC metric."""
+
+    valid: bool
+    """Whether the run passed every check."""
+    qa: WorkloadSummary
+    """Question answering."""
+    captioning: WorkloadSummary
+    """Captioning."""
+    findings_supported: int
+    """How many findings are supported."""
+    findings_refuted: int
+    """How many are refuted."""
