@@ -13,6 +13,7 @@ from m1.schemas.requests import Workload
 from m1.schemas.settings import Setting
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Seed = Annotated[int, Field(ge=0)]
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0.0)]
 
@@ -64,7 +65,7 @@ class SceneData(Record):
 class DataParams(Record):
     """Section `data`."""
 
-    seed: int
+    seed: Seed
     """Seed of generated scenes and of sampling."""
     scenes: SceneData
     """Generated scenes."""
@@ -127,7 +128,7 @@ class ProfileParams(Record):
 
     session: int
     """Raise it to measure again where nothing else changed."""
-    seed: int
+    seed: Seed
     """Seed of the order of requests."""
     max_new_tokens: PerWorkload
     """Longest output in tokens."""
@@ -163,7 +164,7 @@ class ValidityParams(Record):
 class AnalysisParams(Record):
     """Section `analysis`."""
 
-    seed: int
+    seed: Seed
     """Seed of the bootstrap."""
     n_resamples: Annotated[int, Field(ge=100)]
     """Bootstrap resamples of images."""
@@ -202,11 +203,13 @@ def load_params(path: Path) -> Params:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise UserError(f"{path}: cannot be read ({reason})") from None
     try:
         raw = yaml.safe_load(text)
-        return Params.model_validate_json(json.dumps(raw))
+        # YAML turns what looks like a date into one; as text the model names the key it is under.
+        return Params.model_validate_json(json.dumps(raw, default=str))
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     except (ValidationError, TypeError) as error:

@@ -1,6 +1,13 @@
 """The one base of every record M1 reads or writes."""
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+LONGEST_VALUE = 80
+MOST_PLACES = 3
 
 
 class Record(BaseModel):
@@ -16,12 +23,31 @@ def describe(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return " ".join(str(error).split())
     first, *rest = error.errors(include_url=False)
-    place = ".".join(str(part) for part in first["loc"]) or "the whole"
-    value = repr(first["input"])
-    shown = value if len(value) <= 80 else f"{value[:77]}..."
-    more = f" (and {len(rest)} more)" if rest else ""
-    if first["type"] == "extra_forbidden":
-        return f"{place} is not a known key{more}"
-    if first["type"] == "missing":
-        return f"{place} is missing{more}"
-    return f"{place} = {shown}: {first['msg'].removeprefix('Value error, ')}{more}"
+    places = [_place(other["loc"]) for other in rest[:MOST_PLACES]]
+    if len(rest) > MOST_PLACES:
+        places.append("...")
+    return _wrong(first) + (f" (also wrong: {', '.join(places)})" if rest else "")
+
+
+def _wrong(details: Mapping[str, Any]) -> str:
+    place, message = _place(details["loc"]), str(details["msg"]).removeprefix("Value error, ")
+    match details["type"]:
+        case "json_invalid":
+            return message.replace("Invalid JSON", "not JSON")
+        case "extra_forbidden":
+            return f"{place} is not a known key; correct or remove it"
+        case "missing":
+            return f"{place} is missing"
+    return f"{place} = {_shown(details['input'])}: {message}"
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """The keys as people write them: `knobs.top_k[0]`."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc[1:])
+    return "".join([str(loc[0]), *parts]) if loc else "the whole"
+
+
+def _shown(value: object) -> str:
+    """The value as JSON and YAML write it, cut where it is long."""
+    text = json.dumps(value, default=repr, ensure_ascii=False)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."

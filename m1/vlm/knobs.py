@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from m1.errors import UserError
 from m1.schemas.settings import Setting
 from m1.vlm.structure import VlmStructure, router_top_k
 
 
-class KnobError(ValueError):
+class KnobError(UserError):
     """A knob value that the model cannot take."""
 
 
@@ -27,11 +28,11 @@ class SkippedBlock(nn.Module):
         super().__init__()
         self.__dict__["block"] = block
 
-    def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
+    def forward(self, hidden_states: Tensor, *_: object, **__: object) -> Tensor:
         """Pass the hidden states on."""
         return hidden_states
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (as the block has it)
         """What the model asks of the block (its attention kind, say) is still the block's."""
         return getattr(self.__dict__["block"], name)
 
@@ -44,8 +45,8 @@ def evenly_spaced_blocks(n_blocks: int, n_active: int) -> tuple[int, ...]:
     """
     if not min(2, n_blocks) <= n_active <= n_blocks:
         raise KnobError(
-            f"active_blocks={n_active}: this model has {n_blocks} blocks and the first and last "
-            f"always stay, so allowed are {min(2, n_blocks)} to {n_blocks}"
+            f"knobs.active_blocks = {n_active}: the model has {n_blocks} blocks, of which the "
+            f"first and the last always stay; allowed are {min(2, n_blocks)} to {n_blocks}"
         )
     if n_active == 1:
         return (0,)
@@ -64,18 +65,41 @@ def pool_to(features: Tensor, n_tokens: int) -> Tensor:
         batch x n_tokens x channels.
 
     Raises:
-        KnobError: if either number of tokens is not a square, or there are too few features.
+        KnobError: as `check_grid_size`.
     """
-    n_native = features.shape[-2]
-    side, target = math.isqrt(n_native), math.isqrt(n_tokens)
-    if side**2 != n_native or target**2 != n_tokens or target > side:
-        raise KnobError(
-            f"vision_tokens={n_tokens}: the model has {n_native} visual tokens; allowed are "
-            f"square numbers up to that"
-        )
+    check_grid_size(features.shape[-2], n_tokens)
+    side, target = math.isqrt(features.shape[-2]), math.isqrt(n_tokens)
     grid = features.transpose(-1, -2).unflatten(-1, (side, side))
     pooled = torch.nn.functional.adaptive_avg_pool2d(grid, target)
     return pooled.flatten(-2).transpose(-1, -2)
+
+
+def check_grid_size(n_native: int, n_tokens: int) -> None:
+    """Whether visual tokens can be pooled to a number.
+
+    Raises:
+        KnobError: if either number is not a square, or the model has fewer.
+    """
+    sides = math.isqrt(n_native), math.isqrt(n_tokens)
+    if (sides[0] ** 2, sides[1] ** 2) == (n_native, n_tokens) and n_tokens <= n_native:
+        return
+    allowed = ", ".join(str(side**2) for side in range(sides[0], 0, -1))
+    raise KnobError(
+        f"knobs.vision_tokens = {n_tokens}: the model has {n_native} visual tokens, which are "
+        f"pooled on a square grid; allowed are {allowed}"
+    )
+
+
+def check_setting(structure: VlmStructure, setting: Setting, n_native_visual: int) -> None:
+    """Whether the model can take a setting, without running it.
+
+    Raises:
+        KnobError: naming the knob, its value and what is allowed.
+    """
+    if setting.vision_tokens is not None:
+        check_grid_size(n_native_visual, setting.vision_tokens)
+    with applied(structure, setting):
+        pass
 
 
 @contextmanager
@@ -114,10 +138,10 @@ def _active_blocks(structure: VlmStructure, n_active: int) -> Iterator[None]:
 def _top_k(structure: VlmStructure, top_k: int) -> Iterator[None]:
     routers: tuple[Any, ...] = structure.routers
     if not routers:
-        raise KnobError(f"top_k={top_k}: the model has no experts; set knobs.top_k to null")
+        raise KnobError(f"knobs.top_k = {top_k}: the model has no experts; set knobs.top_k to null")
     native = [router_top_k(router) for router in routers]
     if not 1 <= top_k <= min(native):
-        raise KnobError(f"top_k={top_k}: allowed are 1 to {min(native)}")
+        raise KnobError(f"knobs.top_k = {top_k}: allowed are 1 to {min(native)} on this model")
     try:
         for router in routers:
             router.top_k = top_k

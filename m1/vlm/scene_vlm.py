@@ -5,11 +5,13 @@ The published model nearest to it is MolmoE-1B: a CLIP tower before a mixture-of
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
     CLIPVisionConfig,
+    GenerationConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
@@ -101,7 +103,8 @@ def build_model(
     sizes: Architecture, tokenizer: PreTrainedTokenizerFast
 ) -> LlavaForConditionalGeneration:
     """SceneVLM with fresh weights; routing weights are not normalised, as in OLMoE."""
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
+    ids: dict[str, Any] = {t: tokenizer.convert_tokens_to_ids(t) for t in SPECIAL_TOKENS}
+    ends = {"pad_token_id": ids[PAD], "bos_token_id": ids[BOS], "eos_token_id": ids[EOS]}
     vision = CLIPVisionConfig(
         hidden_size=sizes.hidden_size,
         intermediate_size=4 * sizes.hidden_size,
@@ -120,25 +123,20 @@ def build_model(
         num_experts=sizes.n_experts,
         num_experts_per_tok=sizes.top_k,
         max_position_embeddings=sizes.max_position,
-        pad_token_id=ids[PAD],
-        bos_token_id=ids[BOS],
-        eos_token_id=ids[EOS],
+        **ends,
     )
     config = LlavaConfig(
         vision_config=vision,
         text_config=text,
-        image_token_id=ids[IMAGE],
+        image_token_index=ids[IMAGE],
         vision_feature_layer=-1,
         vision_feature_select_strategy="default",
         image_seq_length=(IMAGE_SIZE_PX // sizes.patch_size_px) ** 2,
-        pad_token_id=ids[PAD],
-        bos_token_id=ids[BOS],
-        eos_token_id=ids[EOS],
     )
+    for name, value in ends.items():
+        setattr(config, name, value)
     model = LlavaForConditionalGeneration(config)
-    model.generation_config.pad_token_id = ids[PAD]
-    model.generation_config.bos_token_id = ids[BOS]
-    model.generation_config.eos_token_id = ids[EOS]
+    model.generation_config = GenerationConfig.from_model_config(config)
     return model
 
 

@@ -102,7 +102,8 @@ class Trainer:
         tokenizer = build_tokenizer(tokenizer_texts(params.training.seed))
         sizes = params.architecture
         self.processor: LlavaProcessor = build_processor(tokenizer, sizes.patch_size_px)
-        self.model: LlavaForConditionalGeneration = build_model(sizes, tokenizer).to(device)
+        self.model: LlavaForConditionalGeneration = build_model(sizes, tokenizer)
+        self.model.to(device)  # type: ignore[arg-type] # transformers hides the signature
         self.structure: VlmStructure = find_structure(self.model)
         if device.type == "cuda":
             use_fast_matrices(self.structure)

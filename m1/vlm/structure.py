@@ -10,6 +10,8 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel
 
+from m1.errors import UserError
+
 VISION_TOWERS = ("vision_tower", "visual", "vision_model")
 PROJECTORS = (
     "multi_modal_projector",
@@ -23,7 +25,7 @@ LANGUAGE_MODELS = ("language_model", "text_model")
 BLOCKS = ("layers",)
 
 
-class StructureError(ValueError):
+class StructureError(UserError):
     """A stage or knob that the model does not have where such models keep it."""
 
 

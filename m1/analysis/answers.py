@@ -1,0 +1,177 @@
+"""The four key questions, answered in plain sentences made from the numbers alone."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from m1.analysis.findings import EXPECTATIONS, Expectation
+from m1.schemas.profile import Stage
+from m1.schemas.requests import WORKLOADS, Workload
+from m1.schemas.results import (
+    Answers,
+    BestSetting,
+    Estimate,
+    Finding,
+    Frontier,
+    LatencyDistribution,
+    StageEstimate,
+    StageResult,
+    Verdict,
+)
+
+NAMES: dict[Workload, str] = {"qa": "question answering", "captioning": "captioning"}
+ABOUT: dict[str, tuple[str, ...]] = {
+    "latency_difference": (
+        "qa-more-sensitive-to-vision-tokens",
+        "captioning-more-sensitive-to-active-blocks",
+        "captioning-more-sensitive-to-top-k",
+    ),
+    "dominant_stages": ("qa-prefill-heavy", "captioning-decode-heavy"),
+    "optimal_settings": ("qa-prefers-fewer-vision-tokens", "captioning-prefers-fewer-blocks"),
+    "frontier_structure": ("qa-frontier-steeper",),
+}
+"""Ids of the findings that bear on each question."""
+
+
+def make_answers(
+    stages: StageResult,
+    best: Mapping[Workload, BestSetting],
+    frontiers: Mapping[Workload, Frontier],
+    findings: Sequence[Finding],
+) -> Answers:
+    """Answer the four key questions.
+
+    Args:
+        stages: latency, stages and tokens at the reference setting.
+        best: fastest setting at the decision level of quality.
+        frontiers: each workload's frontier.
+        findings: the expectations that could be tested.
+    """
+    numbers = {
+        "latency_difference": _latency_difference(stages.latency, stages.mean_output_tokens),
+        "dominant_stages": _dominant_stages(stages.stage_breakdown),
+        "optimal_settings": _optimal_settings(best, frontiers),
+        "frontier_structure": _frontier_structure(frontiers),
+    }
+    judged = {question: judge(ids, findings) for question, ids in ABOUT.items()}
+    return Answers(**{question: f"{numbers[question]} {judged[question]}" for question in ABOUT})
+
+
+def judge(ids: Sequence[str], findings: Sequence[Finding]) -> str:
+    """What became of some expectations: a sentence for each verdict that occurs."""
+    found = {finding.id: finding for finding in findings if finding.id in ids}
+    verdicts: tuple[Verdict, ...] = ("supported", "refuted", "inconclusive")
+    groups = {v: [_clause(f.claim) for f in found.values() if f.verdict == v] for v in verdicts}
+    judged = [f"{v.capitalize()}: {'; '.join(claims)}." for v, claims in groups.items() if claims]
+    missing = [e for e in EXPECTATIONS if e.id in ids and e.id not in found]
+    return " ".join([*judged, *map(_not_tested, missing)])
+
+
+def _not_tested(expected: Expectation) -> str:
+    return f"Not tested, for it takes {expected.needs}: {_clause(expected.claim)}."
+
+
+def _clause(claim: str) -> str:
+    return claim[0].lower() + claim[1:].removesuffix(".")
+
+
+def _latency_difference(
+    latency: Mapping[Workload, LatencyDistribution], output_tokens: Mapping[Workload, Estimate]
+) -> str:
+    word, times = _typical(latency)
+    shown = _both(f"{_with_interval(times[w], ' ms')} in {NAMES[w]}" for w in WORKLOADS)
+    tokens = _both(f"{_number(output_tokens[w].value)} in {NAMES[w]}" for w in WORKLOADS)
+    return (
+        f"At the reference setting the {word} latency is {shown}: {_slower(times)}. "
+        f"The mean number of tokens written is {tokens}."
+    )
+
+
+def _typical(
+    latency: Mapping[Workload, LatencyDistribution],
+) -> tuple[str, dict[Workload, Estimate]]:
+    """Medians, or means where a sample is too small for a median."""
+    medians = {w: m for w in WORKLOADS if (m := latency[w].p50_ms) is not None}
+    if len(medians) == len(WORKLOADS):
+        return "median", medians
+    return "mean", {w: latency[w].mean_ms for w in WORKLOADS}
+
+
+def _slower(times: Mapping[Workload, Estimate]) -> str:
+    fast, slow = sorted(WORKLOADS, key=lambda w: times[w].value)
+    if times[slow].low <= times[fast].high:
+        return "the intervals overlap, so neither is clearly slower"
+    return f"{NAMES[slow]} takes {_number(times[slow].value / times[fast].value)} times as long"
+
+
+def _dominant_stages(stages: Mapping[Workload, Mapping[Stage, StageEstimate]]) -> str:
+    return " ".join(_largest_stage(NAMES[w], stages[w]) for w in WORKLOADS)
+
+
+def _largest_stage(name: str, stages: Mapping[Stage, StageEstimate]) -> str:
+    stage = max(stages, key=lambda s: stages[s].share.value)
+    early = 1 - stages["decode"].share.value
+    return (
+        f"In {name} the largest stage is {stage}, {_percent(stages[stage].share)} of latency; "
+        f"{early:.0%} of latency passes before the first token is known."
+    )
+
+
+def _optimal_settings(
+    best: Mapping[Workload, BestSetting], frontiers: Mapping[Workload, Frontier]
+) -> str:
+    if all(len(frontiers[w].points) == 1 for w in WORKLOADS):
+        return "The grid has a single setting, so there is none to choose."
+    shown = ", and ".join(_choice(best[w], frontiers[w]) for w in WORKLOADS)
+    same = best["qa"].setting == best["captioning"].setting
+    return (
+        f"The fastest setting (visual tokens / top_k / blocks) that keeps {best['qa'].level:.0%} "
+        f"of reference quality is {shown}. On this sample "
+        f"{'both are the same' if same else 'they differ'}."
+    )
+
+
+def _choice(best: BestSetting, frontier: Frontier) -> str:
+    """A best setting, how fast it is, and how often a resample chooses it too."""
+    at_reference = best.setting == frontier.reference
+    speed = f"at {_percent(best.latency_fraction)} of the reference latency"
+    return (
+        f"{best.label} in {NAMES[frontier.workload]}, "
+        f"{'the reference itself' if at_reference else speed}, "
+        f"chosen in {best.share_of_resamples:.0%} of resamples"
+    )
+
+
+def _frontier_structure(frontiers: Mapping[Workload, Frontier]) -> str:
+    shown = _both(_size(frontiers[w]) for w in WORKLOADS)
+    slopes = "; ".join(_slope(frontiers[w]) for w in WORKLOADS)
+    return f"The frontier holds {shown}. From its best to its fastest point, {slopes}."
+
+
+def _size(frontier: Frontier) -> str:
+    on_it = sum(point.on_frontier for point in frontier.points)
+    return f"{on_it} of {len(frontier.points)} settings in {NAMES[frontier.workload]}"
+
+
+def _slope(frontier: Frontier) -> str:
+    name = NAMES[frontier.workload]
+    if frontier.steepness is None:
+        return f"{name} has no slope, for want of a second point that resamples agree on"
+    lost = _with_interval(frontier.steepness, "%")
+    return f"{name} loses {lost} of its quality for each 1% of latency saved"
+
+
+def _both(parts: Iterable[str]) -> str:
+    return " and ".join(parts)
+
+
+def _with_interval(estimate: Estimate, unit: str) -> str:
+    low, high = _number(estimate.low), _number(estimate.high)
+    return f"{_number(estimate.value)}{unit} ({low} to {high})"
+
+
+def _percent(estimate: Estimate) -> str:
+    return f"{estimate.value:.0%} ({estimate.low:.0%} to {estimate.high:.0%})"
+
+
+def _number(value: float) -> str:
+    """Three significant digits, never an exponent for what is large."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,0 +1,153 @@
+"""E2: the frontier of quality and latency of one workload."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from m1.analysis.bootstrap import estimate, estimate_if_defined, resamples_of
+from m1.analysis.cells import Cells, make_cells
+from m1.analysis.dominance import REFERENCE_POINT, hypervolume, on_frontier
+from m1.analysis.scoring import QUALITY_METRICS, further_quality
+from m1.analysis.trade_off import TradeOff, draw_trade_off
+from m1.errors import UserError
+from m1.params import AnalysisParams
+from m1.schemas.requests import RequestSet
+from m1.schemas.results import BestSetting, Frontier, FrontierPoint, SingleKnobFrontier
+from m1.schemas.settings import KNOBS, Knob, Setting
+
+
+def find_frontier(
+    rows: pd.DataFrame,
+    scores: pd.DataFrame,
+    requests: RequestSet,
+    grid: Sequence[Setting],
+    analysis: AnalysisParams,
+) -> Frontier:
+    """Find the frontier of one workload.
+
+    Args:
+        rows: E2 of both workloads, for resamples are drawn for both together.
+        scores: the workload's rows of it, scored.
+        requests: the workload's requests.
+        grid: all settings, the reference first.
+        analysis: resamples, confidence, latency statistic and levels.
+    """
+    cells = make_cells(requests.workload, scores, grid)
+    resamples = resamples_of(rows, analysis)[cells.workload]
+    trade_off = draw_trade_off(cells, resamples, analysis.latency_statistic)
+    return make_frontier(cells, trade_off, further_quality(scores, requests), analysis)
+
+
+def make_frontier(
+    cells: Cells,
+    trade_off: TradeOff,
+    further: Mapping[str, dict[str, float]],
+    analysis: AnalysisParams,
+) -> Frontier:
+    """Assemble the frontier of one workload.
+
+    Args:
+        cells: E2 of the workload.
+        trade_off: latency and quality drawn from it.
+        further: scores of all outputs of a setting together, by its label.
+        analysis: levels and confidence.
+    """
+    confidence = analysis.confidence
+    area = hypervolume(trade_off.latency_fraction, trade_off.quality_fraction)
+    return Frontier(
+        workload=cells.workload,
+        latency_statistic=analysis.latency_statistic,
+        quality_metric=QUALITY_METRICS[cells.workload],
+        n_requests=len(cells.images),
+        n_images=len(set(cells.images)),
+        reference=cells.settings[0],
+        points=_points(trade_off, further, confidence),
+        hypervolume=estimate(area, confidence),
+        hypervolume_reference_point=REFERENCE_POINT,
+        steepness=estimate_if_defined(trade_off.steepness, confidence),
+        best_settings=tuple(
+            _best_setting(trade_off, level, confidence) for level in _levels(analysis)
+        ),
+        single_knob=_single_knob_frontiers(trade_off, confidence),
+    )
+
+
+def _levels(analysis: AnalysisParams) -> list[float]:
+    return sorted({*analysis.quality_levels, analysis.decision_level}, reverse=True)
+
+
+def _points(
+    trade_off: TradeOff, further: Mapping[str, dict[str, float]], confidence: float
+) -> tuple[FrontierPoint, ...]:
+    frontier = on_frontier(trade_off.latency_ms, trade_off.quality)
+    shares = frontier[1:].mean(axis=0)
+    latency_fraction, quality_fraction = trade_off.latency_fraction, trade_off.quality_fraction
+    return tuple(
+        FrontierPoint(
+            setting=setting,
+            label=setting.label,
+            latency_ms=estimate(trade_off.latency_ms[:, i], confidence),
+            quality=estimate(trade_off.quality[:, i], confidence),
+            latency_fraction=estimate(latency_fraction[:, i], confidence),
+            quality_fraction=estimate(quality_fraction[:, i], confidence),
+            on_frontier=bool(frontier[0, i]),
+            frontier_share=float(shares[i]),
+            further_quality=further.get(setting.label, {}),
+        )
+        for i, setting in _fastest_first(trade_off)
+    )
+
+
+def _fastest_first(trade_off: TradeOff) -> list[tuple[int, Setting]]:
+    order = np.argsort(trade_off.latency_ms[0], kind="stable")
+    return [(int(i), trade_off.settings[i]) for i in order]
+
+
+def _best_setting(trade_off: TradeOff, level: float, confidence: float) -> BestSetting:
+    """The fastest setting that keeps a share of reference quality on the sample."""
+    best = trade_off.best(level)
+    setting = trade_off.settings[best[0]]
+    return BestSetting(
+        level=level,
+        setting=setting,
+        label=setting.label,
+        latency_fraction=estimate(trade_off.latency_fraction[:, best[0]], confidence),
+        share_of_resamples=float((best[1:] == best[0]).mean()),
+    )
+
+
+def _single_knob_frontiers(
+    trade_off: TradeOff, confidence: float
+) -> tuple[SingleKnobFrontier, ...]:
+    """The frontier of every knob that has more than one value."""
+    alone = {knob: trade_off.moving(knob) for knob in KNOBS}
+    return tuple(
+        _single_knob_frontier(knob, moving, confidence)
+        for knob, moving in alone.items()
+        if len(moving.settings) > 1
+    )
+
+
+def _single_knob_frontier(knob: Knob, moving: TradeOff, confidence: float) -> SingleKnobFrontier:
+    frontier = on_frontier(moving.latency_ms[:1], moving.quality[:1])[0]
+    area = hypervolume(moving.latency_fraction, moving.quality_fraction)
+    labels = (setting.label for i, setting in _fastest_first(moving) if frontier[i])
+    return SingleKnobFrontier(
+        knob=knob, labels=tuple(labels), hypervolume=estimate(area, confidence)
+    )
+
+
+def best_at(level: float, frontier: Frontier) -> BestSetting:
+    """The fastest setting at one of a frontier's levels of quality.
+
+    Raises:
+        UserError: if the frontier has none at that level.
+    """
+    for best in frontier.best_settings:
+        if best.level == level:
+            return best
+    raise UserError(
+        f"{frontier.workload}: the frontier has no best setting at level {level:g}: "
+        "find it again (`dvc repro pareto`)"
+    )

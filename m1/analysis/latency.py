@@ -1,0 +1,120 @@
+"""E1: the distribution of latencies and what each stage has of them, at the reference setting."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from m1.analysis.bootstrap import (
+    Draws,
+    Resamples,
+    estimate,
+    resamples_of,
+    weighted_mean,
+    weighted_quantile,
+)
+from m1.analysis.cells import STAGE_COLUMNS, rows_of
+from m1.params import AnalysisParams
+from m1.schemas.profile import STAGES, Stage
+from m1.schemas.requests import WORKLOADS
+from m1.schemas.results import Estimate, LatencyDistribution, StageEstimate, StageResult
+from m1.schemas.settings import Setting
+
+PERCENTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
+
+
+@dataclass(frozen=True)
+class StageDraws:
+    """E1 of one workload in every draw."""
+
+    mean_ms: Draws
+    """Mean time of each stage [n_draws, n_stages]."""
+    share: Draws
+    """Share of each stage in the sum of all [n_draws, n_stages]."""
+
+
+def make_stage_result(
+    rows: pd.DataFrame, reference: Setting, analysis: AnalysisParams
+) -> StageResult:
+    """Break E1 down into stages.
+
+    Args:
+        rows: measured rows of E1.
+        reference: the setting they were measured at.
+        analysis: resamples and confidence.
+
+    Raises:
+        UserError: if a workload has no rows.
+    """
+    confidence, resamples = analysis.confidence, resamples_of(rows, analysis)
+    parts = {w: (rows_of(w, rows), resamples[w]) for w in WORKLOADS}
+    return StageResult(
+        reference=reference,
+        stage_breakdown={
+            w: stage_breakdown(draw_stages(*part), confidence) for w, part in parts.items()
+        },
+        latency={w: latency_distribution(*part, confidence) for w, part in parts.items()},
+        mean_output_tokens={w: mean_output_tokens(*part, confidence) for w, part in parts.items()},
+    )
+
+
+def draw_stages(rows: pd.DataFrame, resamples: Resamples) -> StageDraws:
+    """Mean time and share of each stage; shares sum to 1 in every draw."""
+    weights = resamples.weights(list(rows["image_id"]))
+    mean_ms = weighted_mean(rows[STAGE_COLUMNS].to_numpy(dtype=np.float64), weights)
+    return StageDraws(mean_ms, mean_ms / mean_ms.sum(axis=1, keepdims=True))
+
+
+def stage_breakdown(draws: StageDraws, confidence: float) -> dict[Stage, StageEstimate]:
+    """Each stage's mean time and share, with intervals."""
+    return {
+        stage: StageEstimate(
+            mean_ms=estimate(draws.mean_ms[:, i], confidence),
+            share=estimate(draws.share[:, i], confidence),
+        )
+        for i, stage in enumerate(STAGES)
+    }
+
+
+def mean_output_tokens(rows: pd.DataFrame, resamples: Resamples, confidence: float) -> Estimate:
+    """Mean number of tokens written."""
+    tokens = rows[["n_output_tokens"]].to_numpy(dtype=np.float64)
+    weights = resamples.weights(list(rows["image_id"]))
+    return estimate(weighted_mean(tokens, weights)[:, 0], confidence)
+
+
+def latency_distribution(
+    rows: pd.DataFrame, resamples: Resamples, confidence: float
+) -> LatencyDistribution:
+    """Mean and percentiles of latency; no percentile that the sample is too small for."""
+    total_ms = rows["total_ms"].to_numpy(dtype=np.float64)
+    weights = resamples.weights(list(rows["image_id"]))
+    missing = too_small_for(len(rows), confidence)
+    percentiles = {
+        name: None
+        if name in missing
+        else estimate(weighted_quantile(total_ms, weights, q), confidence)
+        for name, q in PERCENTILES.items()
+    }
+    mean_ms = estimate(weighted_mean(total_ms[:, None], weights)[:, 0], confidence)
+    return LatencyDistribution(n=len(rows), mean_ms=mean_ms, not_available=missing, **percentiles)
+
+
+def too_small_for(n: int, confidence: float) -> dict[str, str]:
+    """The percentiles that n requests cannot show, and why."""
+    needed = {name: requests_needed(q, confidence) for name, q in PERCENTILES.items()}
+    return {
+        name: f"{n} requests; at {confidence:.0%} confidence it takes {least}"
+        for name, least in needed.items()
+        if n < least
+    }
+
+
+def requests_needed(q: float, confidence: float) -> int:
+    """Smallest n with 1 - q^n >= confidence.
+
+    With fewer requests even the slowest of them may well be faster than the percentile (the
+    distribution-free bound of Wilks 1941): 59 for P95 and 299 for P99 at 95 %.
+    """
+    return math.ceil(math.log(1 - confidence) / math.log(q))

@@ -1,0 +1,82 @@
+"""Rows for `dvc plots`, one for each mark on a chart."""
+
+from collections.abc import Mapping
+from itertools import accumulate, pairwise
+from typing import Any
+
+import pandas as pd
+
+from m1.schemas.profile import Stage
+from m1.schemas.requests import WORKLOADS, Workload
+from m1.schemas.results import Frontier, StageEstimate, WorkloadContrast
+
+Row = dict[str, Any]
+
+
+def stage_rows(contrast: WorkloadContrast) -> list[Row]:
+    """A bar for each stage, from where the stage before it ends."""
+    return [row for w in WORKLOADS for row in _stacked(w, contrast.stage_breakdown[w])]
+
+
+def _stacked(workload: Workload, stages: Mapping[Stage, StageEstimate]) -> list[Row]:
+    ends = accumulate((stage.mean_ms.value for stage in stages.values()), initial=0.0)
+    return [
+        {
+            "workload": workload,
+            "stage": name,
+            "mean_ms": stage.mean_ms.value,
+            "low": stage.mean_ms.low,
+            "high": stage.mean_ms.high,
+            "share": stage.share.value,
+            "start_ms": start_ms,
+            "end_ms": end_ms,
+        }
+        for (name, stage), (start_ms, end_ms) in zip(stages.items(), pairwise(ends), strict=True)
+    ]
+
+
+def latency_rows(rows: pd.DataFrame) -> list[Row]:
+    """The share of E1's requests that take no longer than each of them."""
+    return [
+        {"workload": w, "latency_ms": ms, "share_of_requests": (i + 1) / len(times)}
+        for w in WORKLOADS
+        for times in [sorted(rows.loc[rows["workload"] == w, "total_ms"].tolist())]
+        for i, ms in enumerate(times)
+    ]
+
+
+def frontier_rows(frontier: Frontier) -> list[Row]:
+    """A point for each setting."""
+    return [
+        {
+            "workload": frontier.workload,
+            "setting": point.label,
+            "latency_ms": point.latency_ms.value,
+            "latency_low": point.latency_ms.low,
+            "latency_high": point.latency_ms.high,
+            "quality": point.quality.value,
+            "quality_low": point.quality.low,
+            "quality_high": point.quality.high,
+            "on_frontier": point.on_frontier,
+            "frontier_share": point.frontier_share,
+            **point.setting.model_dump(),
+        }
+        for point in frontier.points
+    ]
+
+
+def sensitivity_rows(contrast: WorkloadContrast) -> list[Row]:
+    """A bar for each value of each knob but the reference."""
+    return [
+        {
+            "workload": workload,
+            "knob": knob,
+            "value": point.value,
+            "change_percent": point.latency_change_percent.value,
+            "low": point.latency_change_percent.low,
+            "high": point.latency_change_percent.high,
+        }
+        for workload in WORKLOADS
+        for knob, points in contrast.sensitivity[workload].items()
+        for point in points
+    ]

@@ -1,0 +1,109 @@
+"""E2: what one knob does to latency and quality, alone and over the whole grid."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from m1.analysis.bootstrap import Draws, Resamples, estimate, weighted_mean
+from m1.analysis.cells import Cells
+from m1.schemas.profile import STAGES
+from m1.schemas.results import SensitivityPoint
+from m1.schemas.settings import KNOBS, Knob, Setting
+
+
+@dataclass(frozen=True)
+class Move:
+    """From the reference setting to one value of one knob, in every draw."""
+
+    value: int
+    """The knob's value."""
+    latency_percent: Draws
+    """Change of mean latency [n_draws]."""
+    stage_percent: Draws
+    """Change of each stage in percent of the reference setting's total [n_draws, n_stages]."""
+    quality_percent: Draws
+    """Change of mean quality [n_draws]; NaN in draws where the reference has none."""
+    main_effect_percent: Draws
+    """Change of mean latency, averaged over the settings of the other knobs [n_draws]."""
+
+
+@dataclass(frozen=True)
+class _Means:
+    """Means of every setting in every draw, the reference in column 0."""
+
+    total_ms: Draws
+    stage_ms: Draws
+    quality: Draws
+
+
+def draw_moves(cells: Cells, resamples: Resamples) -> dict[Knob, tuple[Move, ...]]:
+    """Move each knob to each of its values but the reference, largest first."""
+    weights = resamples.weights(cells.images)
+    means = _Means(
+        total_ms=weighted_mean(cells.total_ms, weights),
+        stage_ms=np.stack([weighted_mean(stage, weights) for stage in cells.stage_ms], axis=2),
+        quality=weighted_mean(cells.quality, weights),
+    )
+    return {knob: _moves_of(knob, cells.settings, means) for knob in KNOBS}
+
+
+def _moves_of(knob: Knob, settings: Sequence[Setting], means: _Means) -> tuple[Move, ...]:
+    total_ms, stage_ms, quality = means.total_ms, means.stage_ms, means.quality
+    return tuple(
+        Move(
+            value=value,
+            latency_percent=_percent(total_ms[:, i], total_ms[:, 0]),
+            stage_percent=100 * (stage_ms[:, i] - stage_ms[:, 0]) / total_ms[:, :1],
+            quality_percent=_percent(quality[:, i], quality[:, 0]),
+            main_effect_percent=_main_effect(knob, value, settings, total_ms),
+        )
+        for value, i in single_knob_moves(settings, knob).items()
+    )
+
+
+def single_knob_moves(settings: Sequence[Setting], knob: Knob) -> dict[int, int]:
+    """Value of a knob to the index of the setting that differs from the first in it alone.
+
+    Largest value first; a knob with one value has no moves.
+    """
+    found = {
+        getattr(setting, knob): i
+        for i, setting in enumerate(settings)
+        if i and _with(setting, knob, settings[0]) == settings[0]
+    }
+    return dict(sorted(found.items(), reverse=True))
+
+
+def _main_effect(knob: Knob, value: int, settings: Sequence[Setting], total_ms: Draws) -> Draws:
+    """Mean over the other knobs' settings of the change from the same setting with this knob up.
+
+    The main effect of a factorial design (Box, Hunter & Hunter 2005, chapter 5), in percent.
+    """
+    places = {setting: i for i, setting in enumerate(settings)}
+    moved = [i for setting, i in places.items() if getattr(setting, knob) == value]
+    unmoved = [places[_with(settings[i], knob, settings[0])] for i in moved]
+    return np.asarray(_percent(total_ms[:, moved], total_ms[:, unmoved]).mean(axis=1))
+
+
+def _with(setting: Setting, knob: Knob, reference: Setting) -> Setting:
+    """The setting with one knob at the reference."""
+    return setting.model_copy(update={knob: getattr(reference, knob)})
+
+
+def _percent(new: Draws, old: Draws) -> Draws:
+    unknown = np.full_like(new, np.nan)
+    return 100 * np.divide(new - old, old, out=unknown, where=old > 0)
+
+
+def sensitivity_point(move: Move, confidence: float) -> SensitivityPoint:
+    """A move with its intervals."""
+    return SensitivityPoint(
+        value=move.value,
+        latency_change_percent=estimate(move.latency_percent, confidence),
+        stage_change_percent={
+            stage: estimate(move.stage_percent[:, i], confidence) for i, stage in enumerate(STAGES)
+        },
+        quality_change_percent=estimate(move.quality_percent, confidence),
+        main_effect_percent=estimate(move.main_effect_percent, confidence),
+    )

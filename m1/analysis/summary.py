@@ -1,0 +1,50 @@
+"""The headline numbers of a contrast."""
+
+from typing import Any
+
+from m1.analysis.frontiers import best_at
+from m1.schemas.requests import Workload
+from m1.schemas.results import Summary, WorkloadContrast, WorkloadSummary
+
+DIGITS = 4
+"""Significant digits, so that a table of experiments shows differences and not noise."""
+
+
+def summarise(contrast: WorkloadContrast, decision_level: float) -> Summary:
+    """Reduce a contrast to its headline numbers.
+
+    Args:
+        contrast: the whole result.
+        decision_level: share of reference quality at which the best setting is named.
+    """
+    verdicts = [finding.verdict for finding in contrast.findings]
+    summary = Summary(
+        valid=contrast.validity.verdict == "valid",
+        qa=_workload_summary(contrast, "qa", decision_level),
+        captioning=_workload_summary(contrast, "captioning", decision_level),
+        findings_supported=verdicts.count("supported"),
+        findings_refuted=verdicts.count("refuted"),
+    )
+    return Summary.model_validate(rounded(summary.model_dump()))
+
+
+def _workload_summary(
+    contrast: WorkloadContrast, workload: Workload, decision_level: float
+) -> WorkloadSummary:
+    latency, frontier = contrast.latency[workload], contrast.frontiers[workload]
+    reference = next(p for p in frontier.points if p.setting == contrast.reference)
+    return WorkloadSummary(
+        p50_ms=latency.p50_ms.value if latency.p50_ms else None,
+        p99_ms=latency.p99_ms.value if latency.p99_ms else None,
+        before_first_token_share=1 - contrast.stage_breakdown[workload]["decode"].share.value,
+        reference_quality=reference.quality.value,
+        steepness=frontier.steepness.value if frontier.steepness else None,
+        best_setting=best_at(decision_level, frontier).label,
+    )
+
+
+def rounded(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+    """The same JSON value with every number that is not whole at `DIGITS` significant digits."""
+    if isinstance(value, dict):
+        return {key: rounded(inner) for key, inner in value.items()}
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value

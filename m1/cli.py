@@ -1,0 +1,114 @@
+"""The `m1` command: look at results, and at what the result files hold."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from m1.errors import UserError
+from m1.files import read_record
+from m1.schemas.base import Record
+from m1.schemas.profile import STAGES, MeasuredRequest, ProfileRun
+from m1.schemas.requests import WORKLOADS, RequestSet
+from m1.schemas.results import (
+    Estimate,
+    Frontier,
+    ScoredRequest,
+    StageResult,
+    Summary,
+    WorkloadContrast,
+)
+
+RESULT_FILES: dict[str, type[Record]] = {
+    "data/requests/<workload>/requests.json": RequestSet,
+    "data/profile/rows.parquet": MeasuredRequest,
+    "data/profile/run.json": ProfileRun,
+    "data/scores/<workload>.parquet": ScoredRequest,
+    "metrics/e1_stage_latency.json": StageResult,
+    "metrics/e2_pareto_<workload>.json": Frontier,
+    "metrics/m1_workload_contrast.json": WorkloadContrast,
+    "metrics/summary.json": Summary,
+}
+
+app = typer.Typer(
+    help="How prefill-heavy and decode-heavy vision-language work differ. `dvc repro` measures; "
+    "these commands read what it left.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+
+@app.command()
+def show(
+    contrast: Annotated[Path, typer.Option(help="Result file to read.")] = Path(
+        "metrics/m1_workload_contrast.json"
+    ),
+) -> None:
+    """Print the answers, the headline table and the findings of the last run."""
+    try:
+        result = read_record(WorkloadContrast, contrast)
+    except UserError as error:
+        print(f"error: {error}; run `dvc repro` first")
+        raise typer.Exit(1) from None
+    console = Console()
+    console.print(_validity_line(result), style="bold" if _is_valid(result) else "bold red")
+    for question, answer in result.answers.model_dump().items():
+        console.print(f"\n[bold]{question.replace('_', ' ').capitalize()}.[/bold] {answer}")
+    console.print("", _headline_table(result), "", _findings_table(result))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of every result file, one object with a key for each."""
+    schemas = {path: record.model_json_schema() for path, record in RESULT_FILES.items()}
+    print(json.dumps(schemas, indent=2))
+
+
+def _is_valid(result: WorkloadContrast) -> bool:
+    return result.validity.verdict == "valid"
+
+
+def _validity_line(result: WorkloadContrast) -> str:
+    seen = result.provenance
+    where = f"{seen.model} on {seen.device}, {seen.dtype}, {seen.started_at}"
+    reasons = "".join(f"\n  - {reason}" for reason in result.validity.reasons)
+    return f"{result.validity.verdict.upper()} run: {where}{reasons}"
+
+
+def _headline_table(result: WorkloadContrast) -> Table:
+    table = Table(title=f"At the reference setting {result.reference.label}")
+    table.add_column("")
+    for workload in WORKLOADS:
+        table.add_column(f"{workload} (n = {result.latency[workload].n})", justify="right")
+    for name in ("mean_ms", "p50_ms", "p95_ms", "p99_ms"):
+        values = (getattr(result.latency[w], name) for w in WORKLOADS)
+        table.add_row(name, *(_ms(value) for value in values))
+    for stage in STAGES:
+        shares = (result.stage_breakdown[w][stage].share for w in WORKLOADS)
+        table.add_row(f"{stage} share", *(_interval(share, ".1%") for share in shares))
+    table.add_row("output tokens", *(_ms(result.mean_output_tokens[w]) for w in WORKLOADS))
+    for index, best in enumerate(result.optimal_settings["qa"]):
+        labels = (result.optimal_settings[w][index].label for w in WORKLOADS)
+        table.add_row(f"fastest at {best.level:.0%} quality", *labels)
+    return table
+
+
+def _findings_table(result: WorkloadContrast) -> Table:
+    level = f"{result.confidence:.0%} interval"
+    table = Table("Finding", "Verdict", "Effect", level, title="Expected findings, tested")
+    for one in result.findings:
+        interval = f"{one.low:.3g} to {one.high:.3g}"
+        table.add_row(one.claim, one.verdict, f"{one.effect:.3g}", interval)
+    return table
+
+
+def _ms(estimate: Estimate | None) -> str:
+    return "not available" if estimate is None else _interval(estimate, ".1f")
+
+
+def _interval(estimate: Estimate, form: str) -> str:
+    value, low, high = (format(v, form) for v in (estimate.value, estimate.low, estimate.high))
+    return f"{value} ({low} to {high})"

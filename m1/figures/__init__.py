@@ -1,0 +1,1 @@
+"""Matplotlib drawing: figures show what the analysis computed, and compute nothing themselves."""

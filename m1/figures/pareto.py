@@ -1,0 +1,149 @@
+"""E2: quality and latency of every setting, and the settings that no other one beats."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+from m1.figures.labels import label_points
+from m1.figures.pareto_legend import PALE, RING, legend_entries, size_of
+from m1.figures.style import (
+    WORKLOAD_COLOURS,
+    WORKLOAD_MARKERS,
+    WORKLOAD_NAMES,
+    add_legend,
+    new_figure,
+    styled,
+    whiskers,
+    with_interval,
+)
+from m1.schemas.requests import WORKLOADS
+from m1.schemas.results import Frontier, FrontierPoint, WorkloadContrast
+
+Line = tuple[tuple[float, float], tuple[float, float]]
+
+QUALITY_NAMES = {"vqa_accuracy": "VQA accuracy (0 to 1)", "cider_d": "CIDEr-D (0 to 10)"}
+
+
+@styled
+def draw_pareto(contrast: WorkloadContrast) -> Figure:
+    """Both workloads side by side, all settings and the frontier."""
+    frontiers = contrast.frontiers
+    sample = {
+        w: f"n = {frontiers[w].n_requests} requests a setting, {frontiers[w].n_images} images"
+        for w in WORKLOADS
+    }
+    figure = new_figure("E2: quality against latency", contrast, sample, 3.9)
+    panels = figure.subplots(1, len(WORKLOADS))
+    for axes, workload in zip(panels, WORKLOADS, strict=True):
+        draw_frontier(axes, frontiers[workload])
+    add_legend(figure, legend_entries(), 4)
+    figure.draw_without_rendering()  # labels need to know where the points end up
+    for axes, workload in zip(panels, WORKLOADS, strict=True):
+        label_frontier(axes, frontiers[workload])
+    return figure
+
+
+def draw_frontier(axes: Axes, frontier: Frontier) -> None:
+    """One workload: the dominated settings pale, the frontier as steps, the reference ringed."""
+    colour = WORKLOAD_COLOURS[frontier.workload]
+    marker = WORKLOAD_MARKERS[frontier.workload]
+    for point in frontier.points:
+        draw_point(axes, point, colour if point.on_frontier else PALE, marker)
+    best = members(frontier)
+    axes.step(latencies(best), qualities(best), where="post", color=colour, zorder=2)
+    ring = [point for point in frontier.points if point.setting == frontier.reference]
+    axes.plot(latencies(ring), qualities(ring), **RING, zorder=4)
+    axes.set_title(WORKLOAD_NAMES[frontier.workload], pad=16)
+    axes.annotate(
+        steepness_of(frontier),
+        (0.5, 1),
+        (0, 5),
+        "axes fraction",
+        "offset points",
+        ha="center",
+        size=7,
+    )
+    axes.set_xlabel(f"{frontier.latency_statistic.capitalize()} latency (ms)")
+    axes.set_ylabel(QUALITY_NAMES.get(frontier.quality_metric, frontier.quality_metric))
+    axes.grid()
+    axes.margins(0.12)  # room for the labels
+
+
+def members(frontier: Frontier) -> list[FrontierPoint]:
+    """The frontier's points, fastest first."""
+    best = [point for point in frontier.points if point.on_frontier]
+    return sorted(best, key=lambda point: point.latency_ms.value)
+
+
+def latencies(points: Iterable[FrontierPoint]) -> list[float]:
+    """Latencies in ms."""
+    return [point.latency_ms.value for point in points]
+
+
+def qualities(points: Iterable[FrontierPoint]) -> list[float]:
+    """Qualities, as their metric counts."""
+    return [point.quality.value for point in points]
+
+
+def draw_point(axes: Axes, point: FrontierPoint, colour: str, marker: str) -> None:
+    """One setting: filled on the frontier, hollow off it, as large as its share of resamples."""
+    axes.errorbar(
+        point.latency_ms.value,
+        point.quality.value,
+        xerr=whiskers([point.latency_ms]),
+        yerr=whiskers([point.quality]),
+        fmt=marker,
+        markersize=size_of(point.frontier_share),
+        color=colour,
+        markerfacecolor=colour if point.on_frontier else "white",
+        elinewidth=0.8 if point.on_frontier else 0.4,
+        alpha=1.0 if point.on_frontier else 0.75,
+        zorder=3 if point.on_frontier else 1,
+    )
+
+
+def steepness_of(frontier: Frontier) -> str:
+    """The frontier's steepness, or why it has none."""
+    slope = frontier.steepness
+    if slope is None:
+        return "steepness undefined: one setting on the frontier"
+    return f"steepness {with_interval(slope)} (quality lost / latency saved)"
+
+
+def label_frontier(axes: Axes, frontier: Frontier) -> None:
+    """Name the settings on the frontier."""
+    best = members(frontier)
+    places = list(zip(latencies(best), qualities(best), strict=True))
+    dots = [dot_box(axes, point) for point in frontier.points]
+    lines = [line_box(axes, line) for point in best for line in whiskers_of(point)]
+    steps = [line_box(axes, line) for pair in pairwise(places) for line in steps_of(*pair)]
+    label_points(axes, places, [point.label for point in best], dots + lines + steps)
+
+
+def dot_box(axes: Axes, point: FrontierPoint) -> Bbox:
+    """What a point covers, in pixels."""
+    place = axes.transData.transform((point.latency_ms.value, point.quality.value))
+    radius = size_of(point.frontier_share) / 2 * axes.figure.dpi / 72
+    return Bbox([place, place]).padded(radius + 1)
+
+
+def line_box(axes: Axes, line: Line) -> Bbox:
+    """What a level or upright line covers, in pixels."""
+    start, end = axes.transData.transform(line)
+    return Bbox([np.minimum(start, end), np.maximum(start, end)]).padded(1.5)
+
+
+def whiskers_of(point: FrontierPoint) -> tuple[Line, Line]:
+    """Both intervals of a point."""
+    x, y = point.latency_ms, point.quality
+    return ((x.low, y.value), (x.high, y.value)), ((x.value, y.low), (x.value, y.high))
+
+
+def steps_of(left: tuple[float, float], right: tuple[float, float]) -> tuple[Line, Line]:
+    """The frontier between two points: level at the left one's quality, then up."""
+    corner = (right[0], left[1])
+    return (left, corner), (corner, right)

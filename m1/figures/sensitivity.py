@@ -1,0 +1,122 @@
+"""E2: what each knob does to the latency of each workload."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from m1.figures.style import (
+    KNOB_NAMES,
+    WORKLOAD_COLOURS,
+    WORKLOAD_HATCHES,
+    WORKLOAD_NAMES,
+    add_legend,
+    new_figure,
+    styled,
+    whiskers,
+)
+from m1.schemas.requests import WORKLOADS, Workload
+from m1.schemas.results import SensitivityPoint, WorkloadContrast
+from m1.schemas.settings import KNOBS, Knob
+
+BAR_WIDTH = 0.38
+OFFSETS: dict[Workload, float] = {"qa": -BAR_WIDTH / 2, "captioning": BAR_WIDTH / 2}
+
+
+@styled
+def draw_sensitivity(contrast: WorkloadContrast) -> Figure:
+    """A panel a knob: the change of latency at each value below the reference."""
+    sample = {w: f"n = {contrast.frontiers[w].n_requests} requests a setting" for w in WORKLOADS}
+    figure = new_figure(
+        "E2: what each knob does to latency, the others at the reference setting",
+        contrast,
+        sample,
+        3.1,
+    )
+    panels = figure.subplots(1, len(KNOBS), sharey=True)
+    for axes, knob in zip(panels, KNOBS, strict=True):
+        draw_knob(axes, contrast, knob)
+    panels[0].set_ylabel("Change of mean latency (%)\nnegative: faster than the reference")
+    add_legend(figure, legend_entries(), len(WORKLOADS))
+    return figure
+
+
+def legend_entries() -> list[Patch]:
+    """The look of each workload, whether or not it has bars."""
+    return [Patch(**look(workload), label=WORKLOAD_NAMES[workload]) for workload in WORKLOADS]
+
+
+def look(workload: Workload) -> dict[str, Any]:
+    """Colour and hatch."""
+    return {
+        "facecolor": WORKLOAD_COLOURS[workload],
+        "hatch": WORKLOAD_HATCHES[workload],
+        "edgecolor": "black",
+        "linewidth": 0.5,
+    }
+
+
+def draw_knob(axes: Axes, contrast: WorkloadContrast, knob: Knob) -> None:
+    """One knob's panel; a knob without other values says so."""
+    reference: int | None = getattr(contrast.reference, knob)
+    points = {w: changed(contrast, w, knob, reference) for w in WORKLOADS}
+    values = sorted({p.value for own in points.values() for p in own}, reverse=True)
+    axes.set_title(KNOB_NAMES[knob])
+    axes.margins(y=0.16)  # room for the numbers beyond the whiskers
+    if not values:
+        say_not_varied(axes, reference)
+        return
+    for workload, own in points.items():
+        draw_bars(axes, own, values, workload)
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set_xticks(range(len(values)), [str(value) for value in values])
+    axes.set(xlabel=f"Value (reference: {reference})", xlim=(-0.6, len(values) - 0.4))
+    axes.grid(axis="y")
+
+
+def changed(
+    contrast: WorkloadContrast, workload: Workload, knob: Knob, reference: int | None
+) -> Sequence[SensitivityPoint]:
+    """The points off the reference, where the change is 0 by definition."""
+    points = contrast.sensitivity[workload].get(knob, ())
+    return [point for point in points if point.value != reference]
+
+
+def draw_bars(
+    axes: Axes, points: Sequence[SensitivityPoint], values: Sequence[int], workload: Workload
+) -> None:
+    """One workload's bars with their intervals and numbers."""
+    changes = [point.latency_change_percent for point in points]
+    places = [values.index(point.value) + OFFSETS[workload] for point in points]
+    axes.bar(
+        places,
+        [change.value for change in changes],
+        BAR_WIDTH,
+        yerr=whiskers(changes),
+        capsize=2,
+        error_kw={"elinewidth": 0.9},
+        **look(workload),
+    )
+    for place, change in zip(places, changes, strict=True):
+        # Beyond the whisker's far end, so that neither covers the other.
+        end, side = (change.low, -1) if change.value < 0 else (change.high, 1)
+        axes.annotate(
+            f"{change.value:+.1f}".replace("-", "−"),
+            (place, end),
+            (0, 3 * side),
+            textcoords="offset points",
+            ha="center",
+            va="top" if side < 0 else "bottom",
+            size=6.5,
+        )
+
+
+def say_not_varied(axes: Axes, reference: int | None) -> None:
+    """Instead of bars, why there are none."""
+    value = "left as the model has it" if reference is None else f"only value: {reference}"
+    text = f"not varied\n({value})"
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", size=8)
+    axes.set_xticks([])
+    axes.tick_params(axis="y", length=0)

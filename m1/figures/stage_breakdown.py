@@ -1,0 +1,118 @@
+"""E1: how long each stage takes, and its share."""
+
+from collections.abc import Mapping
+
+from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+
+from m1.figures.style import (
+    STAGE_COLOURS,
+    STAGE_HATCHES,
+    WORKLOAD_NAMES,
+    new_figure,
+    styled,
+    with_interval,
+)
+from m1.schemas.profile import STAGES, Stage
+from m1.schemas.requests import WORKLOADS, Workload
+from m1.schemas.results import Estimate, WorkloadContrast
+
+Bars = Mapping[Workload, Mapping[Stage, Estimate]]
+
+BAR_HEIGHT = 0.4
+POSITIONS: dict[Workload, float] = {"qa": 1.0, "captioning": 0.0}
+
+
+@styled
+def draw_stage_breakdown(contrast: WorkloadContrast) -> Figure:
+    """Stacked bars of both workloads, in milliseconds above and in percent below."""
+    sample = {w: f"n = {contrast.latency[w].n} requests" for w in WORKLOADS}
+    figure = new_figure("E1: stages at the reference setting", contrast, sample, 3.9)
+    times, shares = figure.subplots(2, 1)
+    breakdown = contrast.stage_breakdown
+    draw_panel(times, {w: {s: breakdown[w][s].mean_ms for s in STAGES} for w in WORKLOADS})
+    draw_totals(times, contrast)
+    times.set_xlabel("Mean time (ms)")
+    draw_panel(shares, {w: {s: percent(breakdown[w][s].share) for s in STAGES} for w in WORKLOADS})
+    shares.set(xlabel="Share of the mean total (%)", xlim=(0, 102))
+    return figure
+
+
+def percent(share: Estimate) -> Estimate:
+    """A share in percent."""
+    return Estimate(value=100 * share.value, low=100 * share.low, high=100 * share.high)
+
+
+def draw_panel(axes: Axes, bars: Bars) -> None:
+    """One stacked bar a workload, with the numbers of its stages in a line above it."""
+    for workload in WORKLOADS:
+        drawn = draw_stack(axes, bars[workload], POSITIONS[workload])
+        numbers = [f"{s} {with_interval(bars[workload][s])}" for s in STAGES]
+        add_number_line(axes, drawn, numbers, POSITIONS[workload])
+    axes.set_yticks(
+        list(POSITIONS.values()), [WORKLOAD_NAMES[w].replace(" ", "\n") for w in POSITIONS]
+    )
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(-0.3, 1.55)
+    axes.grid(axis="x")
+
+
+def draw_stack(axes: Axes, stages: Mapping[Stage, Estimate], y: float) -> list[BarContainer]:
+    """The stages one after another; a whisker at each end shows the interval of that stage."""
+    drawn, start = [], 0.0
+    for stage in STAGES:
+        estimate = stages[stage]
+        drawn.append(
+            axes.barh(
+                y,
+                estimate.value,
+                BAR_HEIGHT,
+                left=start,
+                color=STAGE_COLOURS[stage],
+                hatch=STAGE_HATCHES[stage],
+                edgecolor="black",
+                linewidth=0.5,
+            )
+        )
+        draw_whisker(axes, start + estimate.low, start + estimate.high, y)
+        start += estimate.value
+    return drawn
+
+
+def draw_whisker(axes: Axes, low: float, high: float, y: float) -> None:
+    """An interval, edged in white to stand out from every hatch."""
+    for colour, width in (("white", 3.0), ("black", 1.3)):
+        axes.plot([low, high], [y, y], color=colour, linewidth=width, clip_on=False)
+
+
+def add_number_line(axes: Axes, bars: list[BarContainer], numbers: list[str], y: float) -> None:
+    """A legend of the bar's own: side by side, so that thin stages are as readable as wide ones."""
+    legend = Legend(
+        axes,
+        bars,
+        numbers,
+        loc="lower left",
+        bbox_to_anchor=(0, y + BAR_HEIGHT / 2, 1, 0),
+        bbox_transform=axes.get_yaxis_transform(),
+        mode="expand",
+        ncols=len(STAGES),
+        borderpad=0.3,
+        borderaxespad=0,
+        handlelength=1.2,
+        handletextpad=0.4,
+        columnspacing=0.5,
+    )
+    axes.add_artist(legend)
+
+
+def draw_totals(axes: Axes, contrast: WorkloadContrast) -> None:
+    """The mean total at the end of each bar."""
+    for workload, y in POSITIONS.items():
+        times = [contrast.stage_breakdown[workload][s].mean_ms for s in STAGES]
+        end = sum(t.value for t in times[:-1]) + max(times[-1].value, times[-1].high)
+        text = f"total {with_interval(contrast.latency[workload].mean_ms, 'ms')}"
+        axes.annotate(text, (end, y), (6, 0), textcoords="offset points", va="center", size=7)
+    # Room for the longest bar's total.
+    axes.set_xlim(0, 1.3 * axes.dataLim.x1)

@@ -1,0 +1,1 @@
+"""Measuring requests: clocks, marks, schedule, the run, its validity and provenance."""

@@ -1,0 +1,109 @@
+"""Clocks: marks in one run, resolved once after it.
+
+On a GPU a mark is an event recorded in the stream, so nothing waits for it; on a CPU it is a
+reading of the monotonic clock.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from time import perf_counter_ns
+
+import torch
+
+NS_PER_MS = 1e6
+
+
+class Clock(ABC):
+    """Takes named marks; tells their times once the request is over."""
+
+    def __init__(self) -> None:
+        """Start without marks."""
+        self.names: list[str] = []
+
+    def mark(self, name: str) -> None:
+        """Note that something happened now."""
+        self.names.append(name)
+        self._note()
+
+    def marks_ms(self) -> list[tuple[str, float]]:
+        """Every mark with its time in ms since the first, in the order taken."""
+        return list(zip(self.names, self._times_ms(), strict=True))
+
+    @abstractmethod
+    def _note(self) -> None: ...
+
+    @abstractmethod
+    def _times_ms(self) -> Iterable[float]: ...
+
+
+class CpuClock(Clock):
+    """Marks by the monotonic nanosecond clock."""
+
+    def __init__(self) -> None:
+        """Start without marks."""
+        super().__init__()
+        self.readings_ns: list[int] = []
+
+    def _note(self) -> None:
+        self.readings_ns.append(perf_counter_ns())
+
+    def _times_ms(self) -> Iterable[float]:
+        return [(reading - self.readings_ns[0]) / NS_PER_MS for reading in self.readings_ns]
+
+
+class CudaClock(Clock):
+    """Marks by events in the current stream; the times wait for the last of them, once."""
+
+    def __init__(self) -> None:
+        """Start without marks."""
+        super().__init__()
+        self.events: list[torch.cuda.Event] = []
+
+    def _note(self) -> None:
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        self.events.append(event)
+
+    def _times_ms(self) -> Iterable[float]:
+        self.events[-1].synchronize()
+        return [self.events[0].elapsed_time(event) for event in self.events]
+
+
+class RecordedClock(Clock):
+    """Replays times that were recorded before."""
+
+    def __init__(self, times_ms: Iterable[float]) -> None:
+        """Take the time of each mark to come."""
+        super().__init__()
+        self.coming: Iterator[float] = iter(times_ms)
+        self.times_ms: list[float] = []
+
+    def _note(self) -> None:
+        self.times_ms.append(next(self.coming))
+
+    def _times_ms(self) -> Iterable[float]:
+        return [time - self.times_ms[0] for time in self.times_ms]
+
+
+def clock_for(device: torch.device) -> Clock:
+    """A fresh clock for a device."""
+    return CudaClock() if device.type == "cuda" else CpuClock()
+
+
+class Stopwatch:
+    """T_total by a clock of its own: from all work done before to all work done after."""
+
+    def __init__(self, device: torch.device) -> None:
+        """Start once the device is idle."""
+        self.device = device
+        self._wait()
+        self.started_ns = perf_counter_ns()
+
+    def stop_ms(self) -> float:
+        """Elapsed time in ms, once the device is idle again."""
+        self._wait()
+        return (perf_counter_ns() - self.started_ns) / NS_PER_MS
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)

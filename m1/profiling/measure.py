@@ -1,0 +1,115 @@
+"""Measuring one request at the setting that the model is held at."""
+
+import resource
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from m1.errors import UserError
+from m1.profiling.clocks import Stopwatch, clock_for
+from m1.profiling.marks import (
+    FIRST_TOKEN,
+    LAST_TOKEN,
+    START,
+    Observed,
+    StageTimes,
+    marked,
+    stage_times,
+)
+from m1.profiling.schedule import Planned, Round
+from m1.schemas.profile import MeasuredRequest
+from m1.vlm.engine import Generation, answer, encode, executed_blocks, text_of
+from m1.vlm.loading import LoadedVlm
+
+KB_PER_MB = 1024
+BYTES_PER_MB = 1024**2
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One answered request with its times."""
+
+    generation: Generation
+    total_ms: float
+    stages: StageTimes | None
+    observed: Observed | None
+
+
+def measure(
+    vlm: LoadedVlm, planned: Planned, of: Round, order: int, images: Path, max_new_tokens: int
+) -> MeasuredRequest:
+    """Measure one request; the model's knobs are already turned."""
+    request = planned.request
+    image = open_image(images / request.image)
+    stopwatch = Stopwatch(vlm.device)
+    inputs = encode(vlm, image, request.prompt, of.setting.vision_tokens)
+    preprocess_ms = stopwatch.stop_ms()
+    if vlm.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(vlm.device)
+    timed = (timed_with_marks if planned.marked else timed_alone)(vlm, inputs, max_new_tokens)
+    stages, seen = timed.stages, timed.observed
+    return MeasuredRequest(
+        experiment=of.experiment,
+        order=order,
+        trial=of.trial,
+        workload=of.workload,
+        request_id=request.request_id,
+        image_id=request.image_id,
+        **of.setting.model_dump(),
+        marked=planned.marked,
+        observed_vision_tokens=seen.n_visual_tokens if seen else None,
+        observed_top_k=seen.top_k if seen else None,
+        observed_active_blocks=executed_blocks(timed.generation.cache),
+        preprocess_ms=preprocess_ms,
+        vision_ms=stages.vision_ms if stages else None,
+        projector_ms=stages.projector_ms if stages else None,
+        prefill_ms=stages.prefill_ms if stages else None,
+        decode_ms=stages.decode_ms if stages else None,
+        total_ms=timed.total_ms,
+        n_prompt_tokens=int(inputs["input_ids"].shape[1]),
+        n_output_tokens=len(timed.generation.tokens),
+        finish_reason=timed.generation.finish_reason,
+        output_text=text_of(vlm, timed.generation),
+        peak_memory_mb=peak_memory_mb(vlm.device),
+    )
+
+
+def open_image(path: Path) -> Image.Image:
+    """Read an RGB image.
+
+    Raises:
+        UserError: if it is missing or no image.
+    """
+    try:
+        with Image.open(path) as file:
+            return file.convert("RGB")
+    except OSError as error:
+        raise UserError(f"{path}: not a readable image ({error})") from None
+
+
+def timed_with_marks(vlm: LoadedVlm, inputs: dict[str, torch.Tensor], max_new_tokens: int) -> Timed:
+    """Answer with marks at the stage boundaries."""
+    clock = clock_for(vlm.device)
+    with marked(vlm.structure, clock) as observed:
+        stopwatch = Stopwatch(vlm.device)
+        clock.mark(START)
+        generation = answer(vlm, inputs, max_new_tokens, lambda: clock.mark(FIRST_TOKEN))
+        clock.mark(LAST_TOKEN)
+        total_ms = stopwatch.stop_ms()
+    return Timed(generation, total_ms, stage_times(clock.marks_ms()), observed)
+
+
+def timed_alone(vlm: LoadedVlm, inputs: dict[str, torch.Tensor], max_new_tokens: int) -> Timed:
+    """Answer without any hook or mark."""
+    stopwatch = Stopwatch(vlm.device)
+    generation = answer(vlm, inputs, max_new_tokens)
+    return Timed(generation, stopwatch.stop_ms(), None, None)
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Peak memory: of the request on a GPU, of the process so far on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / BYTES_PER_MB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KB_PER_MB

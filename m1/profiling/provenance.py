@@ -1,0 +1,76 @@
+"""What was measured, on what machine, with what libraries."""
+
+import os
+import platform
+import subprocess
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from m1.params import ModelParams
+from m1.schemas.profile import Provenance
+from m1.schemas.requests import RequestSet, Workload
+from m1.vlm.loading import LoadedVlm, model_fingerprint
+
+LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "pillow")
+BYTES_PER_GB = 1024**3
+
+
+def provenance(
+    vlm: LoadedVlm,
+    params: ModelParams,
+    sets: dict[Workload, RequestSet],
+    started: datetime,
+    duration_s: float,
+) -> Provenance:
+    """Record where a run's numbers come from."""
+    config: Any = vlm.structure.language_model.config
+    return Provenance(
+        started_at=started.isoformat(timespec="seconds"),
+        duration_s=round(duration_s, 1),
+        model=params.source,
+        model_class=type(vlm.model).__name__,
+        model_fingerprint=model_fingerprint(vlm.model),
+        data_fingerprints={workload: one.fingerprint for workload, one in sets.items()},
+        device=device_name(vlm.device),
+        device_type=vlm.device.type,
+        n_cores=os.cpu_count() or 1,
+        n_threads=torch.get_num_threads(),
+        memory_gb=round(psutil.virtual_memory().total / BYTES_PER_GB, 1),
+        platform=f"{platform.system()} {platform.machine()}",
+        dtype=str(vlm.model.dtype).removeprefix("torch."),
+        experts_implementation=params.experts if vlm.structure.routers else "none",
+        attention_implementation=str(config._attn_implementation),
+        versions={"python": platform.python_version(), **{n: version(n) for n in LIBRARIES}},
+        git_commit=git_commit(),
+    )
+
+
+def device_name(device: torch.device) -> str:
+    """The GPU's or the CPU's name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def git_commit() -> str | None:
+    """The project's commit, with `+changes` where the work tree has some; `None` without git."""
+    try:
+        commit = _git("rev-parse", "--short=12", "HEAD")
+        return f"{commit}+changes" if _git("status", "--porcelain", "-uno") else commit
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    run = subprocess.run(("git", *arguments), capture_output=True, text=True, check=True)
+    return run.stdout.strip()

@@ -1,0 +1,99 @@
+"""A whole profile run: check the grid, warm up, measure every round of the plan."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from m1.params import ProfileParams
+from m1.profiling.machine import CpuMeter
+from m1.profiling.measure import measure, open_image
+from m1.profiling.progress import ProfileProgress
+from m1.profiling.schedule import Planned, Round, plan
+from m1.profiling.validity import Circumstances
+from m1.profiling.warmup import warm_up
+from m1.schemas.profile import MeasuredRequest
+from m1.schemas.requests import WORKLOADS, RequestSet, Workload
+from m1.schemas.settings import Setting
+from m1.vlm.engine import count_visual_tokens, encode
+from m1.vlm.knobs import applied, check_setting
+from m1.vlm.loading import LoadedVlm
+
+
+@dataclass(frozen=True)
+class Profiler:
+    """Measures the requests of both workloads over a grid of settings."""
+
+    vlm: LoadedVlm
+    sets: dict[Workload, RequestSet]
+    folders: dict[Workload, Path]
+    """Where each workload's images are."""
+    grid: tuple[Setting, ...]
+    """All settings, the reference first."""
+    params: ProfileParams
+
+    def run(self, warmup_tolerance: float) -> tuple[list[MeasuredRequest], Circumstances]:
+        """Measure everything.
+
+        Returns:
+            The rows in the order of measurement, and what was seen beside them.
+
+        Raises:
+            UserError: if the model cannot take a setting of the grid.
+        """
+        self.check_grid()
+        requests = {workload: one.requests for workload, one in self.sets.items()}
+        rounds = plan(self.params, self.grid, requests)
+        with ProfileProgress(rounds) as progress:
+            progress.note("warming up")
+            change = self.warm_up(warmup_tolerance)
+            progress.begin()
+            meter = CpuMeter()
+            rows = self._measure_rounds(rounds, progress)
+        return rows, Circumstances(change, meter.others_share(), self._devices())
+
+    def check_grid(self) -> None:
+        """Refuse settings that the model cannot take, before anything is measured."""
+        first = self.sets["qa"].requests[0]
+        image = open_image(self.folders["qa"] / first.image)
+        native = count_visual_tokens(self.vlm, encode(self.vlm, image, first.prompt))
+        for setting in self.grid:
+            check_setting(self.vlm.structure, setting, native)
+
+    def warm_up(self, tolerance: float) -> float:
+        """Run every setting once, then the reference until two windows agree."""
+        for setting in self.grid:
+            self._measure_round(self._sample(setting, 1))
+        window = self._sample(self.grid[0], self.params.warmup_window // 2)
+        return warm_up(
+            lambda: sum(row.total_ms for row in self._measure_round(window)),
+            tolerance,
+            self.params.warmup_limit,
+        )
+
+    def _sample(self, setting: Setting, n: int) -> list[Round]:
+        """The first n requests of each workload at a setting."""
+        return [
+            Round("e1", 0, w, setting, tuple(map(Planned, self.sets[w].requests[:n])))
+            for w in WORKLOADS
+        ]
+
+    def _measure_round(self, rounds: Sequence[Round]) -> list[MeasuredRequest]:
+        return self._measure_rounds(rounds, ProfileProgress(rounds, quiet=True))
+
+    def _measure_rounds(
+        self, rounds: Sequence[Round], progress: ProfileProgress
+    ) -> list[MeasuredRequest]:
+        rows: list[MeasuredRequest] = []
+        for one in rounds:
+            longest = self.params.max_new_tokens.of(one.workload)
+            with applied(self.vlm.structure, one.setting):
+                for planned in one.planned:
+                    folder = self.folders[one.workload]
+                    row = measure(self.vlm, planned, one, len(rows), folder, longest)
+                    rows.append(row)
+                    progress.request_done(one, row)
+            progress.round_done(one)
+        return rows
+
+    def _devices(self) -> tuple[str, ...]:
+        return tuple(sorted({str(p.device) for p in self.vlm.model.parameters()}))

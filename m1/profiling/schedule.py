@@ -1,0 +1,98 @@
+"""The order of measurement: trials outermost, cells in random order within each trial.
+
+Drift of the machine then hits all cells alike, instead of the last ones.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from m1.params import PerWorkload, ProfileParams
+from m1.schemas.requests import WORKLOADS, Request, Workload
+from m1.schemas.settings import Setting
+
+Experiment = Literal["e1", "e2", "observer"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One request to measure, with marks or without."""
+
+    request: Request
+    marked: bool = True
+
+
+@dataclass(frozen=True)
+class Round:
+    """One cell's share of one trial."""
+
+    experiment: Experiment
+    trial: int
+    workload: Workload
+    setting: Setting
+    planned: tuple[Planned, ...]
+
+    @property
+    def cell(self) -> tuple[Experiment, Workload, str]:
+        """The cell it belongs to."""
+        return self.experiment, self.workload, self.setting.label
+
+
+def plan(
+    params: ProfileParams,
+    grid: Sequence[Setting],
+    requests: Mapping[Workload, Sequence[Request]],
+) -> list[Round]:
+    """Lay out a whole run.
+
+    Args:
+        params: how often things are measured.
+        grid: all settings, the reference first.
+        requests: the requests of each workload; each experiment takes the first it needs.
+
+    Returns:
+        Rounds in the order of measurement.
+    """
+    rng = np.random.default_rng(params.seed)
+    rounds: list[Round] = []
+    for trial in range(params.n_trials):
+        due = list(_rounds_of_trial(trial, params, grid, requests))
+        due = [one for one in due if one.planned]
+        rounds += [_shuffled(due[i], rng) for i in rng.permutation(len(due))]
+    return rounds
+
+
+def _rounds_of_trial(
+    trial: int,
+    params: ProfileParams,
+    grid: Sequence[Setting],
+    requests: Mapping[Workload, Sequence[Request]],
+) -> Iterator[Round]:
+    def chosen(workload: Workload, wanted: PerWorkload) -> tuple[Request, ...]:
+        return tuple(requests[workload][: wanted.of(workload)][trial :: params.n_trials])
+
+    for workload in WORKLOADS:
+        for request in _chunks(chosen(workload, params.e1_requests), len(grid)):
+            yield Round("e1", trial, workload, grid[0], tuple(map(Planned, request)))
+        pairs = chosen(workload, params.observer_requests)
+        both = tuple(Planned(r, marked) for r in pairs for marked in (True, False))
+        yield Round("observer", trial, workload, grid[0], both)
+        for setting in grid:
+            some = chosen(workload, params.e2_requests)
+            yield Round("e2", trial, workload, setting, tuple(map(Planned, some)))
+
+
+def _chunks(requests: tuple[Request, ...], n: int) -> list[tuple[Request, ...]]:
+    """Cut E1 into up to n parts, so that it spreads over the trial as the grid does."""
+    return [requests[i::n] for i in range(min(n, len(requests)))]
+
+
+def _shuffled(one: Round, rng: np.random.Generator) -> Round:
+    """Requests in random order; the two of an observer pair stay side by side, in any order."""
+    width = 2 if one.experiment == "observer" else 1
+    groups = [one.planned[i : i + width] for i in range(0, len(one.planned), width)]
+    order = [groups[i] for i in rng.permutation(len(groups))]
+    mixed = [group[i] for group in order for i in rng.permutation(len(group))]
+    return Round(one.experiment, one.trial, one.workload, one.setting, tuple(mixed))

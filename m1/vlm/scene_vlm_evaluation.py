@@ -1,0 +1,152 @@
+"""Quality of SceneVLM on held-out scenes, at the native setting and as each knob shrinks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from m1.quality.captions import CaptionCorpus
+from m1.schemas.base import Record
+from m1.schemas.settings import Setting
+from m1.vlm.knobs import applied
+from m1.vlm.loading import LoadedVlm
+from m1.workloads.scene_language import (
+    CAPTION_PROMPT,
+    Question,
+    ask,
+    captions,
+    objects_described,
+)
+from m1.workloads.scenes import Scene, draw_scene, render
+
+BATCH_SIZE = 100
+MAX_NEW_TOKENS = {"qa": 10, "captioning": 80}
+
+
+class SettingQuality(Record):
+    """Quality at one setting."""
+
+    qa_accuracy: float
+    """Share of questions answered as the scene has it."""
+    objects_described: float
+    """Share of objects described with the right colour, shape and place."""
+    cider_d: float
+    """CIDEr-D of the captions against five references each; idf from all evaluation scenes."""
+    cider_d_of_other_scenes: float
+    """CIDEr-D of the same captions against the references of another scene."""
+
+
+class SceneVlmEvaluation(Record):
+    """Quality per setting, by its label (visual tokens / top_k / blocks)."""
+
+    n_scenes: int
+    """Held-out scenes, with one question and one caption each."""
+    qa_accuracy_by_kind: dict[str, float]
+    """Accuracy at the native setting by kind of question."""
+    settings: dict[str, SettingQuality]
+    """Native setting first."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Scenes that training never saw, their pictures and questions."""
+
+    scenes: tuple[Scene, ...]
+    images: tuple[Image.Image, ...]
+    questions: tuple[Question, ...]
+
+    @classmethod
+    def draw(cls, n: int, seed: int) -> "HeldOut":
+        """Draw n evaluation scenes with one question each."""
+        rng = np.random.default_rng(seed)
+        scenes = tuple(draw_scene(rng, "evaluation") for _ in range(n))
+        images = tuple(render(scene, rng) for scene in scenes)
+        return cls(scenes, images, tuple(ask(scene, rng) for scene in scenes))
+
+
+def evaluate(vlm: LoadedVlm, settings: Sequence[Setting], held_out: HeldOut) -> SceneVlmEvaluation:
+    """Answer every question and caption every scene at each setting, in batches."""
+    qualities: dict[str, SettingQuality] = {}
+    by_kind: dict[str, float] = {}
+    for setting in settings:
+        with applied(vlm.structure, setting):
+            answers = generate(vlm, held_out, [q.text for q in held_out.questions], setting, "qa")
+            prompts = [CAPTION_PROMPT] * len(held_out.scenes)
+            written = generate(vlm, held_out, prompts, setting, "captioning")
+        qualities[setting.label] = quality(held_out, answers, written)
+        by_kind = by_kind or accuracy_by_kind(held_out.questions, answers)
+        print(f"{setting.label}: {qualities[setting.label]}", flush=True)
+    return SceneVlmEvaluation(
+        n_scenes=len(held_out.scenes), qa_accuracy_by_kind=by_kind, settings=qualities
+    )
+
+
+@torch.inference_mode()
+def generate(
+    vlm: LoadedVlm, held_out: HeldOut, prompts: Sequence[str], setting: Setting, workload: str
+) -> list[str]:
+    """Greedy outputs in batches, padded on the left."""
+    vlm.processor.tokenizer.padding_side = "left"
+    texts: list[str] = []
+    model: Any = vlm.model
+    for start in range(0, len(prompts), BATCH_SIZE):
+        chosen = slice(start, start + BATCH_SIZE)
+        inputs = _batch(vlm, prompts[chosen], held_out.images[chosen], setting)
+        longest = MAX_NEW_TOKENS[workload]
+        output = model.generate(**inputs, do_sample=False, max_new_tokens=longest)
+        written = output[:, inputs["input_ids"].shape[1] :]
+        texts += vlm.processor.batch_decode(written, skip_special_tokens=True)
+    return [text.strip() for text in texts]
+
+
+def _batch(
+    vlm: LoadedVlm, prompts: Sequence[str], images: Sequence[Image.Image], setting: Setting
+) -> dict[str, torch.Tensor]:
+    processor = vlm.processor
+    text = [processor.apply_chat_template(_chat(p), add_generation_prompt=True) for p in prompts]
+    if setting.vision_tokens is not None:
+        placeholders = processor.image_token * setting.vision_tokens
+        text = [one.replace(processor.image_token, placeholders) for one in text]
+    tokens = processor.tokenizer(text, return_tensors="pt", padding=True, add_special_tokens=False)
+    pixels = processor.image_processor(list(images), return_tensors="pt")["pixel_values"]
+    inputs = {
+        "input_ids": tokens["input_ids"],
+        "attention_mask": tokens["attention_mask"],
+        "pixel_values": pixels.to(vlm.model.dtype),
+    }
+    return {name: tensor.to(vlm.device) for name, tensor in inputs.items()}
+
+
+def _chat(prompt: str) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}]
+
+
+def quality(held_out: HeldOut, answers: Sequence[str], written: Sequence[str]) -> SettingQuality:
+    """Score one setting's answers and captions."""
+    scenes = held_out.scenes
+    ids = [str(i) for i in range(len(scenes))]
+    corpus = CaptionCorpus.from_references(dict(zip(ids, map(captions, scenes), strict=True)))
+    others = [*ids[1:], ids[0]]
+    right = [q.answer == a for q, a in zip(held_out.questions, answers, strict=True)]
+    described = sum(objects_described(w, s) for w, s in zip(written, scenes, strict=True))
+    return SettingQuality(
+        qa_accuracy=float(np.mean(right)),
+        objects_described=described / sum(len(scene.objects) for scene in scenes),
+        cider_d=_mean_cider(corpus, ids, written),
+        cider_d_of_other_scenes=_mean_cider(corpus, others, written),
+    )
+
+
+def _mean_cider(corpus: CaptionCorpus, ids: Sequence[str], written: Sequence[str]) -> float:
+    return float(np.mean([corpus.cider_d(i, w) for i, w in zip(ids, written, strict=True)]))
+
+
+def accuracy_by_kind(questions: Sequence[Question], answers: Sequence[str]) -> dict[str, float]:
+    """Share of right answers for each kind of question."""
+    right: dict[str, list[bool]] = {}
+    for question, answer in zip(questions, answers, strict=True):
+        right.setdefault(question.kind, []).append(question.answer == answer)
+    return {kind: float(np.mean(marks)) for kind, marks in sorted(right.items())}

@@ -1,0 +1,95 @@
+"""Requests from VQA v2 in its official layout."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from m1.errors import UserError
+from m1.files import read_record
+from m1.schemas.requests import Request
+from m1.workloads.official import (
+    Annotation,
+    Annotations,
+    Question,
+    Questions,
+    check_unique,
+    find_images,
+    find_one,
+    image_name,
+    image_of,
+)
+
+
+def read_vqa_v2(root: Path, prompt: str) -> list[Request]:
+    """Read all questions with their answers, in the order of the questions file.
+
+    Args:
+        root: folder of the dataset, images in it or in subfolders.
+        prompt: what the model is asked; `{question}` stands for the question.
+
+    Returns:
+        Requests whose images are paths from `root`.
+
+    Raises:
+        UserError: naming the file, what is wrong in it and how to mend it.
+    """
+    questions_path = find_one(root, "v2_OpenEnded_*_questions.json")
+    annotations_path = find_one(root, "v2_*_annotations.json")
+    questions = read_record(Questions, questions_path).questions
+    _check_questions(questions, questions_path)
+    annotations = read_record(Annotations, annotations_path).annotations
+    check_unique("question", (a.question_id for a in annotations), annotations_path)
+    pairs = _paired(questions, annotations, annotations_path)
+    images = find_images(root)
+    return [
+        _request(question, annotation, image_of(question.image_id, images, root), prompt)
+        for question, annotation in pairs
+    ]
+
+
+def _check_questions(questions: Sequence[Question], path: Path) -> None:
+    check_unique("question", (question.question_id for question in questions), path)
+    empty = next((q.question_id for q in questions if not q.question.strip()), None)
+    if empty is not None:
+        raise UserError(
+            f"{path}: question {empty} has no text; add it, or remove it from both files"
+        )
+
+
+def _paired(
+    questions: Sequence[Question], annotations: Sequence[Annotation], path: Path
+) -> list[tuple[Question, Annotation]]:
+    """Each question with its annotation, after seeing that they belong together."""
+    annotation_of = {annotation.question_id: annotation for annotation in annotations}
+    for question in questions:
+        _check_annotation(question, annotation_of.get(question.question_id), path)
+    orphans = annotation_of.keys() - {question.question_id for question in questions}
+    if orphans:
+        raise UserError(
+            f"{path}: it annotates question {min(orphans)}, which the questions file does not "
+            "have; take both files from the same split"
+        )
+    return [(question, annotation_of[question.question_id]) for question in questions]
+
+
+def _check_annotation(question: Question, annotation: Annotation | None, path: Path) -> None:
+    place = f"{path}: question {question.question_id}"
+    if annotation is None:
+        raise UserError(f"{place} has no annotation; take both files from the same split")
+    if annotation.image_id != question.image_id:
+        raise UserError(
+            f"{place} is about image {annotation.image_id} here and about image "
+            f"{question.image_id} in the questions file; take both files from the same split"
+        )
+    if not any(answer.answer.strip() for answer in annotation.answers):
+        raise UserError(f"{place} has no answers; add them, or remove it from both files")
+
+
+def _request(question: Question, annotation: Annotation, image: str, prompt: str) -> Request:
+    return Request(
+        request_id=f"qa-{question.question_id}",
+        image_id=image_name(question.image_id),
+        image=image,
+        prompt=prompt.replace("{question}", question.question),
+        references=tuple(answer.answer for answer in annotation.answers),
+        kind=annotation.question_type,
+    )

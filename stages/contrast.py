@@ -1,0 +1,61 @@
+"""Contrast the workloads and answer the four key questions."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from m1.analysis.contrast import make_contrast
+from m1.analysis.evidence import gather_evidence
+from m1.analysis.latency import make_stage_result
+from m1.analysis.plots import latency_rows, sensitivity_rows, stage_rows
+from m1.analysis.summary import summarise
+from m1.errors import run_command
+from m1.files import read_record, read_rows, write_plot_rows, write_record
+from m1.params import load_params
+from m1.schemas.profile import MeasuredRequest, ProfileRun
+from m1.schemas.requests import WORKLOADS
+from m1.schemas.results import Frontier, ScoredRequest
+
+
+def main(
+    rows_file: Annotated[Path, typer.Option("--rows", help="Measured requests.")] = Path(
+        "data/profile/rows.parquet"
+    ),
+    run_file: Annotated[Path, typer.Option("--run", help="Record of the run.")] = Path(
+        "data/profile/run.json"
+    ),
+    scores_folder: Annotated[
+        Path, typer.Option("--scores", help="Folder of the scored rows.")
+    ] = Path("data/scores"),
+    metrics: Annotated[Path, typer.Option("--frontiers", help="Folder of frontiers.")] = Path(
+        "metrics"
+    ),
+    params_file: Annotated[Path, typer.Option("--params", help="Parameters.")] = Path(
+        "params.yaml"
+    ),
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("metrics"),
+    plots: Annotated[Path, typer.Option(help="Folder for the rows of plots.")] = Path("plots/data"),
+) -> None:
+    """Contrast question answering and captioning on one run."""
+    params = load_params(params_file)
+    run = read_record(ProfileRun, run_file)
+    rows = read_rows(MeasuredRequest, rows_file)
+    e1 = rows[rows["experiment"] == "e1"]
+    scores = {w: read_rows(ScoredRequest, scores_folder / f"{w}.parquet") for w in WORKLOADS}
+    frontiers = {w: read_record(Frontier, metrics / f"e2_pareto_{w}.json") for w in WORKLOADS}
+    stages = make_stage_result(e1, run.reference, params.analysis)
+    evidence = gather_evidence(e1, scores, run.grid, params.analysis)
+    contrast = make_contrast(run, stages, frontiers, evidence, params.analysis)
+    summary = summarise(contrast, params.analysis.decision_level)
+    write_record(stages, out / "e1_stage_latency.json")
+    write_record(contrast, out / "m1_workload_contrast.json")
+    write_record(summary, out / "summary.json")
+    write_plot_rows(stage_rows(contrast), plots / "stage_breakdown.json")
+    write_plot_rows(latency_rows(e1), plots / "latency_cdf.json")
+    write_plot_rows(sensitivity_rows(contrast), plots / "knob_sensitivity.json")
+    print(*contrast.answers.model_dump().values(), sep="\n")
+
+
+if __name__ == "__main__":
+    run_command(main)

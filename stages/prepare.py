@@ -1,0 +1,30 @@
+"""Prepare the requests of one workload and the images they use."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from m1.errors import run_command
+from m1.params import load_params
+from m1.schemas.requests import Workload
+from m1.workloads.prepare import prepare
+
+
+def main(
+    workload: Annotated[Workload, typer.Option(help="Whose requests.")],
+    params_path: Annotated[Path, typer.Option("--params", help="params.yaml.")],
+    out: Annotated[Path, typer.Option(help="Folder that they are written to.")],
+) -> None:
+    """Write a workload's requests and their images, in the place of earlier ones."""
+    params = load_params(params_path)
+    prepared = prepare(workload, params.data, out)
+    n_images = len({request.image_id for request in prepared.requests})
+    print(
+        f"{workload}: {len(prepared.requests)} requests about {n_images} images "
+        f"from {prepared.source} in {out}"
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,31 @@
+"""What several test modules share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from m1.params import ModelParams
+from m1.vlm.loading import LoadedVlm, load_vlm
+from m1.vlm.scene_vlm_evaluation import HeldOut
+
+# Nothing in the tests may reach for a model hub.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+SCENE_VLM = Path(__file__).parent.parent / "data" / "models" / "scene-vlm"
+
+
+@pytest.fixture(scope="session")
+def vlm() -> LoadedVlm:
+    """The embedded model, in float32 on the CPU; tests leave it as they found it."""
+    return load_vlm(
+        ModelParams(
+            source=str(SCENE_VLM), dtype="float32", device="cpu", experts="eager", n_threads=None
+        )
+    )
+
+
+@pytest.fixture(scope="session")
+def held_out() -> HeldOut:
+    """A few evaluation scenes with their pictures and questions."""
+    return HeldOut.draw(12, seed=4)

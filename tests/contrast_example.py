@@ -1,0 +1,212 @@
+"""A made-up contrast of both workloads, as a SceneVLM on a CPU might give it."""
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from m1.figures.latency_cdf import LatencyPoint
+from m1.schemas.profile import STAGES, Check, Provenance, Stage, Validity
+from m1.schemas.requests import WORKLOADS, Workload
+from m1.schemas.results import (
+    Answers,
+    Estimate,
+    Frontier,
+    FrontierPoint,
+    LatencyDistribution,
+    SensitivityPoint,
+    StageEstimate,
+    WorkloadContrast,
+)
+from m1.schemas.settings import KNOBS, Knob, Setting
+
+GRID = tuple(
+    Setting(vision_tokens=v, top_k=k, active_blocks=b)
+    for v, k, b in product((144, 36, 16), (4, 2, 1), (8, 6, 4))
+)
+STAGE_MS: dict[Workload, dict[Stage, float]] = {
+    "qa": {"vision": 5.1, "projector": 0.31, "prefill": 22.8, "decode": 4.2},
+    "captioning": {"vision": 5.0, "projector": 0.3, "prefill": 23.3, "decode": 161.0},
+}
+QUALITY: dict[Workload, float] = {"qa": 0.95, "captioning": 5.9}
+METRICS: dict[Workload, str] = {"qa": "vqa_accuracy", "captioning": "cider_d"}
+N_E1, N_E2 = 300, 40
+
+
+def estimate(value: float, relative: float = 0.03) -> Estimate:
+    """A number with an interval of `relative` on each side."""
+    half = abs(value) * relative
+    return Estimate(value=value, low=value - half, high=value + half)
+
+
+def stage_ms(workload: Workload, setting: Setting) -> dict[Stage, float]:
+    """Prefill follows visual tokens, prefill and decode follow experts and blocks."""
+    tokens, experts, blocks = (float(getattr(setting, knob) or 0) for knob in KNOBS)
+    work = (0.4 + 0.15 * experts) * blocks / 8
+    base = STAGE_MS[workload]
+    return {
+        "vision": base["vision"],
+        "projector": base["projector"] * (0.3 + 0.7 * tokens / 144),
+        "prefill": base["prefill"] * work * (0.25 + 0.75 * tokens / 144),
+        "decode": base["decode"] * work * (0.85 + 0.15 * tokens / 144),
+    }
+
+
+def total_ms(workload: Workload, setting: Setting) -> float:
+    return sum(stage_ms(workload, setting).values())
+
+
+def quality_of(workload: Workload, setting: Setting) -> float:
+    """Captions need experts and blocks most, answers need visual tokens."""
+    tokens, experts, blocks = (float(getattr(setting, knob) or 0) for knob in KNOBS)
+    detail, depth = (0.5, 0.4) if workload == "qa" else (0.12, 1.6)
+    kept = (tokens / 144) ** (0.35 * detail) * (experts / 4) ** (0.2 * depth)
+    wobble = 0.02 * np.sin(tokens + 3 * experts + 7 * blocks)
+    return float(QUALITY[workload] * (kept * (blocks / 8) ** depth + wobble))
+
+
+def breakdown(workload: Workload) -> dict[Stage, StageEstimate]:
+    times = STAGE_MS[workload]
+    total = sum(times.values())
+    return {
+        stage: StageEstimate(mean_ms=estimate(times[stage]), share=estimate(times[stage] / total))
+        for stage in STAGES
+    }
+
+
+def latencies_ms(workload: Workload) -> list[float]:
+    """Sorted latencies of E1's requests: captions differ in length, answers hardly."""
+    spread = 0.04 if workload == "qa" else 0.17
+    draws = np.random.default_rng(1).lognormal(0, spread, N_E1)
+    return sorted(sum(STAGE_MS[workload].values()) * float(draw) for draw in draws)
+
+
+def distribution(workload: Workload) -> LatencyDistribution:
+    values = latencies_ms(workload)
+    p50, p95, p99 = (float(q) for q in np.quantile(values, (0.5, 0.95, 0.99)))
+    return LatencyDistribution(
+        n=len(values),
+        mean_ms=estimate(float(np.mean(values)), 0.01),
+        p50_ms=estimate(p50, 0.01),
+        p95_ms=estimate(p95, 0.02),
+        p99_ms=estimate(p99, 0.05),
+        not_available={},
+    )
+
+
+def cdf_points() -> list[LatencyPoint]:
+    return [
+        LatencyPoint(workload=workload, latency_ms=latency, share_of_requests=(i + 1) / N_E1)
+        for workload in WORKLOADS
+        for i, latency in enumerate(latencies_ms(workload))
+    ]
+
+
+def frontier(workload: Workload) -> Frontier:
+    points = sorted(
+        (frontier_point(workload, setting) for setting in GRID),
+        key=lambda point: point.latency_ms.value,
+    )
+    return Frontier(
+        workload=workload,
+        latency_statistic="median",
+        quality_metric=METRICS[workload],
+        n_requests=N_E2,
+        n_images=N_E2,
+        reference=GRID[0],
+        points=tuple(points),
+        hypervolume=estimate(0.6),
+        hypervolume_reference_point=(1.1, 0.0),
+        steepness=estimate(0.41, 0.2),
+        best_settings=(),
+        single_knob=(),
+    )
+
+
+def frontier_point(workload: Workload, setting: Setting) -> FrontierPoint:
+    here = total_ms(workload, setting), quality_of(workload, setting)
+    beaten = any(
+        total_ms(workload, other) < here[0] and quality_of(workload, other) >= here[1]
+        for other in GRID
+    )
+    return FrontierPoint(
+        setting=setting,
+        label=setting.label,
+        latency_ms=estimate(here[0], 0.02),
+        quality=estimate(here[1], 0.05),
+        latency_fraction=estimate(here[0] / total_ms(workload, GRID[0])),
+        quality_fraction=estimate(here[1] / quality_of(workload, GRID[0])),
+        on_frontier=not beaten,
+        frontier_share=0.15 if beaten else 0.85,
+        further_quality={},
+    )
+
+
+def sensitivity(workload: Workload, knob: Knob) -> tuple[SensitivityPoint, ...]:
+    reference = GRID[0]
+    values = sorted({getattr(setting, knob) for setting in GRID}, reverse=True)
+    settings = [reference.model_copy(update={knob: value}) for value in values]
+    return tuple(
+        SensitivityPoint(
+            value=value,
+            latency_change_percent=estimate(
+                100 * (total_ms(workload, setting) / total_ms(workload, reference) - 1), 0.08
+            ),
+            stage_change_percent={stage: estimate(-1.0) for stage in STAGES},
+            quality_change_percent=estimate(-5.0),
+            main_effect_percent=estimate(-20.0),
+        )
+        for value, setting in zip(values, settings, strict=True)
+    )
+
+
+def validity(*reasons: str) -> Validity:
+    check = Check(name="closure", value=0.002, threshold=0.01, passed=not reasons, detail="")
+    verdict: Any = "invalid" if reasons else "valid"
+    return Validity(verdict=verdict, reasons=reasons, checks=(check,) * 7)
+
+
+def provenance() -> Provenance:
+    return Provenance(
+        started_at="2025-01-01T00:00:00Z",
+        duration_s=900.0,
+        model="data/models/scene-vlm",
+        model_class="SceneVLM",
+        model_fingerprint="0" * 64,
+        data_fingerprints={"qa": "1" * 64, "captioning": "2" * 64},
+        device="AMD EPYC 7B13",
+        device_type="cpu",
+        n_cores=2,
+        n_threads=2,
+        memory_gb=8.0,
+        platform="Linux x86_64",
+        dtype="float32",
+        experts_implementation="eager",
+        attention_implementation="sdpa",
+        versions={"torch": "2.11"},
+        git_commit=None,
+    )
+
+
+def contrast(**changes: Any) -> WorkloadContrast:
+    """The whole contrast, with fields replaced."""
+    fields: dict[str, Any] = {
+        "provenance": provenance(),
+        "validity": validity(),
+        "reference": GRID[0],
+        "confidence": 0.95,
+        "stage_breakdown": {w: breakdown(w) for w in WORKLOADS},
+        "latency": {w: distribution(w) for w in WORKLOADS},
+        "mean_output_tokens": {"qa": estimate(2.1), "captioning": estimate(45.0)},
+        "frontiers": {w: frontier(w) for w in WORKLOADS},
+        "optimal_settings": dict.fromkeys(WORKLOADS, ()),
+        "sensitivity": {w: {k: sensitivity(w, k) for k in KNOBS} for w in WORKLOADS},
+        "findings": (),
+        "answers": Answers(
+            latency_difference="",
+            dominant_stages="",
+            optimal_settings="",
+            frontier_structure="",
+        ),
+    }
+    return WorkloadContrast(**fields | changes)

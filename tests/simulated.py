@@ -1,0 +1,251 @@
+"""Made-up runs whose truth is known: what the profile stage would write in a given world."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from m1.schemas.profile import STAGES, MeasuredRequest, ProfileRun, Provenance, Stage, Validity
+from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
+from m1.schemas.settings import KNOBS, Knob, Setting
+
+Values = tuple[int | None, ...]
+PerStage = Mapping[Stage, float]
+
+# Milliseconds at the reference setting; decode is for each token after the first.
+COST_MS: PerStage = {"vision": 12.0, "projector": 1.0, "prefill": 14.0, "decode": 3.0}
+# Share of each stage that goes as a knob goes from its largest value to nothing.
+SCALES: Mapping[Knob, PerStage] = {
+    "vision_tokens": {"vision": 0.0, "projector": 0.9, "prefill": 0.7, "decode": 0.05},
+    "top_k": {"vision": 0.0, "projector": 0.0, "prefill": 0.4, "decode": 0.4},
+    "active_blocks": {"vision": 0.0, "projector": 0.0, "prefill": 0.9, "decode": 0.9},
+}
+# Probability that a word is right at the reference setting, and what each knob takes from it.
+RIGHT = 0.9
+LOSS: Mapping[Workload, Mapping[Knob, float]] = {
+    "qa": {"vision_tokens": 0.3, "top_k": 0.1, "active_blocks": 0.5},
+    "captioning": {"vision_tokens": 0.15, "top_k": 0.1, "active_blocks": 0.4},
+}
+
+COLOURS = ("red", "green", "blue", "yellow", "purple", "orange")
+SHAPES = ("circle", "square", "triangle", "star", "cross")
+WORDINGS = (
+    "a {} {} stands beside a {} {}",
+    "there is a {} {} next to a {} {}",
+    "the picture shows a {} {} and a {} {}",
+    "a {} {} with a {} {} on a plain ground",
+    "one {} {} and one {} {} on a plain background",
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """How latency and quality come about; the defaults are as one would expect them to be."""
+
+    vision_tokens: Values = (144, 36, 16)
+    top_k: Values = (4, 2, 1)
+    active_blocks: Values = (8, 6, 4)
+    n_images: int = 40
+    questions_per_image: int = 1
+    shared_images: bool = True
+    e1_requests: int = 40
+    """Requests of each workload in E1."""
+    e2_requests: int = 12
+    """Requests of each workload at each setting."""
+    observer_requests: int = 4
+    output_tokens: Mapping[Workload, int] = field(
+        default_factory=lambda: {"qa": 2, "captioning": 30}
+    )
+    cost_ms: Mapping[Workload, PerStage] = field(
+        default_factory=lambda: {"qa": COST_MS, "captioning": COST_MS}
+    )
+    scales: Mapping[Knob, PerStage] = field(default_factory=lambda: SCALES)
+    loss: Mapping[Workload, Mapping[Knob, float]] = field(default_factory=lambda: LOSS)
+    image_noise: float = 0.05
+    """Relative spread of latency between images, the same in every cell."""
+    row_noise: float = 0.02
+    """Relative spread of latency between measurements of one request."""
+
+    @property
+    def grid(self) -> tuple[Setting, ...]:
+        """Every setting, the reference first."""
+        values = product(self.vision_tokens, self.top_k, self.active_blocks)
+        return tuple(Setting(vision_tokens=v, top_k=k, active_blocks=b) for v, k, b in values)
+
+    def share(self, knob: Knob, setting: Setting) -> float:
+        """Value of a knob as a fraction of its reference."""
+        value, largest = getattr(setting, knob), getattr(self.grid[0], knob)
+        return 1.0 if largest is None else value / largest
+
+    def stage_ms(self, workload: Workload, setting: Setting) -> dict[Stage, float]:
+        """True mean time of each stage."""
+        return {stage: self._one_stage_ms(workload, setting, stage) for stage in STAGES}
+
+    def _one_stage_ms(self, workload: Workload, setting: Setting, stage: Stage) -> float:
+        tokens = self.output_tokens[workload] - 1 if stage == "decode" else 1
+        left = [1 - self.scales[knob][stage] * (1 - self.share(knob, setting)) for knob in KNOBS]
+        return self.cost_ms[workload][stage] * tokens * math.prod(left)
+
+    def right(self, workload: Workload, setting: Setting) -> float:
+        """Probability that a word of the output is right."""
+        lost = [self.loss[workload][knob] * (1 - self.share(knob, setting)) for knob in KNOBS]
+        return max(0.0, RIGHT - sum(lost))
+
+
+def simulate_requests(workload: Workload, world: World | None = None) -> RequestSet:
+    """The requests of one workload: each image shows two shapes."""
+    world = world or World()
+    repeats = world.questions_per_image if workload == "qa" else 1
+    requests = tuple(
+        _request(workload, world, image, question)
+        for image in range(world.n_images)
+        for question in range(repeats)
+    )
+    corpus = {r.image_id: r.references for r in requests} if workload == "captioning" else {}
+    return RequestSet(
+        workload=workload, source="simulated", fingerprint="0", requests=requests, corpus=corpus
+    )
+
+
+def _request(workload: Workload, world: World, image: int, question: int) -> Request:
+    seen = _seen(image)
+    image_id = f"image-{image:04}" if world.shared_images else f"{workload}-image-{image:04}"
+    asks = workload == "qa"
+    return Request(
+        request_id=f"{workload}-{image:04}-{question}",
+        image_id=image_id,
+        image=f"images/{image_id}.png",
+        prompt=f"Which colour is the {seen[1]}?" if asks else "Describe the image.",
+        references=(seen[0],) * 10 if asks else tuple(w.format(*seen) for w in WORDINGS),
+        kind="colour" if asks else None,
+    )
+
+
+def _seen(image: int) -> tuple[str, str, str, str]:
+    draw = np.random.default_rng(image).integers
+    colours, shapes = draw(len(COLOURS), size=2), draw(len(SHAPES), size=2)
+    return COLOURS[colours[0]], SHAPES[shapes[0]], COLOURS[colours[1]], SHAPES[shapes[1]]
+
+
+def simulate_rows(seed: int = 0, world: World | None = None) -> list[MeasuredRequest]:
+    """The rows of a whole run: E1, the grid of E2, and the observer rows."""
+    world = world or World()
+    rng = np.random.default_rng(seed)
+    return list(_rows(world, rng))
+
+
+def _rows(world: World, rng: np.random.Generator) -> Iterator[MeasuredRequest]:
+    order = 0
+    # Drawn once by name of the image, so that workloads that share images share what they do.
+    slowness = rng.normal(size=world.n_images), rng.normal(size=world.n_images)
+    for workload in WORKLOADS:
+        requests = simulate_requests(workload, world).requests
+        tempers = slowness[0 if world.shared_images else WORKLOADS.index(workload)]
+        repeats = len(requests) // world.n_images
+        for plan in _plan(world):
+            for number, request in enumerate(requests[: plan["n"]]):
+                pace = math.exp(world.image_noise * tempers[number // repeats])
+                yield _row(world, workload, request, plan, order, pace, rng)
+                order += 1
+
+
+def _plan(world: World) -> list[dict[str, Any]]:
+    reference = world.grid[0]
+    observer = {"experiment": "observer", "setting": reference, "n": world.observer_requests}
+    return [
+        {"experiment": "e1", "setting": reference, "marked": True, "n": world.e1_requests},
+        *({"experiment": "e2", "setting": s, "marked": True, "n": world.e2_requests}
+          for s in world.grid),
+        observer | {"marked": True},
+        observer | {"marked": False},
+    ]  # fmt: skip
+
+
+def _row(
+    world: World,
+    workload: Workload,
+    request: Request,
+    plan: Mapping[str, Any],
+    order: int,
+    pace: float,
+    rng: np.random.Generator,
+) -> MeasuredRequest:
+    setting, marked = plan["setting"], plan["marked"]
+    noise = np.exp(world.row_noise * rng.normal(size=len(STAGES))) * pace
+    times = world.stage_ms(workload, setting).values()
+    stages = [float(ms * factor) for ms, factor in zip(times, noise, strict=True)]
+    vision, projector, prefill, decode = stages if marked else [None] * len(STAGES)
+    words = _output(world, workload, request, setting, rng)
+    return MeasuredRequest(
+        experiment=plan["experiment"],
+        order=order,
+        trial=0,
+        workload=workload,
+        request_id=request.request_id,
+        image_id=request.image_id,
+        vision_tokens=setting.vision_tokens,
+        top_k=setting.top_k,
+        active_blocks=setting.active_blocks,
+        marked=marked,
+        observed_vision_tokens=setting.vision_tokens or 144 if marked else None,
+        observed_top_k=setting.top_k if marked else None,
+        observed_active_blocks=setting.active_blocks or 8,
+        preprocess_ms=1.5,
+        vision_ms=vision,
+        projector_ms=projector,
+        prefill_ms=prefill,
+        decode_ms=decode,
+        total_ms=sum(stages),
+        n_prompt_tokens=160,
+        n_output_tokens=world.output_tokens[workload],
+        finish_reason="stop",
+        output_text=" ".join(words),
+        peak_memory_mb=300.0,
+    )
+
+
+def _output(
+    world: World, workload: Workload, request: Request, setting: Setting, rng: np.random.Generator
+) -> list[str]:
+    words = request.references[0].split()
+    right = rng.random(len(words)) < world.right(workload, setting)
+    return [word if kept else "thing" for word, kept in zip(words, right, strict=True)]
+
+
+def simulate_run(world: World | None = None) -> ProfileRun:
+    """The record of the run: valid, on a machine that does not exist."""
+    world = world or World()
+    n_settings = len(world.grid)
+    each = world.e1_requests + n_settings * world.e2_requests + 2 * world.observer_requests
+    return ProfileRun(
+        provenance=_provenance(),
+        validity=Validity(verdict="valid", reasons=(), checks=()),
+        reference=world.grid[0],
+        grid=world.grid,
+        n_rows=len(WORKLOADS) * each,
+    )
+
+
+def _provenance() -> Provenance:
+    return Provenance(
+        started_at="2025-01-01T00:00:00+00:00",
+        duration_s=60.0,
+        model="data/models/simulated",
+        model_class="SimulatedModel",
+        model_fingerprint="0",
+        data_fingerprints={"qa": "0", "captioning": "0"},
+        device="simulated CPU",
+        device_type="cpu",
+        n_cores=2,
+        n_threads=2,
+        memory_gb=8.0,
+        platform="simulated",
+        dtype="float32",
+        experts_implementation="eager",
+        attention_implementation="sdpa",
+        versions={"python": "3.11"},
+        git_commit=None,
+    )

@@ -1,0 +1,81 @@
+import moocore
+import numpy as np
+import pytest
+
+from m1.analysis.bootstrap import Draws
+from m1.analysis.dominance import (
+    REFERENCE_POINT,
+    fastest_keeping,
+    hypervolume,
+    on_frontier,
+    steepness,
+)
+
+
+def one_draw(points: list[tuple[float, float]]) -> tuple[Draws, Draws]:
+    latency, quality = np.array(points).T
+    return latency[None, :], quality[None, :]
+
+
+# Few distinct values, so that ties and equal points occur.
+@pytest.mark.parametrize("n_values", [4, 1000])
+def test_frontier_agrees_with_moocore(n_values: int) -> None:
+    rng = np.random.default_rng(5)
+    latency, quality = rng.integers(1, n_values, size=(2, 60, 15)) / n_values
+    expected = [
+        moocore.is_nondominated(np.stack([*draw], axis=1), maximise=[False, True], keep_weakly=True)
+        for draw in zip(latency, quality, strict=True)
+    ]
+    np.testing.assert_array_equal(on_frontier(latency, quality), expected)
+
+
+def test_as_good_and_slower_is_dominated() -> None:
+    points = [(1.0, 0.9), (0.8, 0.9), (0.8, 0.7), (0.5, 0.6), (0.5, 0.6)]
+    assert on_frontier(*one_draw(points))[0].tolist() == [False, True, False, True, True]
+
+
+def test_hypervolume_by_hand() -> None:
+    # Budgets from 0.5 to 0.8 buy a quality of 0.6, those from 0.8 to the bound 0.9.
+    points = [(1.0, 0.9), (0.8, 0.9), (0.5, 0.6), (0.6, 0.2), (2.0, 5.0)]
+    expected = 0.3 * 0.6 + (REFERENCE_POINT[0] - 0.8) * 0.9
+    np.testing.assert_allclose(hypervolume(*one_draw(points)), [expected])
+
+
+def test_hypervolume_agrees_with_moocore() -> None:
+    rng = np.random.default_rng(6)
+    latency, quality = rng.uniform(0.1, 1.3, size=(2, 30, 12))
+    expected = [
+        moocore.hypervolume(np.stack([ms, -q], axis=1), ref=[1.05, 0.0])
+        for ms, q in zip(latency, quality, strict=True)
+    ]
+    np.testing.assert_allclose(hypervolume(latency, quality), expected)
+
+
+def test_steepness_by_hand() -> None:
+    # Best (1.0, 1.0), fastest (0.4, 0.7): 0.3 of quality for 0.6 of latency.
+    points = [(1.0, 1.0), (0.7, 0.95), (0.4, 0.7), (0.4, 0.1), (0.9, 0.5)]
+    np.testing.assert_allclose(steepness(*one_draw(points)), [0.5])
+
+
+def test_steepness_starts_at_the_best_point_wherever_it_is() -> None:
+    points = [(1.0, 1.0), (0.8, 1.2), (0.4, 0.8)]
+    np.testing.assert_allclose(steepness(*one_draw(points)), [1.0])
+
+
+@pytest.mark.parametrize("points", [[(1.0, 1.0)], [(1.0, 1.0), (0.5, 1.0)], [(1.0, 1.0)] * 2])
+def test_a_single_point_has_no_steepness(points: list[tuple[float, float]]) -> None:
+    assert np.isnan(steepness(*one_draw(points))).all()
+
+
+def test_fractions_that_do_not_exist_give_no_number() -> None:
+    latency, quality = np.array([[1.0, 0.5], [1.0, 0.5]]), np.array([[np.nan] * 2, [1.0, 0.5]])
+    assert np.isnan(hypervolume(latency, quality)).tolist() == [True, False]
+    assert np.isnan(steepness(latency, quality)).tolist() == [True, False]
+    assert fastest_keeping(0.9, latency, quality).tolist() == [0, 0]
+
+
+def test_fastest_keeping_a_level() -> None:
+    latency = np.array([[1.0, 0.7, 0.5, 0.9]])
+    quality = np.array([[1.0, 0.95, 0.6, 0.97]])
+    chosen = [int(fastest_keeping(q, latency, quality)[0]) for q in (1.0, 0.96, 0.95, 0.5)]
+    assert chosen == [0, 3, 1, 2]

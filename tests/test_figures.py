@@ -1,0 +1,332 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import contrast_example as example
+import matplotlib as mpl
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.container import BarContainer, ErrorbarContainer
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.text import Annotation, Text
+
+from m1.errors import UserError
+from m1.figures.latency_cdf import LatencyPoint, draw_latency_cdf
+from m1.figures.pareto import draw_pareto
+from m1.figures.sensitivity import draw_sensitivity
+from m1.figures.stage_breakdown import draw_stage_breakdown
+from m1.figures.style import save_figure, whiskers, with_interval
+from m1.files import write_plot_rows, write_record
+from m1.schemas.profile import STAGES
+from m1.schemas.requests import WORKLOADS
+from m1.schemas.results import Estimate, WorkloadContrast
+from m1.schemas.settings import KNOBS
+from stages.figures import main, read_points
+
+Draw = Callable[[WorkloadContrast], Figure]
+
+DRAWINGS: dict[str, Draw] = {
+    "m1_stage_breakdown": draw_stage_breakdown,
+    "m1_latency_cdf": lambda contrast: draw_latency_cdf(contrast, example.cdf_points()),
+    "m1_pareto_comparison": draw_pareto,
+    "m1_knob_sensitivity": draw_sensitivity,
+}
+each_figure = pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
+
+
+def texts(figure: Figure) -> list[str]:
+    """Everything written on a figure."""
+    written = figure.findobj(Text, include_self=False)
+    return [text.get_text() for text in written if isinstance(text, Text) and text.get_text()]
+
+
+def caption(figure: Figure) -> str:
+    return figure.get_supxlabel().replace("\n", " ")
+
+
+def bars(axes: Axes) -> list[Any]:
+    return [patch for c in axes.containers if isinstance(c, BarContainer) for patch in c]
+
+
+def overlapping(figure: Figure, labels: list[Text]) -> list[tuple[str, str]]:
+    figure.draw_without_rendering()
+    boxes = [(label.get_text(), Text.get_window_extent(label)) for label in labels]
+    return [(a, b) for (a, one), (b, other) in combinations(boxes, 2) if one.overlaps(other)]
+
+
+@each_figure
+def test_the_caption_says_what_was_measured_on_what(draw: Draw) -> None:
+    said = caption(draw(example.contrast()))
+    n = example.N_E1 if draw not in (draw_pareto, draw_sensitivity) else example.N_E2
+    facts = (f"Question answering: n = {n} ", f"Captioning: n = {n} ", "AMD EPYC 7B13 (2 threads)")
+    for fact in (*facts, "float32", "144/4/8", "Intervals: 95 %", "Valid run: all 7 checks passed"):
+        assert fact in said
+
+
+@each_figure
+def test_an_invalid_run_is_marked_with_its_reasons(draw: Draw) -> None:
+    reasons = ("Latency drifted by 14 %, allowed are 10 %.", "Others took 31 % of the CPU.")
+    figure = draw(example.contrast(validity=example.validity(*reasons)))
+    assert all(reason in caption(figure) for reason in reasons)
+    assert "INVALID RUN" in texts(figure)  # across the panels
+    assert any(text.startswith("INVALID RUN – E") for text in texts(figure))  # in the title
+    assert "Valid run" not in caption(figure)
+
+
+@each_figure
+def test_a_valid_run_carries_no_mark(draw: Draw) -> None:
+    assert not any("INVALID" in text for text in texts(draw(example.contrast())))
+
+
+@each_figure
+def test_nothing_is_cut_off_at_the_edge(draw: Draw) -> None:
+    reason = "Some check failed, and the sentence about it is quite long. " * 3
+    figure = draw(example.contrast(validity=example.validity(reason)))
+    figure.draw_without_rendering()
+    drawn, paper = figure.get_tightbbox(), figure.bbox_inches.padded(0.01)
+    assert paper.contains(*drawn.min)
+    assert paper.contains(*drawn.max)
+
+
+@each_figure
+def test_the_caption_stays_clear_of_the_panels(draw: Draw) -> None:
+    figure = draw(example.contrast())
+    figure.draw_without_rendering()
+    (below,) = [t for t in figure.texts if t.get_text() == figure.get_supxlabel()]
+    tops = [axes.get_tightbbox() for axes in figure.axes]
+    assert all(box is not None and box.y0 >= below.get_window_extent().y1 for box in tops)
+
+
+def test_bars_are_as_long_as_the_stages() -> None:
+    contrast = example.contrast()
+    times, shares = draw_stage_breakdown(contrast).axes
+    for workload, drawn in ((w, slice(4 * i, 4 * i + 4)) for i, w in enumerate(WORKLOADS)):
+        stages = [contrast.stage_breakdown[workload][stage] for stage in STAGES]
+        widths = [patch.get_width() for patch in bars(times)[drawn]]
+        assert widths == pytest.approx([stage.mean_ms.value for stage in stages])
+        percents = [patch.get_width() for patch in bars(shares)[drawn]]
+        assert percents == pytest.approx([100 * stage.share.value for stage in stages])
+        starts = [patch.get_x() for patch in bars(times)[drawn]]
+        assert starts == pytest.approx([sum(widths[:i]) for i in range(4)])
+
+
+def test_each_stage_has_its_number_beside_no_other() -> None:
+    figure = draw_stage_breakdown(example.contrast())
+    lines = [legend for legend in figure.findobj(Legend) if isinstance(legend, Legend)]
+    labels = [label for line in lines for label in line.get_texts()]
+    assert "projector 0.31 [0.30, 0.32]" in [label.get_text() for label in labels]
+    assert len(labels) == 2 * len(WORKLOADS) * len(STAGES)
+    assert overlapping(figure, labels) == []
+    assert any(text.startswith("total 32.") for text in texts(figure))
+
+
+def test_curves_go_through_every_request() -> None:
+    axes = draw_latency_cdf(example.contrast(), example.cdf_points()).axes[0]
+    curve = axes.lines[0]
+    latencies = example.latencies_ms("qa")
+    assert list(curve.get_xdata())[1:] == latencies
+    assert list(curve.get_ydata())[-1] == 1.0
+    assert curve.get_drawstyle() == "steps-post"  # type: ignore[attr-defined]
+    assert axes.get_xscale() == "log"
+
+
+def test_latencies_alike_get_a_linear_axis() -> None:
+    points = [p for p in example.cdf_points() if p.workload == "qa"]
+    alike = [p.model_copy(update={"workload": "captioning"}) for p in points]
+    axes = draw_latency_cdf(example.contrast(), points + alike).axes[0]
+    assert axes.get_xscale() == "linear"
+
+
+def test_percentiles_are_marked_and_named() -> None:
+    contrast = example.contrast()
+    figure = draw_latency_cdf(contrast, example.cdf_points())
+    marks = [c for c in figure.axes[0].containers if isinstance(c, ErrorbarContainer)]
+    p99 = contrast.latency["captioning"].p99_ms
+    assert p99 is not None
+    places = [(m.lines[0].get_xdata()[0], m.lines[0].get_ydata()[0]) for m in marks]  # type: ignore[union-attr,index]
+    assert len(places) == 6
+    assert places[-1] == (p99.value, 0.99)
+    assert f"P99 {with_interval(p99, 'ms')}" in texts(figure)
+
+
+def test_a_percentile_that_is_not_available_says_why() -> None:
+    reason = "40 requests; at 95% confidence it takes 299"
+    few = example.distribution("qa").model_copy(
+        update={"p99_ms": None, "not_available": {"p99_ms": reason}}
+    )
+    latency = {"qa": few, "captioning": example.distribution("captioning")}
+    figure = draw_latency_cdf(example.contrast(latency=latency), example.cdf_points())
+    assert len(figure.axes[0].containers) == 5
+    said = [text.replace("\n", " ") for text in texts(figure)]
+    assert f"P99 not available: {reason}" in said
+
+
+def test_every_setting_is_a_point_with_whiskers() -> None:
+    for axes, workload in zip(draw_pareto(example.contrast()).axes, WORKLOADS, strict=True):
+        points = [c for c in axes.containers if isinstance(c, ErrorbarContainer)]
+        assert len(points) == len(example.GRID)
+        assert all(len(point.lines[2]) == 2 for point in points)
+        first = example.frontier(workload).points[0]
+        level = points[0].lines[2][0]
+        assert isinstance(level, LineCollection)
+        (low, _), (high, _) = level.get_segments()[0]
+        assert (low, high) == pytest.approx((first.latency_ms.low, first.latency_ms.high))
+
+
+def test_the_frontier_is_stepped_labelled_and_filled() -> None:
+    for axes, workload in zip(draw_pareto(example.contrast()).axes, WORKLOADS, strict=True):
+        best = [point for point in example.frontier(workload).points if point.on_frontier]
+        (steps,) = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]  # type: ignore[attr-defined]
+        assert list(steps.get_xdata()) == [point.latency_ms.value for point in best]
+        labels = [
+            t.get_text() for t in axes.texts if "/" in t.get_text() and " " not in t.get_text()
+        ]
+        assert labels == [point.label for point in best]
+        points = [c.lines[0] for c in axes.containers if isinstance(c, ErrorbarContainer)]
+        filled = [line for line in points if line and line.get_markerfacecolor() != "white"]
+        assert len(filled) == len(best)
+
+
+def test_labels_lie_on_no_other_label() -> None:
+    figure = draw_pareto(example.contrast())
+    for axes in figure.axes:
+        labels: list[Text] = [t for t in axes.texts if isinstance(t, Annotation)]
+        assert len(labels) > 5
+        assert overlapping(figure, labels) == []
+
+
+def test_points_are_as_large_as_their_share_of_resamples() -> None:
+    axes = draw_pareto(example.contrast()).axes[0]
+    drawn = [c.lines[0] for c in axes.containers if isinstance(c, ErrorbarContainer)]
+    sizes = [line.get_markersize() for line in drawn if line]
+    shares = [point.frontier_share for point in example.frontier("qa").points]
+    assert sorted(zip(shares, sizes, strict=True)) == sorted(
+        zip(sorted(shares), sorted(sizes), strict=True)
+    )
+    assert len(set(sizes)) == 2
+
+
+def test_the_reference_setting_is_ringed() -> None:
+    for axes, workload in zip(draw_pareto(example.contrast()).axes, WORKLOADS, strict=True):
+        (ring,) = [line for line in axes.lines if line.get_markerfacecolor() == "none"]
+        x, y = (
+            example.total_ms(workload, example.GRID[0]),
+            example.quality_of(workload, example.GRID[0]),
+        )
+        assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (x, y)  # type: ignore[index]
+
+
+def test_a_frontier_of_one_setting_has_no_steepness() -> None:
+    frontiers = {w: example.frontier(w) for w in WORKLOADS}
+    frontiers["qa"] = frontiers["qa"].model_copy(update={"steepness": None})
+    figure = draw_pareto(example.contrast(frontiers=frontiers))
+    assert "steepness undefined: one setting on the frontier" in texts(figure)
+    assert "steepness 0.41 [0.33, 0.49] (quality lost / latency saved)" in texts(figure)
+
+
+def test_bars_are_as_high_as_the_changes() -> None:
+    panels = draw_sensitivity(example.contrast()).axes
+    for axes, knob in zip(panels, KNOBS, strict=True):
+        expected = [
+            point.latency_change_percent.value
+            for workload in WORKLOADS
+            for point in example.sensitivity(workload, knob)[1:]
+        ]
+        assert [bar.get_height() for bar in bars(axes)] == expected
+        assert len([c for c in axes.containers if isinstance(c, ErrorbarContainer)]) == 2
+        assert f"{expected[0]:+.1f}".replace("-", "−") in [t.get_text() for t in axes.texts]
+
+
+def test_numbers_of_bars_do_not_overlap() -> None:
+    figure = draw_sensitivity(example.contrast())
+    assert overlapping(figure, [text for axes in figure.axes for text in axes.texts]) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(4, "not varied\n(only value: 4)"), (None, "not varied\n(left as the model has it)")],
+)
+def test_a_knob_with_one_value_is_said_to_be_not_varied(value: int | None, said: str) -> None:
+    one = {w: {k: example.sensitivity(w, k) for k in KNOBS} | {"top_k": ()} for w in WORKLOADS}
+    reference = example.GRID[0].model_copy(update={"top_k": value})
+    figure = draw_sensitivity(example.contrast(sensitivity=one, reference=reference))
+    assert [bool(bars(axes)) for axes in figure.axes] == [True, False, True]
+    assert said in texts(figure)
+
+
+def test_a_grid_of_one_setting_is_drawn_too() -> None:
+    none = {w: dict.fromkeys(KNOBS, ()) for w in WORKLOADS}
+    figure = draw_sensitivity(example.contrast(sensitivity=none))
+    assert sum("not varied" in text for text in texts(figure)) == len(KNOBS)
+
+
+def test_intervals_beside_their_value_still_make_whiskers() -> None:
+    assert whiskers([Estimate(value=1.0, low=1.5, high=2.0)]) == [[0.0], [1.0]]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(1234.0, "1234 ms"), (31.94, "31.9 ms"), (0.3, "0.30 ms"), (0.0, "0.0 ms")]
+)
+def test_numbers_have_three_digits(value: float, said: str) -> None:
+    assert with_interval(Estimate(value=value, low=value, high=value), "ms").startswith(f"{said} [")
+
+
+def test_drawing_leaves_no_trace_in_matplotlib() -> None:
+    before = dict(mpl.rcParams)
+    draw_sensitivity(example.contrast())
+    assert dict(mpl.rcParams) == before
+    assert "matplotlib.pyplot" not in sys.modules or not mpl.pyplot.get_fignums()
+
+
+def test_the_same_drawing_is_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one.png", "two.png"):
+        save_figure(draw_sensitivity(example.contrast()), tmp_path / name)
+    first = (tmp_path / "one.png").read_bytes()
+    assert first == (tmp_path / "two.png").read_bytes()
+    assert b"Software" not in first
+    assert b"matplotlib" not in first
+
+
+def write_inputs(folder: Path) -> None:
+    write_record(example.contrast(), folder / "contrast.json")
+    rows = [point.model_dump() for point in example.cdf_points()]
+    write_plot_rows(rows, folder / "cdf.json")
+
+
+def test_the_stage_writes_four_pngs(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    command = [sys.executable, "-m", "stages.figures"]
+    for option, name in (("contrast", "contrast.json"), ("cdf", "cdf.json"), ("out", "figures")):
+        command += [f"--{option}", str(tmp_path / name)]
+    subprocess.run(command, check=True, cwd=Path(__file__).parents[1])
+    pngs = sorted((tmp_path / "figures").iterdir())
+    assert [png.stem for png in pngs] == sorted(DRAWINGS)
+    assert all(png.read_bytes().startswith(b"\x89PNG") for png in pngs)
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        ("[]", "no rows"),
+        ('[{"workload": "qa", "latency_ms": "1", "share_of_requests": 1}]', "0.latency_ms = .1"),
+        ("nonsense", "not JSON"),
+    ],
+)
+def test_wrong_plot_data_is_named(tmp_path: Path, content: str, wrong: str) -> None:
+    write_inputs(tmp_path)
+    (tmp_path / "cdf.json").write_text(content)
+    with pytest.raises(UserError, match=f"cdf.json: .*{wrong}"):
+        main(tmp_path / "contrast.json", tmp_path / "cdf.json", tmp_path / "figures")
+    assert not (tmp_path / "figures").exists()
+
+
+def test_plot_data_are_read_as_written(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    points = read_points(tmp_path / "cdf.json")
+    assert points == example.cdf_points()
+    assert isinstance(points[0], LatencyPoint)

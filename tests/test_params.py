@@ -1,0 +1,198 @@
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from m1.errors import UserError
+from m1.params import Params, load_params
+from m1.schemas.settings import Setting
+
+PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
+
+
+def changed(key: str, value: Any, folder: Path) -> Path:
+    """A copy of params.yaml with one key set; `...` removes it."""
+    raw = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    *sections, last = key.split(".")
+    section = raw
+    for name in sections:
+        section = section[name]
+    section[last] = value
+    if value is ...:
+        del section[last]
+    return write(yaml.safe_dump(raw), folder)
+
+
+def write(text: str, folder: Path) -> Path:
+    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    return folder / "params.yaml"
+
+
+def load(key: str, value: Any, folder: Path) -> Params:
+    return load_params(changed(key, value, folder))
+
+
+def one_line(path: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        load_params(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(f"{path}: ")
+    return message.removeprefix(f"{path}: ")
+
+
+# The file in the repository
+
+
+def test_params_yaml_is_valid() -> None:
+    params = load_params(PARAMS)
+    assert params.data.qa.prompt == "{question}"
+    assert params.profile.e1_requests.of("qa") >= 299
+    assert params.profile.e1_requests.of("captioning") >= 299
+    assert params.analysis.decision_level in params.analysis.quality_levels
+
+
+def test_every_key_says_what_it_means_and_allows() -> None:
+    lines = re.findall(r"^( *)(\w+):(.*)$", PARAMS.read_text(encoding="utf-8"), re.MULTILINE)
+    explained = {key for _, key, rest in lines if re.search(r"  # \S", rest)}
+    # A key that occurs for both workloads is explained once.
+    bare = [key for _, key, rest in lines if rest.strip() and key not in explained]
+    assert len(explained) > 30
+    assert bare == []
+
+
+# Knobs
+
+
+def test_the_grid_is_every_combination_the_reference_setting_first(tmp_path: Path) -> None:
+    knobs = {"vision_tokens": [16, 144], "top_k": [1, 4, 2], "active_blocks": [6, 8]}
+    grid = load("knobs", knobs, tmp_path).knobs.grid()
+    assert grid[0] == Setting(vision_tokens=144, top_k=4, active_blocks=8)
+    assert len(set(grid)) == len(grid) == 12
+    assert {(s.vision_tokens, s.top_k, s.active_blocks) for s in grid} == {
+        (v, k, b) for v in (16, 144) for k in (1, 4, 2) for b in (6, 8)
+    }
+
+
+def test_the_order_in_the_file_does_not_matter(tmp_path: Path) -> None:
+    first = load("knobs.top_k", [4, 2, 1], tmp_path).knobs.grid()
+    assert load("knobs.top_k", [1, 4, 2], tmp_path).knobs.grid() == first
+
+
+@pytest.mark.parametrize("value", [2, None])
+def test_a_scalar_is_a_list_of_one(value: int | None, tmp_path: Path) -> None:
+    params = load("knobs.top_k", value, tmp_path)
+    assert params.knobs.top_k == (value,)
+    assert {setting.top_k for setting in params.knobs.grid()} == {value}
+    assert load("knobs.top_k", [value], tmp_path) == params
+
+
+# Mistakes
+
+MISTAKES: list[tuple[str, Any, str]] = [
+    # Keys
+    ("data.sead", 1, "data.sead is not a known key; correct or remove it"),
+    ("models", {}, "models is not a known key; correct or remove it"),
+    ("data.seed", ..., "data.seed is missing"),
+    ("analysis", ..., "analysis is missing"),
+    ("data", None, "data = null: Input should be an object"),
+    # Types: nothing is converted silently
+    ("data.seed", "7", 'data.seed = "7": Input should be a valid integer'),
+    ("data.seed", 7.5, "data.seed = 7.5: Input should be a valid integer.*"),
+    ("profile.n_trials", True, "profile.n_trials = true: Input should be a valid integer"),
+    ("model.n_threads", "all", 'model.n_threads = "all": Input should be a valid integer'),
+    ("data.qa.prompt", None, "data.qa.prompt = null: Input should be a valid string"),
+    ("validity.drift", "1e-3", 'validity.drift = "1e-3": Input should be a valid number'),
+    ("knobs.top_k", "two", r'knobs.top_k\[0\] = "two": Input should be a valid integer'),
+    # Choices name what is allowed
+    (
+        "data.qa.source",
+        "vqa",
+        "data.qa.source = \"vqa\": Input should be 'scenes', 'vqa-v2' or 'coco-captions'",
+    ),
+    (
+        "model.dtype",
+        "fp16",
+        "model.dtype = \"fp16\": Input should be 'float32', 'bfloat16' or 'float16'",
+    ),
+    (
+        "analysis.latency_statistic",
+        "p99",
+        "analysis.latency_statistic = \"p99\": Input should be 'median' or 'mean'",
+    ),
+    # Ranges name their bounds
+    ("data.seed", -1, "data.seed = -1: Input should be greater than or equal to 0"),
+    ("profile.seed", -1, "profile.seed = -1: Input should be greater than or equal to 0"),
+    ("analysis.seed", -1, "analysis.seed = -1: Input should be greater than or equal to 0"),
+    ("data.qa.n_requests", 0, "data.qa.n_requests = 0: .* greater than or equal to 1"),
+    ("knobs.top_k", [4, 0], r"knobs.top_k\[1\] = 0: Input .* greater than or equal to 1"),
+    ("knobs.top_k", [], r"knobs.top_k = \[\]: .* at least 1 item .*"),
+    ("profile.e1_requests.qa", -3, "profile.e1_requests.qa = -3: .* greater than or equal to 1"),
+    ("validity.closure", 0, "validity.closure = 0: Input should be greater than 0"),
+    ("validity.closure", float("nan"), "validity.closure = NaN: Input should be greater than 0"),
+    ("validity.cpu_busy", 1.5, "validity.cpu_busy = 1.5: .* less than or equal to 1"),
+    ("analysis.n_resamples", 99, "analysis.n_resamples = 99: .* greater than or equal to 100"),
+    ("analysis.confidence", 95, "analysis.confidence = 95: Input should be less than 1"),
+    ("analysis.confidence", 0.05, "analysis.confidence = 0.05: Input .* greater than 0.5"),
+    ("analysis.quality_levels", [0.9, 99], r"analysis.quality_levels\[1\] = 99: .* equal to 1"),
+    # Knobs
+    ("knobs.top_k", [2, 2], r"knobs.top_k = \[2, 2\]: the values must differ from each other"),
+    ("knobs.top_k", [2, None], r"knobs.top_k = \[2, null\]: null stands alone: .*"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "expected"), MISTAKES)
+def test_a_mistake_is_named_in_one_line(
+    key: str, value: Any, expected: str, tmp_path: Path
+) -> None:
+    assert re.fullmatch(expected, one_line(changed(key, value, tmp_path)))
+
+
+def test_a_misspelt_key_is_named_beside_the_one_that_is_missing(tmp_path: Path) -> None:
+    text = PARAMS.read_text(encoding="utf-8").replace("n_trials:", "trials:")
+    message = one_line(write(text, tmp_path))
+    assert message == "profile.n_trials is missing (also wrong: profile.trials)"
+
+
+def test_many_mistakes_still_make_one_short_line(tmp_path: Path) -> None:
+    message = one_line(write("a: 1\nb: 2\n", tmp_path))
+    assert message == "data is missing (also wrong: model, knobs, profile, ...)"
+
+
+def test_a_long_value_is_cut(tmp_path: Path) -> None:
+    message = one_line(changed("data.seed", "x" * 10_000, tmp_path))
+    assert len(message) < 150
+
+
+def test_a_date_is_told_apart_from_a_number(tmp_path: Path) -> None:
+    text = PARAMS.read_text(encoding="utf-8").replace("seed: 20240 ", "seed: 2024-05-01 ")
+    assert one_line(write(text, tmp_path)).startswith('data.seed = "2024-05-01": ')
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("data: [1, 2", "not YAML: while parsing a flow sequence"),
+        ("data: 1\n\tmodel: 2", "not YAML: "),
+        ("", "the whole = null: "),
+        ("2024-05-01: 1", "keys must be "),
+    ],
+)
+def test_what_is_not_a_params_file_is_named_in_one_line(
+    text: str, expected: str, tmp_path: Path
+) -> None:
+    assert expected in one_line(write(text, tmp_path))
+
+
+def test_what_cannot_be_read_is_named_in_one_line(tmp_path: Path) -> None:
+    assert one_line(tmp_path / "none.yaml") == "cannot be read (No such file or directory)"
+    assert one_line(tmp_path) == "cannot be read (Is a directory)"
+    (tmp_path / "params.yaml").write_bytes(b"\xff\xfe")
+    assert one_line(tmp_path / "params.yaml") == "cannot be read (not UTF-8 text)"
+
+
+def test_params_cannot_be_changed_later() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_params(PARAMS).data.seed = 2  # type: ignore[misc]

@@ -1,0 +1,179 @@
+"""A whole small run on the embedded model, through the command line."""
+
+import io
+import subprocess
+import sys
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rich.console import Console
+from test_profiling_schedule import REQUESTS, WORLD, params
+
+from m1.errors import UserError
+from m1.files import read_record, read_rows
+from m1.params import load_params
+from m1.profiling.progress import ProfileProgress
+from m1.profiling.schedule import plan
+from m1.profiling.warmup import warm_up
+from m1.schemas.profile import MeasuredRequest, ProfileRun
+from m1.vlm.loading import load_vlm
+
+ROOT = Path(__file__).parent.parent
+SMALL = {
+    "data": {"scenes": {"n_images": 12}, "qa": {"n_requests": 12}, "captioning": {"n_requests": 6}},
+    "knobs": {"vision_tokens": [144, 16], "top_k": 4, "active_blocks": [8, 4]},
+    "profile": {
+        "e1_requests": {"qa": 12, "captioning": 6},
+        "e2_requests": {"qa": 4, "captioning": 2},
+        "observer_requests": {"qa": 3, "captioning": 2},
+        "n_trials": 2,
+        "warmup_window": 4,
+        "warmup_limit": 2,
+    },
+}
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    deeper = {k: merged(base.get(k, {}), v) for k, v in changes.items() if isinstance(v, Mapping)}
+    return {**base, **changes, **deeper}
+
+
+def command(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", f"stages.{module}", *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+
+
+def write_params(folder: Path, changes: Mapping[str, Any]) -> Path:
+    base = yaml.safe_load((ROOT / "params.yaml").read_text())
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(merged(base, changes)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    folder = tmp_path_factory.mktemp("run")
+    params_file = write_params(folder, SMALL)
+    for workload in ("qa", "captioning"):
+        out = folder / "requests" / workload
+        command("prepare", "--workload", workload, "--params", params_file, "--out", out)
+    options = ("--params", params_file, "--requests", folder / "requests", "--out", folder / "out")
+    return folder, command("profiling", *options)
+
+
+def test_the_run_succeeds_and_tells_its_progress(measured) -> None:
+    _, done = measured
+    assert done.returncode == 0, done.stderr
+    assert "52 requests measured" in done.stdout
+    assert "trial 2 of 2 done [12/12 cells" in done.stderr
+
+
+def test_every_cell_was_measured_as_asked(measured) -> None:
+    folder, _ = measured
+    rows = read_rows(MeasuredRequest, folder / "out" / "rows.parquet")
+    assert len(rows) == 52
+    e2 = rows[rows.experiment == "e2"]
+    sizes = e2.groupby(["workload", "vision_tokens", "active_blocks"]).size().to_dict()
+    grid = list(product((144, 16), (8, 4)))
+    expected = {("qa", *cell): 4 for cell in grid} | {("captioning", *cell): 2 for cell in grid}
+    assert sizes == expected
+    marked = rows[rows.marked]
+    assert (marked.vision_tokens == marked.observed_vision_tokens).all()
+    assert (marked.top_k == marked.observed_top_k).all()
+    assert (rows.active_blocks == rows.observed_active_blocks).all()
+
+
+def test_stages_close_on_every_request_but_for_interruptions(measured) -> None:
+    folder, _ = measured
+    rows = read_rows(MeasuredRequest, folder / "out" / "rows.parquet")
+    marked = rows[rows.marked]
+    stages = marked[["vision_ms", "projector_ms", "prefill_ms", "decode_ms"]]
+    assert (stages >= 0).all(axis=None)
+    residual = 1 - stages.sum(axis=1) / marked.total_ms
+    assert residual.median() < 0.01
+
+
+def test_captioning_writes_more_than_question_answering(measured) -> None:
+    folder, _ = measured
+    rows = read_rows(MeasuredRequest, folder / "out" / "rows.parquet")
+    tokens = rows[rows.experiment == "e1"].groupby("workload").n_output_tokens.mean()
+    assert tokens["captioning"] > 5 * tokens["qa"]
+
+
+def test_the_record_says_what_was_measured_on_what(measured) -> None:
+    folder, _ = measured
+    run = read_record(ProfileRun, folder / "out" / "run.json")
+    assert run.reference.label == "144/4/8"
+    assert [s.label for s in run.grid] == ["144/4/8", "144/4/4", "16/4/8", "16/4/4"]
+    assert run.provenance.model_class == "LlavaForConditionalGeneration"
+    assert run.provenance.dtype == "float32"
+    assert len(run.provenance.model_fingerprint) == 64
+    assert set(run.provenance.data_fingerprints) == {"qa", "captioning"}
+    assert {"torch", "transformers"} <= set(run.provenance.versions)
+    assert run.validity.verdict == "invalid"
+    assert any("a P95 takes 59" in reason for reason in run.validity.reasons)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"knobs": {"active_blocks": 12}}, "knobs.active_blocks = 12: the model has 8 blocks"),
+        ({"model": {"source": "data/models/nowhere"}}, "model.source = data/models/nowhere"),
+    ],
+)
+def test_a_mistake_is_one_line_and_keeps_earlier_results(measured, tmp_path, changes, told) -> None:
+    folder, _ = measured
+    before = (folder / "out" / "run.json").read_bytes()
+    params_file = write_params(tmp_path, merged(SMALL, changes))
+    options = ("--requests", folder / "requests", "--out", folder / "out")
+    done = command("profiling", "--params", params_file, *options)
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error")]
+    assert told in line
+    assert "Traceback" not in done.stderr
+    assert (folder / "out" / "run.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("device", "told"),
+    [("cuda:7", "this machine has 0 CUDA devices"), ("toaster", "allowed are auto, cpu, cuda")],
+)
+def test_a_device_that_is_not_there_is_refused(device, told, monkeypatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    model = load_params(ROOT / "params.yaml").model.model_copy(update={"device": device})
+    with pytest.raises(UserError, match=rf"model\.device = {device}: .*{told}"):
+        load_vlm(model)
+
+
+def test_missing_requests_are_told_in_one_line(tmp_path) -> None:
+    done = command("profiling", "--requests", tmp_path, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "requests.json: cannot be read" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_warm_up_ends_on_a_plateau() -> None:
+    times = iter([10.0, 7.0, 5.0, 4.9, 1.0])
+    assert warm_up(lambda: next(times), 0.1, 10) == pytest.approx(-0.02)
+    assert next(times) == 1.0
+
+
+def test_warm_up_gives_up_at_its_limit() -> None:
+    times = iter([16.0, 8.0, 4.0, 2.0])
+    assert warm_up(lambda: next(times), 0.1, 3) == -0.5
+
+
+def test_a_terminal_shows_one_bar_with_cells_rate_and_time_left() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=100)
+    rounds = plan(params(), WORLD.grid, REQUESTS)
+    with ProfileProgress(rounds, console) as progress:
+        progress.begin()
+        for one in rounds:
+            progress.round_done(one)
+    assert "58/58 cells" in screen.getvalue()
+    assert "requests/s, left" in screen.getvalue()

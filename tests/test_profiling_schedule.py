@@ -1,0 +1,88 @@
+"""The plan measures everything it should, in an order that spreads drift."""
+
+from collections import Counter
+
+from simulated import World, simulate_requests
+
+from m1.params import PerWorkload, ProfileParams
+from m1.profiling.schedule import Planned, Round, plan
+from m1.schemas.requests import WORKLOADS
+
+WORLD = World(n_images=40)
+REQUESTS = {w: simulate_requests(w, WORLD).requests for w in WORKLOADS}
+
+
+def params(**changes) -> ProfileParams:
+    defaults = {
+        "session": 1,
+        "seed": 1,
+        "max_new_tokens": PerWorkload(qa=10, captioning=80),
+        "e1_requests": PerWorkload(qa=30, captioning=20),
+        "e2_requests": PerWorkload(qa=10, captioning=5),
+        "observer_requests": PerWorkload(qa=6, captioning=4),
+        "n_trials": 5,
+        "warmup_window": 4,
+        "warmup_limit": 3,
+    }
+    return ProfileParams(**(defaults | changes))
+
+
+def planned(rounds) -> list[tuple[Round, Planned]]:
+    return [(one, p) for one in rounds for p in one.planned]
+
+
+def test_every_cell_gets_its_requests_once() -> None:
+    count = Counter(
+        (one.experiment, one.workload, one.setting.label, p.request.request_id, p.marked)
+        for one, p in planned(plan(params(), WORLD.grid, REQUESTS))
+    )
+    assert set(count.values()) == {1}
+    per_cell = Counter((e, w, label) for e, w, label, _, _ in count)
+    assert per_cell["e1", "qa", "144/4/8"] == 30
+    assert per_cell["e1", "captioning", "144/4/8"] == 20
+    assert per_cell["observer", "captioning", "144/4/8"] == 8
+    assert {per_cell["e2", "qa", s.label] for s in WORLD.grid} == {10}
+    assert {per_cell["e2", "captioning", s.label] for s in WORLD.grid} == {5}
+
+
+def test_all_settings_answer_the_same_requests() -> None:
+    asked: dict[str, set[str]] = {}
+    for one, p in planned(plan(params(), WORLD.grid, REQUESTS)):
+        if (one.experiment, one.workload) == ("e2", "qa"):
+            asked.setdefault(one.setting.label, set()).add(p.request.request_id)
+    assert len({frozenset(ids) for ids in asked.values()}) == 1
+
+
+def test_trials_come_one_after_another_and_each_holds_every_cell() -> None:
+    rounds = plan(params(), WORLD.grid, REQUESTS)
+    trials = [one.trial for one in rounds]
+    assert trials == sorted(trials)
+    cells = [
+        {one.cell for one in rounds if one.trial == t and one.experiment == "e2"} for t in range(5)
+    ]
+    assert all(some == cells[0] for some in cells)
+
+
+def test_cells_are_mixed_within_a_trial_and_differently_in_each() -> None:
+    rounds = plan(params(), WORLD.grid, REQUESTS)
+    orders = [[one.cell for one in rounds if one.trial == t] for t in range(2)]
+    assert orders[0] != orders[1]
+    changes = sum(a[1] != b[1] for a, b in zip(orders[0], orders[0][1:], strict=False))
+    assert changes > len(orders[0]) / 4
+
+
+def test_the_seed_decides_the_order() -> None:
+    assert plan(params(), WORLD.grid, REQUESTS) == plan(params(), WORLD.grid, REQUESTS)
+    assert plan(params(), WORLD.grid, REQUESTS) != plan(params(seed=2), WORLD.grid, REQUESTS)
+
+
+def test_observer_pairs_stay_side_by_side_in_either_order() -> None:
+    first: list[bool] = []
+    for one in plan(
+        params(observer_requests=PerWorkload(qa=40, captioning=40)), WORLD.grid, REQUESTS
+    ):
+        if one.experiment == "observer":
+            pairs = list(zip(one.planned[::2], one.planned[1::2], strict=True))
+            assert all(a.request == b.request and a.marked != b.marked for a, b in pairs)
+            first += [a.marked for a, _ in pairs]
+    assert 0.2 < sum(first) / len(first) < 0.8

@@ -1,0 +1,75 @@
+"""The greedy engine says what `generate` says, and reports what it did."""
+
+import pytest
+import torch
+
+from m1.schemas.settings import Setting
+from m1.vlm.engine import answer, count_visual_tokens, encode, executed_blocks, text_of
+from m1.vlm.knobs import applied
+from m1.workloads.scene_language import CAPTION_PROMPT, captions
+
+
+@torch.inference_mode()
+def generated(vlm, inputs, max_new_tokens) -> tuple[int, ...]:
+    output = vlm.model.generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)
+    return tuple(output[0, inputs["input_ids"].shape[1] :].tolist())
+
+
+SETTINGS = [
+    Setting(),
+    Setting(vision_tokens=144, top_k=4, active_blocks=8),
+    Setting(vision_tokens=16, top_k=1, active_blocks=4),
+]
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: s.label)
+@pytest.mark.parametrize("captioning", [False, True], ids=["qa", "captioning"])
+def test_tokens_equal_those_of_generate(vlm, held_out, setting, captioning) -> None:
+    n, longest = (3, 80) if captioning else (12, 10)
+    for image, question in list(zip(held_out.images, held_out.questions, strict=True))[:n]:
+        prompt = CAPTION_PROMPT if captioning else question.text
+        inputs = encode(vlm, image, prompt, setting.vision_tokens)
+        with applied(vlm.structure, setting):
+            ours = answer(vlm, inputs, longest)
+            assert ours.tokens == generated(vlm, inputs, longest)
+
+
+def test_a_caption_of_a_held_out_scene_is_right(vlm, held_out) -> None:
+    inputs = encode(vlm, held_out.images[0], CAPTION_PROMPT)
+    generation = answer(vlm, inputs, 80)
+    assert text_of(vlm, generation) == captions(held_out.scenes[0])[0]
+    assert generation.finish_reason == "stop"
+
+
+def test_an_answer_is_cut_at_the_longest_output(vlm, held_out) -> None:
+    generation = answer(vlm, encode(vlm, held_out.images[0], CAPTION_PROMPT), 5)
+    assert len(generation.tokens) == 5
+    assert generation.finish_reason == "length"
+
+
+def test_the_first_token_is_announced_once_before_decoding(vlm, held_out) -> None:
+    inputs = encode(vlm, held_out.images[0], CAPTION_PROMPT)
+    calls: list[str] = []
+    hook = vlm.structure.language_model.register_forward_hook(lambda *_: calls.append("forward"))
+    answer(vlm, inputs, 3, on_first_token=lambda: calls.append("first token"))
+    hook.remove()
+    assert calls == ["forward", "first token", "forward", "forward"]
+
+
+def test_encoding_leaves_as_many_placeholders_as_asked_for(vlm, held_out) -> None:
+    whole = encode(vlm, held_out.images[0], CAPTION_PROMPT)
+    fewer = encode(vlm, held_out.images[0], CAPTION_PROMPT, 16)
+    assert count_visual_tokens(vlm, whole) == 144
+    assert count_visual_tokens(vlm, fewer) == 16
+    image = vlm.structure.image_token_id
+    for name in ("input_ids", "attention_mask"):
+        assert fewer[name].shape == (1, whole[name].shape[1] - 128)
+    texts = [inputs["input_ids"][inputs["input_ids"] != image] for inputs in (whole, fewer)]
+    assert torch.equal(*texts)
+
+
+@pytest.mark.parametrize("n_active", [8, 5, 2])
+def test_skipped_blocks_leave_no_cache_entry(vlm, held_out, n_active) -> None:
+    with applied(vlm.structure, Setting(active_blocks=n_active)):
+        generation = answer(vlm, encode(vlm, held_out.images[0], "Is there a star?"), 4)
+    assert executed_blocks(generation.cache) == n_active

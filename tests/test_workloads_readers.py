@@ -1,0 +1,308 @@
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from m1.errors import UserError
+from m1.quality.vqa import vqa_accuracy
+from m1.workloads.coco_captions import read_coco_captions
+from m1.workloads.vqa_v2 import read_vqa_v2
+
+CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
+QUESTIONS = "v2_OpenEnded_mscoco_val2014_questions.json"
+ANNOTATIONS = "v2_mscoco_val2014_annotations.json"
+CAPTIONS = "captions_val2014.json"
+
+Files = dict[str, Any]
+
+
+def case(name: str) -> Path:
+    if not (CASES / name).exists():
+        pytest.skip(f"the reference cases are not at {CASES / name}")
+    return CASES / name
+
+
+def annotation(question_id: int, image_id: int, answers: list[str]) -> dict[str, Any]:
+    given = [
+        {"answer": a, "answer_confidence": "maybe", "answer_id": i}
+        for i, a in enumerate(answers, start=1)
+    ]
+    return {
+        "question_type": "what is",
+        "multiple_choice_answer": answers[0],
+        "answers": given,
+        "image_id": image_id,
+        "answer_type": "other",
+        "question_id": question_id,
+    }
+
+
+def small_dataset() -> Files:
+    """Two questions about one photograph and one about another; captions out of order."""
+    questions = [
+        {"image_id": 42, "question": "What is it?", "question_id": 42001},
+        {"image_id": 42, "question": "Is it {big}?", "question_id": 42000},
+        {"image_id": 7, "question": "Where?", "question_id": 7000},
+    ]
+    annotations = [
+        annotation(7000, 7, ["sea"] * 9 + ["beach"]),
+        annotation(42000, 42, ["yes"] * 10),
+        annotation(42001, 42, [f"cat {i}" for i in range(10)]),
+    ]
+    said = [(1, 7, "A beach."), (2, 42, "A cat."), (3, 7, "The sea."), (4, 42, "One cat.")]
+    captions = [{"id": i, "image_id": image, "caption": text} for i, image, text in said]
+    return {
+        QUESTIONS: {"info": {"year": 2017}, "questions": questions},
+        ANNOTATIONS: {"license": {}, "annotations": annotations},
+        CAPTIONS: {"images": [{"id": 42, "height": 480}, {"id": 7}], "annotations": captions},
+    }
+
+
+def write_files(files: Files, root: Path, folder: str = "annotations") -> Path:
+    (root / folder).mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        text = content if isinstance(content, str) else json.dumps(content)
+        (root / folder / name).write_text(text)
+    return root
+
+
+def touch_images(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).touch()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    images = ("val2014/COCO_val2014_000000000042.jpg", "more/000000000007.png")
+    touch_images(tmp_path, *images, "val2014/notes.txt", "val2014/COCO_val2014_42.jpg")
+    return write_files(small_dataset(), tmp_path)
+
+
+# What is read
+
+
+def test_vqa_v2_is_read_in_the_order_of_the_questions(root: Path) -> None:
+    requests = read_vqa_v2(root, "Q: {question} Answer in {one} word.")
+    assert [r.request_id for r in requests] == ["qa-42001", "qa-42000", "qa-7000"]
+    assert [r.image_id for r in requests] == ["000000000042"] * 2 + ["000000000007"]
+    assert requests[0].image == "val2014/COCO_val2014_000000000042.jpg"
+    assert requests[2].image == "more/000000000007.png"
+    assert requests[1].prompt == "Q: Is it {big}? Answer in {one} word."
+    assert requests[0].references == tuple(f"cat {i}" for i in range(10))
+    assert requests[2].references == ("sea",) * 9 + ("beach",)
+    assert {r.kind for r in requests} == {"what is"}
+
+
+def test_coco_captions_are_read_in_the_order_of_the_images(root: Path) -> None:
+    requests, corpus = read_coco_captions(root, "Describe {question}.")
+    assert [r.request_id for r in requests] == ["captioning-42", "captioning-7"]
+    assert [r.image_id for r in requests] == ["000000000042", "000000000007"]
+    assert requests[1].image == "more/000000000007.png"
+    assert {r.prompt for r in requests} == {"Describe {question}."}
+    assert {r.kind for r in requests} == {None}
+    assert requests[0].references == ("A cat.", "One cat.")
+    assert corpus == {"000000000042": ("A cat.", "One cat."), "000000000007": (
+        "A beach.", "The sea.",
+    )}  # fmt: skip
+
+
+def test_files_and_images_may_lie_in_the_root_itself(tmp_path: Path) -> None:
+    write_files(small_dataset(), tmp_path, folder=".")
+    touch_images(tmp_path, "000000000042.jpg", "000000000007.JPEG")
+    assert [r.image for r in read_vqa_v2(tmp_path, "{question}")] == [
+        *["000000000042.jpg"] * 2,
+        "000000000007.JPEG",
+    ]
+
+
+def test_a_question_type_may_be_missing(root: Path) -> None:
+    files = small_dataset()
+    for entry in files[ANNOTATIONS]["annotations"]:
+        del entry["question_type"]
+    assert {r.kind for r in read_vqa_v2(write_files(files, root), "{question}")} == {None}
+
+
+# Real files
+
+
+def test_real_vqa_v2_questions(tmp_path: Path) -> None:
+    questions_path = case("vqa_v2") / "v2_OpenEnded_mscoco_train2014_questions_400.json"
+    annotations_path = case("vqa_v2") / "v2_mscoco_train2014_annotations_400.json"
+    shutil.copyfile(questions_path, tmp_path / QUESTIONS)
+    shutil.copyfile(annotations_path, tmp_path / ANNOTATIONS)
+    questions = json.loads(questions_path.read_text())["questions"]
+    image_ids = {q["image_id"] for q in questions}
+    touch_images(tmp_path, *(f"train2014/COCO_train2014_{i:012d}.jpg" for i in image_ids))
+    requests = read_vqa_v2(tmp_path, "{question}")
+    assert [r.prompt for r in requests] == [q["question"] for q in questions]
+    assert [r.request_id for r in requests] == [f"qa-{q['question_id']}" for q in questions]
+    assert {len(r.references) for r in requests} == {10}
+    # The published score of the first person's answers shows that they were matched rightly.
+    scores = [vqa_accuracy(r.references[0], r.references) for r in requests]
+    assert 100 * sum(scores) / len(scores) == pytest.approx(88.125)
+
+
+def test_real_coco_captions(tmp_path: Path) -> None:
+    path = case("coco_captions") / "captions_val2014_1000.json"
+    shutil.copyfile(path, tmp_path / CAPTIONS)
+    annotations = json.loads(path.read_text())["annotations"]
+    image_ids = {a["image_id"] for a in annotations}
+    touch_images(tmp_path, *(f"val2014/COCO_val2014_{i:012d}.jpg" for i in image_ids))
+    requests, corpus = read_coco_captions(tmp_path, "Describe the image.")
+    assert len(requests) == len(corpus) == 1000
+    assert sum(map(len, corpus.values())) == len(annotations)
+    for request in requests:
+        said = [a["caption"] for a in annotations if a["image_id"] == int(request.image_id)]
+        assert list(request.references) == list(corpus[request.image_id]) == said
+
+
+def test_real_photographs_are_found() -> None:
+    requests, _ = read_coco_captions(case("photos"), "Describe the image.")
+    assert len(requests) == 6
+    assert all((CASES / "photos" / request.image).is_file() for request in requests)
+
+
+# Errors
+
+
+def set_question(key: str, value: object) -> Callable[[Files], object]:
+    return lambda files: files[QUESTIONS]["questions"][0].update({key: value})
+
+
+def set_answers(answers: list[dict[str, Any]]) -> Callable[[Files], object]:
+    return lambda files: files[ANNOTATIONS]["annotations"][0].update(answers=answers)
+
+
+def replace_file(name: str, content: object) -> Callable[[Files], object]:
+    return lambda files: files.update({name: content})
+
+
+def repeat_first(name: str, key: str) -> Callable[[Files], object]:
+    return lambda files: files[name][key].append(files[name][key][0])
+
+
+QA_MISTAKES: dict[str, tuple[Callable[[Files], object], str]] = {
+    "two questions files": (
+        replace_file(QUESTIONS.replace("val", "train"), {"questions": []}),
+        r"several v2_OpenEnded_\*_questions.json .*train2014.*, .*val2014.*; leave the one",
+    ),
+    "not JSON": (
+        replace_file(QUESTIONS, "questions: 3"),
+        rf"{QUESTIONS}: not JSON: expected value at line 1",
+    ),
+    "half a file": (replace_file(ANNOTATIONS, '{"annotations": [{'), rf"{ANNOTATIONS}: not JSON"),
+    "another layout": (replace_file(QUESTIONS, []), rf"{QUESTIONS}: the whole = \[\]: .*object"),
+    "no list of questions": (replace_file(QUESTIONS, {}), rf"{QUESTIONS}: questions is missing"),
+    "a text as id": (
+        set_question("question_id", "42001"),
+        rf'{QUESTIONS}: questions\[0\].question_id = "42001": .*integer',
+    ),
+    "an empty question": (
+        set_question("question", " "),
+        rf"{QUESTIONS}: question 42001 has no text; add it, or remove",
+    ),
+    "a question without annotation": (
+        lambda files: files[ANNOTATIONS]["annotations"].pop(0),
+        rf"{ANNOTATIONS}: question 7000 has no annotation; take both files",
+    ),
+    "an annotation of no question": (
+        lambda files: files[QUESTIONS]["questions"].pop(0),
+        rf"{ANNOTATIONS}: it annotates question 42001, which .*; take both files",
+    ),
+    "different images": (
+        set_question("image_id", 7),
+        rf"{ANNOTATIONS}: question 42001 is about image 42 here and about image 7 in",
+    ),
+    "a question twice": (
+        repeat_first(QUESTIONS, "questions"),
+        rf"{QUESTIONS}: question 42001 occurs more than once",
+    ),
+    "an annotation twice": (
+        repeat_first(ANNOTATIONS, "annotations"),
+        rf"{ANNOTATIONS}: question 7000 occurs more than once",
+    ),
+    "no answers": (set_answers([]), rf"{ANNOTATIONS}: question 7000 has no answers; add them"),
+    "blank answers": (
+        set_answers([{"answer": " ", "answer_id": 1}]),
+        rf"{ANNOTATIONS}: question 7000 has no answers",
+    ),
+}
+
+CAPTION_MISTAKES: dict[str, tuple[Callable[[Files], object], str]] = {
+    "two captions files": (replace_file("captions_train2014.json", {}), r"several captions\*.json"),
+    "not JSON": (replace_file(CAPTIONS, ""), rf"{CAPTIONS}: not JSON"),
+    "an image twice": (
+        repeat_first(CAPTIONS, "images"),
+        rf"{CAPTIONS}: image 42 occurs more than once",
+    ),
+    "a caption twice": (
+        repeat_first(CAPTIONS, "annotations"),
+        rf"{CAPTIONS}: caption 1 occurs more than once",
+    ),
+    "a caption of no image": (
+        lambda files: files[CAPTIONS]["images"].pop(0),
+        rf"{CAPTIONS}: caption 2 is about image 42, which `images` does not list; add",
+    ),
+    "an image without captions": (
+        lambda files: files[CAPTIONS]["images"].append({"id": 8}),
+        rf"{CAPTIONS}: image 8 has no caption; add some, or remove it",
+    ),
+    "blank captions": (
+        lambda files: [entry.update(caption="\n") for entry in files[CAPTIONS]["annotations"]],
+        rf"{CAPTIONS}: image 42 has no caption",
+    ),
+}
+
+
+def one_line(read: Callable[[Path, str], object], root: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        read(root, "{question}")
+    message = str(caught.value)
+    assert message.startswith(str(root))
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("mistake", QA_MISTAKES)
+def test_mistakes_in_vqa_v2(mistake: str, root: Path) -> None:
+    files = small_dataset()
+    make, expected = QA_MISTAKES[mistake]
+    make(files)
+    assert re.search(expected, one_line(read_vqa_v2, write_files(files, root)))
+
+
+@pytest.mark.parametrize("mistake", CAPTION_MISTAKES)
+def test_mistakes_in_coco_captions(mistake: str, root: Path) -> None:
+    files = small_dataset()
+    make, expected = CAPTION_MISTAKES[mistake]
+    make(files)
+    assert re.search(expected, one_line(read_coco_captions, write_files(files, root)))
+
+
+@pytest.mark.parametrize("name", [QUESTIONS, ANNOTATIONS])
+def test_a_missing_vqa_v2_file(name: str, root: Path) -> None:
+    (root / "annotations" / name).unlink()
+    assert re.search(r"no v2_\S+\.json in it or its annotations/", one_line(read_vqa_v2, root))
+
+
+def test_a_missing_captions_file(root: Path) -> None:
+    (root / "annotations" / CAPTIONS).unlink()
+    assert re.search(r"no captions\*\.json in it or its", one_line(read_coco_captions, root))
+
+
+@pytest.mark.parametrize("read", [read_vqa_v2, read_coco_captions])
+def test_a_missing_image(read: Callable[[Path, str], object], root: Path) -> None:
+    (root / "more" / "000000000007.png").unlink()
+    assert re.search("image 7 is missing; put 000000000007.jpg", one_line(read, root))
+
+
+@pytest.mark.parametrize("read", [read_vqa_v2, read_coco_captions])
+def test_an_image_in_two_places(read: Callable[[Path, str], object], root: Path) -> None:
+    touch_images(root, "val2017/000000000042.jpg")
+    message = one_line(read, root)
+    assert "COCO_val2014_000000000042.jpg and val2017/000000000042.jpg; keep one" in message
