@@ -26,7 +26,7 @@ def read_points(path: Path) -> list[LatencyPoint]:
     try:
         points = TypeAdapter(list[LatencyPoint]).validate_json(read_text(path))
     except ValidationError as error:
-        raise UserError(f"{path}: row {describe(error)}") from None
+        raise UserError(f"{path}: {describe(error)}") from None
     if not points:
         raise UserError(f"{path}: no rows; run the contrast stage again")
     return points

@@ -23,8 +23,7 @@ SCALES: Mapping[Knob, PerStage] = {
     "top_k": {"vision": 0.0, "projector": 0.0, "prefill": 0.4, "decode": 0.4},
     "active_blocks": {"vision": 0.0, "projector": 0.0, "prefill": 0.9, "decode": 0.9},
 }
-# Probability that a word is right at the reference setting, and what each knob takes from it.
-RIGHT = 0.9
+# What each knob takes from the probability that a word is right, going to nothing.
 LOSS: Mapping[Workload, Mapping[Knob, float]] = {
     "qa": {"vision_tokens": 0.3, "top_k": 0.1, "active_blocks": 0.5},
     "captioning": {"vision_tokens": 0.15, "top_k": 0.1, "active_blocks": 0.4},
@@ -64,6 +63,8 @@ class World:
     )
     scales: Mapping[Knob, PerStage] = field(default_factory=lambda: SCALES)
     loss: Mapping[Workload, Mapping[Knob, float]] = field(default_factory=lambda: LOSS)
+    right_at_reference: float = 0.9
+    """Probability that a word is right at the reference setting."""
     image_noise: float = 0.05
     """Relative spread of latency between images, the same in every cell."""
     row_noise: float = 0.02
@@ -92,7 +93,7 @@ class World:
     def right(self, workload: Workload, setting: Setting) -> float:
         """Probability that a word of the output is right."""
         lost = [self.loss[workload][knob] * (1 - self.share(knob, setting)) for knob in KNOBS]
-        return max(0.0, RIGHT - sum(lost))
+        return max(0.0, self.right_at_reference - sum(lost))
 
 
 def simulate_requests(workload: Workload, world: World | None = None) -> RequestSet:

@@ -1,13 +1,9 @@
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 import pytest
 from analysed import make_analysis
 
 from m1.analysis.bootstrap import (
-    Draws,
-    Resamples,
     draw_resamples,
     estimate,
     estimate_if_defined,
@@ -15,6 +11,7 @@ from m1.analysis.bootstrap import (
     weighted_mean,
     weighted_quantile,
 )
+from m1.schemas.requests import WORKLOADS
 
 ANALYSIS = make_analysis()
 
@@ -23,14 +20,10 @@ def names(start: int, stop: int) -> list[str]:
     return [f"image-{i:03}" for i in range(start, stop)]
 
 
-def counts_of(resamples: Resamples, images: Sequence[str]) -> Draws:
-    return resamples.weights(images)
-
-
 def test_first_draw_is_the_sample_and_every_draw_has_as_many_images() -> None:
     drawn = draw_resamples({"qa": names(0, 30), "captioning": names(20, 35)}, ANALYSIS)
-    for workload, n in (("qa", 30), ("captioning", 15)):
-        counts = drawn[workload].counts  # type: ignore[index]
+    for workload in WORKLOADS:
+        counts, n = drawn[workload].counts, {"qa": 30, "captioning": 15}[workload]
         assert counts.shape == (1 + ANALYSIS.n_resamples, n)
         assert (counts[0] == 1).all()
         assert (counts.sum(axis=1) == n).all()
@@ -40,9 +33,7 @@ def test_first_draw_is_the_sample_and_every_draw_has_as_many_images() -> None:
 def test_workloads_share_the_resamples_of_shared_images() -> None:
     drawn = draw_resamples({"qa": names(0, 30), "captioning": names(0, 12)}, ANALYSIS)
     shared = names(0, 12)
-    np.testing.assert_array_equal(
-        counts_of(drawn["qa"], shared), counts_of(drawn["captioning"], shared)
-    )
+    np.testing.assert_array_equal(drawn["qa"].weights(shared), drawn["captioning"].weights(shared))
 
 
 def test_workloads_without_shared_images_are_independent() -> None:
@@ -84,6 +75,13 @@ def test_weighted_statistics_are_those_of_repeated_values(q: float) -> None:
     )
 
 
+def test_the_same_scores_in_another_order_have_the_same_mean() -> None:
+    scores = np.array([0.9, 0.3, 0.6, 0.9, 0.3, 0.0, 0.1])
+    orders = np.stack([np.roll(scores, shift) for shift in range(7)], axis=1)
+    assert len({sum(order) for order in orders.T}) > 1
+    assert len(set(weighted_mean(orders, np.ones((1, 7)))[0])) == 1
+
+
 def coverage(by_image: bool, n_worlds: int = 150) -> float:
     """How often a 95 % interval holds the true mean, when answers about an image are alike."""
     rng = np.random.default_rng(7)
@@ -106,7 +104,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
 
 def test_estimate_is_the_sample_with_percentiles_of_the_resamples() -> None:
     found = estimate(np.array([5.0, *range(101)]), 0.9)
-    assert (found.value, found.low, found.high) == (5.0, 5.0, 95.0)
+    assert (found.value, found.low, found.high) == pytest.approx((5.0, 5.0, 95.0))
 
 
 def test_resamples_without_the_number_are_left_out_if_few() -> None:

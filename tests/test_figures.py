@@ -102,6 +102,15 @@ def test_the_caption_stays_clear_of_the_panels(draw: Draw) -> None:
     assert all(box is not None and box.y0 >= below.get_window_extent().y1 for box in tops)
 
 
+@each_figure
+def test_the_legend_stays_clear_of_the_panels(draw: Draw) -> None:
+    figure = draw(example.contrast())
+    figure.draw_without_rendering()
+    tops = [axes.get_tightbbox() for axes in figure.axes]
+    for legend in figure.legends:
+        assert all(box is not None and box.y1 <= legend.get_window_extent().y0 for box in tops)
+
+
 def test_bars_are_as_long_as_the_stages() -> None:
     contrast = example.contrast()
     times, shares = draw_stage_breakdown(contrast).axes
@@ -131,7 +140,7 @@ def test_curves_go_through_every_request() -> None:
     latencies = example.latencies_ms("qa")
     assert list(curve.get_xdata())[1:] == latencies
     assert list(curve.get_ydata())[-1] == 1.0
-    assert curve.get_drawstyle() == "steps-post"  # type: ignore[attr-defined]
+    assert curve.get_drawstyle() == "steps-post"
     assert axes.get_xscale() == "log"
 
 
@@ -148,7 +157,7 @@ def test_percentiles_are_marked_and_named() -> None:
     marks = [c for c in figure.axes[0].containers if isinstance(c, ErrorbarContainer)]
     p99 = contrast.latency["captioning"].p99_ms
     assert p99 is not None
-    places = [(m.lines[0].get_xdata()[0], m.lines[0].get_ydata()[0]) for m in marks]  # type: ignore[union-attr,index]
+    places = [(m.lines[0].get_xdata()[0], m.lines[0].get_ydata()[0]) for m in marks]
     assert len(places) == 6
     assert places[-1] == (p99.value, 0.99)
     assert f"P99 {with_interval(p99, 'ms')}" in texts(figure)
@@ -181,7 +190,7 @@ def test_every_setting_is_a_point_with_whiskers() -> None:
 def test_the_frontier_is_stepped_labelled_and_filled() -> None:
     for axes, workload in zip(draw_pareto(example.contrast()).axes, WORKLOADS, strict=True):
         best = [point for point in example.frontier(workload).points if point.on_frontier]
-        (steps,) = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]  # type: ignore[attr-defined]
+        (steps,) = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
         assert list(steps.get_xdata()) == [point.latency_ms.value for point in best]
         labels = [
             t.get_text() for t in axes.texts if "/" in t.get_text() and " " not in t.get_text()
@@ -218,7 +227,7 @@ def test_the_reference_setting_is_ringed() -> None:
             example.total_ms(workload, example.GRID[0]),
             example.quality_of(workload, example.GRID[0]),
         )
-        assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (x, y)  # type: ignore[index]
+        assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (x, y)
 
 
 def test_a_frontier_of_one_setting_has_no_steepness() -> None:

@@ -79,7 +79,7 @@ def touch_images(root: Path, *names: str) -> None:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     images = ("val2014/COCO_val2014_000000000042.jpg", "more/000000000007.png")
-    touch_images(tmp_path, *images, "val2014/notes.txt", "val2014/COCO_val2014_42.jpg")
+    touch_images(tmp_path, *images, "val2014/notes.txt", "val2014/000000000042.jpg.part")
     return write_files(small_dataset(), tmp_path)
 
 

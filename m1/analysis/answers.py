@@ -66,7 +66,7 @@ def judge(ids: Sequence[str], findings: Sequence[Finding]) -> str:
 
 
 def _not_tested(expected: Expectation) -> str:
-    return f"Not tested, for it takes {expected.needs}: {_clause(expected.claim)}."
+    return f"Not tested (it takes {expected.needs}): {_clause(expected.claim)}."
 
 
 def _clause(claim: str) -> str:
@@ -156,7 +156,7 @@ def _slope(frontier: Frontier) -> str:
     if frontier.steepness is None:
         return f"{name} has no slope, for want of a second point that resamples agree on"
     lost = _with_interval(frontier.steepness, "%")
-    return f"{name} loses {lost} of its quality for each 1% of latency saved"
+    return f"{name} loses {lost} of reference quality for each 1% of reference latency saved"
 
 
 def _both(parts: Iterable[str]) -> str:
@@ -168,8 +168,9 @@ def _with_interval(estimate: Estimate, unit: str) -> str:
     return f"{_number(estimate.value)}{unit} ({low} to {high})"
 
 
-def _percent(estimate: Estimate) -> str:
-    return f"{estimate.value:.0%} ({estimate.low:.0%} to {estimate.high:.0%})"
+def _percent(share: Estimate) -> str:
+    percent = {end: 100 * value for end, value in share.model_dump().items()}
+    return _with_interval(Estimate(**percent), "%")
 
 
 def _number(value: float) -> str:

@@ -18,6 +18,9 @@ from m1.schemas.results import Estimate
 Draws = NDArray[np.float64]
 """Row 0 on the measured sample, every other row on a resample: [1 + n_resamples, ...]."""
 
+DECIMALS = 9
+"""Digits of a mean after the point."""
+
 
 @dataclass(frozen=True)
 class Resamples:
@@ -91,7 +94,10 @@ def weighted_mean(values: Draws, weights: Draws) -> Draws:
     Returns:
         [n_draws, n_columns].
     """
-    return np.asarray(weights @ values / weights.sum(axis=1, keepdims=True))
+    # The last bits depend on the order of summation. Without them equal scores tie on the
+    # frontier, and the same rows give the same file.
+    means = weights @ values / weights.sum(axis=1, keepdims=True)
+    return np.asarray(np.round(means, DECIMALS))
 
 
 def weighted_quantile(values: Draws, weights: Draws, q: float) -> Draws:

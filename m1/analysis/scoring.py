@@ -41,7 +41,7 @@ def score_rows(rows: pd.DataFrame, requests: RequestSet) -> pd.DataFrame:
         outputs = zip(rows["request_id"], rows["image_id"], rows["output_text"], strict=True)
         return rows.assign(quality=[score(*output) for output in outputs])
     except (KeyError, ValueError) as error:
-        raise UserError(f"{requests.workload}: outputs cannot be scored: {error}") from None
+        raise UserError(f"{requests.workload}: outputs cannot be scored: {error.args[0]}") from None
 
 
 def _scorer(requests: RequestSet) -> Callable[[str, str, str], float]:

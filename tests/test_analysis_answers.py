@@ -1,0 +1,123 @@
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from analysed import evidence_of, make_analysis, measured, of_experiment, scored
+from simulated import World, simulate_requests
+from test_analysis_findings import ALIKE, EXPECTED, FLAT, MIRRORED
+
+from m1.analysis.answers import judge, make_answers
+from m1.analysis.findings import EXPECTATIONS, judge_expectations
+from m1.analysis.frontiers import best_at, find_frontier
+from m1.analysis.latency import make_stage_result
+from m1.schemas.requests import WORKLOADS
+from m1.schemas.results import Answers, Finding, Verdict
+
+ANALYSIS = make_analysis()
+
+
+def answers_in(world: World) -> Answers:
+    rows = measured(world, seed=1)
+    e1, e2 = (of_experiment(rows, name) for name in ("e1", "e2"))
+    scores = scored(world, rows)
+    sets = {w: simulate_requests(w, world) for w in WORKLOADS}
+    frontiers = {w: find_frontier(e2, scores[w], sets[w], world.grid, ANALYSIS) for w in WORKLOADS}
+    evidence = evidence_of(world, seed=1)
+    return make_answers(
+        make_stage_result(e1, world.grid[0], ANALYSIS),
+        {w: best_at(ANALYSIS.decision_level, frontiers[w]) for w in WORKLOADS},
+        frontiers,
+        judge_expectations(evidence["qa"], evidence["captioning"], ANALYSIS.confidence),
+    )
+
+
+def made_up(verdicts: Mapping[str, Verdict]) -> list[Finding]:
+    claims = {expected.id: expected.claim for expected in EXPECTATIONS}
+    numbers: dict[str, Any] = {"effect": 0.0, "low": 0.0, "high": 0.0}
+    return [
+        Finding(id=id_, claim=claims[id_], measure="", verdict=verdict, **numbers)
+        for id_, verdict in verdicts.items()
+    ]
+
+
+def test_expected_world() -> None:
+    answers = answers_in(EXPECTED)
+    assert "captioning takes 3.79 times as long" in answers.latency_difference
+    assert "2 in question answering and 30 in captioning" in answers.latency_difference
+    assert "In question answering the largest stage is prefill, 46." in answers.dominant_stages
+    assert "In captioning the largest stage is decode, 76." in answers.dominant_stages
+    assert "16/1/8 in question answering" in answers.optimal_settings
+    assert "144/1/4 in captioning" in answers.optimal_settings
+    assert "they differ" in answers.optimal_settings
+    assert "question answering loses" in answers.frontier_structure
+    for answer in answers.model_dump().values():
+        assert "Supported: " in answer
+        assert "Refuted" not in answer
+
+
+def test_mirrored_world() -> None:
+    answers = answers_in(MIRRORED)
+    assert "question answering takes 3.7" in answers.latency_difference
+    assert "In question answering the largest stage is decode" in answers.dominant_stages
+    for answer in answers.model_dump().values():
+        assert "Refuted: " in answer
+        assert "Supported" not in answer
+
+
+def test_alike_world() -> None:
+    answers = answers_in(ALIKE)
+    assert "neither is clearly slower" in answers.latency_difference
+    for answer in answers.model_dump().values():
+        assert "Inconclusive: " in answer
+
+
+def test_single_setting() -> None:
+    world = replace(
+        EXPECTED, vision_tokens=(None,), top_k=(None,), active_blocks=(None,), e1_requests=4
+    )
+    answers = answers_in(world)
+    # Four requests are too few for a median.
+    assert answers.latency_difference.startswith("At the reference setting the mean latency is")
+    assert "Not tested (it takes more than one value of top_k)" in answers.latency_difference
+    assert answers.optimal_settings.startswith("The grid has a single setting")
+    assert "1 of 1 settings in question answering" in answers.frontier_structure
+    assert "question answering has no slope" in answers.frontier_structure
+    assert "captioning has no slope" in answers.frontier_structure
+
+
+def test_same_best_setting() -> None:
+    world = replace(EXPECTED, loss={"qa": FLAT, "captioning": FLAT})
+    assert "On this sample both are the same." in answers_in(world).optimal_settings
+
+
+def test_best_setting_may_be_the_reference() -> None:
+    steep = FLAT | {"vision_tokens": 0.5, "top_k": 0.5, "active_blocks": 1.0}
+    answers = answers_in(replace(EXPECTED, loss={"qa": steep, "captioning": steep}))
+    assert "144/4/8 in captioning, the reference itself, chosen in 100%" in answers.optimal_settings
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        (
+            {"qa-prefill-heavy": "supported", "captioning-decode-heavy": "supported"},
+            "Supported: question answering spends more time before the first token than in decode; "
+            "captioning spends more time in decode than before the first token.",
+        ),
+        (
+            {"qa-prefill-heavy": "refuted", "captioning-decode-heavy": "inconclusive"},
+            "Refuted: question answering spends more time before the first token than in decode. "
+            "Inconclusive: captioning spends more time in decode than before the first token.",
+        ),
+        (
+            {"qa-prefill-heavy": "inconclusive"},
+            "Inconclusive: question answering spends more time before the first token than in "
+            "decode. Not tested (it takes a measured request): captioning spends more time in "
+            "decode than before the first token.",
+        ),
+    ],
+)
+def test_every_verdict_is_said(verdicts: dict[str, Verdict], expected: str) -> None:
+    ids = ("qa-prefill-heavy", "captioning-decode-heavy")
+    assert judge(ids, made_up({**verdicts, "qa-frontier-steeper": "supported"})) == expected

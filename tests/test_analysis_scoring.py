@@ -1,0 +1,82 @@
+import pandas as pd
+import pytest
+from analysed import measured, of_experiment
+from simulated import World, simulate_requests
+
+from m1.analysis.scoring import further_quality, score_rows, scored_requests
+from m1.errors import UserError
+from m1.quality.captions import CaptionCorpus, bleu4, rouge_l
+from m1.quality.vqa import vqa_accuracy
+from m1.schemas.requests import Workload
+from m1.schemas.results import ScoredRequest
+
+WORLD = World(n_images=12, e1_requests=0, e2_requests=6, observer_requests=2)
+ROWS = measured(WORLD)
+E2 = of_experiment(ROWS, "e2")
+
+
+def rows_of(workload: Workload) -> pd.DataFrame:
+    return E2[E2["workload"] == workload]
+
+
+def test_answers_are_scored_by_their_own_references() -> None:
+    requests = simulate_requests("qa", WORLD)
+    references = {r.request_id: r.references for r in requests.requests}
+    scores = score_rows(rows_of("qa"), requests)
+    expected = [
+        vqa_accuracy(row.output_text, references[row.request_id]) for row in scores.itertuples()
+    ]
+    assert scores["quality"].tolist() == expected
+    assert set(expected) == {0.0, 1.0}
+
+
+def test_captions_are_weighed_by_the_whole_corpus() -> None:
+    requests = simulate_requests("captioning", WORLD)
+    corpus = CaptionCorpus.from_references(requests.corpus)
+    scores = score_rows(rows_of("captioning"), requests)
+    expected = [corpus.cider_d(row.image_id, row.output_text) for row in scores.itertuples()]
+    assert scores["quality"].tolist() == expected
+    # A score depends neither on the other rows nor on which requests are measured.
+    one = rows_of("captioning").iloc[[7]]
+    assert score_rows(one, requests)["quality"].tolist() == [expected[7]]
+
+
+def test_further_quality_is_of_all_captions_of_a_setting() -> None:
+    requests = simulate_requests("captioning", WORLD)
+    found = further_quality(rows_of("captioning"), requests)
+    assert set(found) == {setting.label for setting in WORLD.grid}
+    rows = rows_of("captioning")
+    rows = rows[(rows.vision_tokens == 36) & (rows.top_k == 2) & (rows.active_blocks == 6)]
+    references = {r.request_id: r.references for r in requests.requests}
+    captions = dict(zip(rows.request_id, rows.output_text, strict=True))
+    assert found["36/2/6"] == {
+        "bleu_4": bleu4(references, captions),
+        "rouge_l": rouge_l(references, captions),
+    }
+    assert further_quality(rows_of("qa"), simulate_requests("qa", WORLD)) == {}
+
+
+def test_records_keep_whole_numbers_and_missing_values() -> None:
+    # The whole frame has rows without marks, which turn integers into floats.
+    assert ROWS["observed_vision_tokens"].dtype == float
+    observer = ROWS[(ROWS["experiment"] == "observer") & (ROWS["workload"] == "qa")]
+    records = scored_requests(score_rows(observer, simulate_requests("qa", WORLD)))
+    assert all(isinstance(record, ScoredRequest) for record in records)
+    assert [r.observed_vision_tokens for r in records] == [144, 144, None, None]
+    assert [r.total_ms for r in records] == observer["total_ms"].tolist()
+
+
+def test_requests_that_are_not_in_the_set_are_an_error() -> None:
+    small = simulate_requests("qa", World(n_images=3))
+    with pytest.raises(UserError, match=r"request 'qa-0003-0' was measured .* \(and 2 more\)"):
+        score_rows(rows_of("qa"), small)
+
+
+def test_a_corpus_that_cannot_score_is_an_error() -> None:
+    requests = simulate_requests("captioning", WORLD)
+    tiny = requests.model_copy(update={"corpus": dict([*requests.corpus.items()][:1])})
+    with pytest.raises(UserError, match=r"captioning: outputs cannot be scored: .*at least 2"):
+        score_rows(rows_of("captioning"), tiny)
+    other = requests.model_copy(update={"corpus": dict([*requests.corpus.items()][:4])})
+    with pytest.raises(UserError, match=r"captioning: outputs cannot be scored: .*image-0004"):
+        score_rows(rows_of("captioning"), other)

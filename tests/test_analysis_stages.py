@@ -1,0 +1,203 @@
+"""The commands of the pipeline, run on simulated files."""
+
+import json
+import subprocess
+import sys
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from import_graph import ROOT
+from simulated import World, simulate_requests, simulate_rows, simulate_run
+
+from m1.analysis.summary import rounded
+from m1.files import read_record, read_rows, write_record, write_rows
+from m1.schemas.requests import WORKLOADS
+from m1.schemas.results import (
+    Frontier,
+    ScoredRequest,
+    StageResult,
+    Summary,
+    WorkloadContrast,
+)
+from m1.schemas.settings import KNOBS
+
+FRONTIER_FIELDS = {
+    "workload", "setting", "latency_ms", "latency_low", "latency_high", "quality", "quality_low",
+    "quality_high", "on_frontier", "frontier_share", "vision_tokens", "top_k", "active_blocks",
+}  # fmt: skip
+STAGE_FIELDS = {"workload", "stage", "mean_ms", "low", "high", "share", "start_ms", "end_ms"}
+SENSITIVITY_FIELDS = {"workload", "knob", "value", "change_percent", "low", "high"}
+WORLD = World(vision_tokens=(144, 16), top_k=(4, 2), active_blocks=(8, 6, 4))
+
+
+def simulate_project(folder: Path, world: World) -> None:
+    """What the stages before have written."""
+    write_rows(simulate_rows(0, world), folder / "data/profile/rows.parquet")
+    write_record(simulate_run(world), folder / "data/profile/run.json")
+    for w in WORKLOADS:
+        write_record(simulate_requests(w, world), folder / f"data/requests/{w}/requests.json")
+    params = (ROOT / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(params.replace("n_resamples: 2000", "n_resamples: 100"))
+
+
+def run_stage(folder: Path, name: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", f"stages.{name}", *options]
+    environment = {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def pareto_options(workload: str) -> dict[str, str]:
+    return {
+        "--workload": workload,
+        "--requests": f"data/requests/{workload}/requests.json",
+        "--scores": f"data/scores/{workload}.parquet",
+        "--out": f"metrics/e2_pareto_{workload}.json",
+        "--plot": f"plots/data/frontier_{workload}.json",
+    }
+
+
+def analyse(folder: Path, world: World) -> None:
+    simulate_project(folder, world)
+    commands = [["pareto", *chain(*pareto_options(w).items())] for w in WORKLOADS]
+    for name, *options in [*commands, ["contrast"]]:
+        done = run_stage(folder, name, *options)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    analyse(folder, WORLD)
+    return folder
+
+
+def plot_rows(project: Path, name: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads((project / f"plots/data/{name}.json").read_text())
+    return rows
+
+
+def read_contrast(project: Path) -> WorkloadContrast:
+    return read_record(WorkloadContrast, project / "metrics/m1_workload_contrast.json")
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_pareto_writes_scores_frontier_and_plot(project: Path, workload: str) -> None:
+    scores = read_rows(ScoredRequest, project / f"data/scores/{workload}.parquet")
+    assert len(scores) == len(WORLD.grid) * WORLD.e2_requests
+    assert set(scores["experiment"]) == {"e2"}
+    assert set(scores["workload"]) == {workload}
+    frontier = read_record(Frontier, project / f"metrics/e2_pareto_{workload}.json")
+    rows = plot_rows(project, f"frontier_{workload}")
+    assert [row["setting"] for row in rows] == [point.label for point in frontier.points]
+    assert all(row.keys() == FRONTIER_FIELDS for row in rows)
+    assert [row["on_frontier"] for row in rows] == [p.on_frontier for p in frontier.points]
+
+
+def test_contrast_carries_e1_e2_and_the_run(project: Path) -> None:
+    contrast, run = read_contrast(project), simulate_run(WORLD)
+    stages = read_record(StageResult, project / "metrics/e1_stage_latency.json")
+    assert stages.model_dump().items() <= contrast.model_dump().items()
+    assert (contrast.provenance, contrast.validity) == (run.provenance, run.validity)
+    assert contrast.confidence == 0.95
+    for workload in WORKLOADS:
+        path = project / f"metrics/e2_pareto_{workload}.json"
+        assert contrast.frontiers[workload] == read_record(Frontier, path)
+        assert contrast.optimal_settings[workload] == contrast.frontiers[workload].best_settings
+        assert set(contrast.sensitivity[workload]) == set(KNOBS)
+    assert len(contrast.findings) == 8
+
+
+def test_summary_is_the_contrast_rounded(project: Path) -> None:
+    contrast = read_contrast(project)
+    summary = read_record(Summary, project / "metrics/summary.json")
+    verdicts = [finding.verdict for finding in contrast.findings]
+    assert summary.valid
+    assert summary.findings_supported == verdicts.count("supported") > 0
+    assert summary.findings_refuted == verdicts.count("refuted")
+    p50 = contrast.latency["captioning"].p50_ms
+    assert p50 is not None
+    assert summary.captioning.p50_ms == float(f"{p50.value:.4g}")
+    assert summary.qa.p99_ms is None
+    early = sum(
+        stage.share.value
+        for name, stage in contrast.stage_breakdown["qa"].items()
+        if name != "decode"
+    )
+    assert summary.qa.before_first_token_share == pytest.approx(early, rel=1e-3)
+    best = {b.level: b.label for b in contrast.optimal_settings["qa"]}
+    assert summary.qa.best_setting == best[0.9]
+    reference = next(p for p in contrast.frontiers["qa"].points if p.setting == contrast.reference)
+    assert summary.qa.reference_quality == pytest.approx(reference.quality.value, rel=1e-3)
+
+
+def test_rounding_keeps_four_digits_and_what_is_no_fraction() -> None:
+    value = {"a": 123.456, "b": {"c": 0.000123456, "d": None}, "e": True, "f": 12345, "g": "1/2"}
+    expected = {"a": 123.5, "b": {"c": 0.0001235, "d": None}, "e": True, "f": 12345, "g": "1/2"}
+    assert rounded(value) == expected
+
+
+def test_stages_are_stacked(project: Path) -> None:
+    rows = plot_rows(project, "stage_breakdown")
+    assert all(row.keys() == STAGE_FIELDS for row in rows)
+    assert len(rows) == 8
+    for workload in WORKLOADS:
+        bars = [row for row in rows if row["workload"] == workload]
+        assert bars[0]["start_ms"] == 0
+        for bar, following in pairwise(bars):
+            assert bar["end_ms"] == following["start_ms"]
+        for bar in bars:
+            assert bar["end_ms"] - bar["start_ms"] == pytest.approx(bar["mean_ms"])
+        assert sum(bar["share"] for bar in bars) == pytest.approx(1)
+
+
+def test_latency_curve_rises_to_all_requests(project: Path) -> None:
+    rows = plot_rows(project, "latency_cdf")
+    for workload in WORKLOADS:
+        curve = [row for row in rows if row["workload"] == workload]
+        assert len(curve) == WORLD.e1_requests
+        times = [row["latency_ms"] for row in curve]
+        assert times == sorted(times)
+        assert curve[0]["share_of_requests"] == pytest.approx(1 / len(curve))
+        assert curve[-1]["share_of_requests"] == 1
+
+
+def test_sensitivity_has_every_value_but_the_reference(project: Path) -> None:
+    rows = plot_rows(project, "knob_sensitivity")
+    assert all(row.keys() == SENSITIVITY_FIELDS for row in rows)
+    expected = [("vision_tokens", 16), ("top_k", 2), ("active_blocks", 6), ("active_blocks", 4)]
+    for workload in WORKLOADS:
+        mine = [(r["knob"], r["value"]) for r in rows if r["workload"] == workload]
+        assert mine == expected
+
+
+def test_a_model_without_the_knobs(tmp_path: Path) -> None:
+    world = World(vision_tokens=(None,), top_k=(None,), active_blocks=(None,), e1_requests=3)
+    analyse(tmp_path, world)
+    contrast = read_contrast(tmp_path)
+    assert {f.id for f in contrast.findings} == {"qa-prefill-heavy", "captioning-decode-heavy"}
+    assert plot_rows(tmp_path, "knob_sensitivity") == []
+    summary = read_record(Summary, tmp_path / "metrics/summary.json")
+    assert (summary.qa.p50_ms, summary.qa.steepness) == (None, None)
+    assert summary.qa.best_setting == "-/-/-"
+
+
+def test_same_rows_give_the_same_bytes(project: Path) -> None:
+    outputs = [p for folder in ("metrics", "plots/data") for p in (project / folder).iterdir()]
+    before = {path: path.read_bytes() for path in outputs}
+    analyse(project, WORLD)
+    assert {path: path.read_bytes() for path in outputs} == before
+
+
+def test_mistakes_are_one_line(tmp_path: Path) -> None:
+    simulate_project(tmp_path, WORLD)
+    write_record(simulate_requests("qa", World(n_images=2)), tmp_path / "few.json")
+    options = pareto_options("qa") | {"--requests": "few.json"}
+    failed = run_stage(tmp_path, "pareto", *chain(*options.items()))
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("error: qa: request 'qa-0002-0' was measured")
+    assert len(failed.stderr.splitlines()) == 1
+    assert not (tmp_path / "metrics").exists()
