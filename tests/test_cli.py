@@ -1,0 +1,73 @@
+"""The `m1` command shows results and the layout of result files."""
+
+import json
+from pathlib import Path
+
+import pytest
+from contrast_example import contrast as example
+from typer.testing import CliRunner
+
+from m1.cli import RESULT_FILES, app
+from m1.files import write_record
+from m1.schemas.results import WorkloadContrast
+
+RUN = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"})
+
+
+@pytest.fixture
+def contrast() -> WorkloadContrast:
+    return example()
+
+
+def shown(contrast: WorkloadContrast, tmp_path: Path) -> str:
+    path = tmp_path / "contrast.json"
+    write_record(contrast, path)
+    result = RUN.invoke(app, ["show", "--contrast", str(path)])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_show_prints_answers_headline_and_findings(contrast, tmp_path) -> None:
+    output = shown(contrast, tmp_path)
+    squeezed = " ".join(output.split())
+    for answer in contrast.answers.model_dump().values():
+        assert answer[:60] in squeezed
+    assert f"qa (n = {contrast.latency['qa'].n})" in output
+    for finding in contrast.findings:
+        assert finding.verdict in output
+    assert f"{contrast.latency['captioning'].mean_ms.value:.1f}" in output
+
+
+def test_show_marks_an_invalid_run_with_its_reasons(contrast, tmp_path) -> None:
+    validity = contrast.validity.model_copy(
+        update={"verdict": "invalid", "reasons": ("it drifted",)}
+    )
+    output = shown(contrast.model_copy(update={"validity": validity}), tmp_path)
+    assert "INVALID run" in output
+    assert "- it drifted" in output
+
+
+def test_show_says_what_is_not_available(contrast, tmp_path) -> None:
+    no_p99 = contrast.latency["qa"].model_copy(update={"p99_ms": None})
+    latency = contrast.latency | {"qa": no_p99}
+    assert "not available" in shown(contrast.model_copy(update={"latency": latency}), tmp_path)
+
+
+def test_show_before_any_run_says_what_to_do(tmp_path) -> None:
+    result = RUN.invoke(app, ["show", "--contrast", str(tmp_path / "none.json")])
+    assert result.exit_code == 1
+    assert "run `dvc repro` first" in result.output
+    assert len(result.output.strip().splitlines()) == 1
+
+
+def test_schema_prints_a_json_schema_for_every_result_file() -> None:
+    result = RUN.invoke(app, ["schema"])
+    schemas = json.loads(result.output)
+    assert set(schemas) == set(RESULT_FILES)
+    contrast = schemas["metrics/m1_workload_contrast.json"]
+    wanted = {"schema_version", "provenance", "validity", "stage_breakdown", "latency"}
+    wanted |= {"frontiers", "optimal_settings", "sensitivity", "findings", "answers"}
+    assert wanted <= set(contrast["properties"])
+    assert contrast["additionalProperties"] is False
+    described = [p for p in contrast["properties"].values() if "description" in p]
+    assert len(described) > len(wanted)
