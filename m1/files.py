@@ -14,6 +14,7 @@ from m1.errors import UserError
 from m1.schemas.base import Record, describe
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -48,10 +49,7 @@ def read_record(kind: type[R], path: Path) -> R:
     Raises:
         UserError: naming the file and what is wrong in it.
     """
-    try:
-        return kind.model_validate_json(read_text(path))
-    except ValidationError as error:
-        raise UserError(f"{path}: {describe(error)}") from None
+    return _parsed(TypeAdapter(kind), path)
 
 
 def read_text(path: Path) -> str:
@@ -84,6 +82,8 @@ def read_rows(kind: type[R], path: Path) -> pd.DataFrame:
     """
     try:
         frame = pd.read_parquet(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: cannot be read (no such file)") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable parquet table ({describe(error)})") from None
     try:
@@ -97,6 +97,22 @@ def _records(frame: pd.DataFrame) -> list[dict[Hashable, Any]]:
     """Rows as plain Python values; integers that pandas keeps as floats are integers again."""
     plain = frame.convert_dtypes().astype(object)
     return plain.where(plain.notna(), None).to_dict("records")
+
+
+def read_plot_rows(kind: type[R], path: Path) -> list[R]:
+    """Read rows that `write_plot_rows` wrote.
+
+    Raises:
+        UserError: naming the file and what is wrong in it.
+    """
+    return _parsed(TypeAdapter(list[kind]), path)  # type: ignore[valid-type]
+
+
+def _parsed(adapter: TypeAdapter[T], path: Path) -> T:
+    try:
+        return adapter.validate_json(read_text(path))
+    except ValidationError as error:
+        raise UserError(f"{path}: {describe(error)}") from None
 
 
 def write_plot_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:

@@ -2,10 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from m1.errors import UserError
 from m1.schemas.base import Record, describe
@@ -176,6 +176,15 @@ class AnalysisParams(Record):
     """Shares of reference quality at which the fastest setting is named."""
     decision_level: Share
     """The one of these levels at which the workloads' optimal settings are compared."""
+
+    @model_validator(mode="after")
+    def _decides_at_a_level(self) -> Self:
+        if self.decision_level not in self.quality_levels:
+            levels = ", ".join(map(str, self.quality_levels)) or "none"
+            raise ValueError(
+                f"decision_level = {self.decision_level} is not one of quality_levels ({levels})"
+            )
+        return self
 
 
 class Params(Record):

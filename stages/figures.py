@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from m1.errors import UserError, run_command
 from m1.figures.latency_cdf import LatencyPoint, draw_latency_cdf
@@ -12,24 +11,8 @@ from m1.figures.pareto import draw_pareto
 from m1.figures.sensitivity import draw_sensitivity
 from m1.figures.stage_breakdown import draw_stage_breakdown
 from m1.figures.style import save_figure
-from m1.files import read_record, read_text
-from m1.schemas.base import describe
+from m1.files import read_plot_rows, read_record
 from m1.schemas.results import WorkloadContrast
-
-
-def read_points(path: Path) -> list[LatencyPoint]:
-    """Read the rows of the latency distributions.
-
-    Raises:
-        UserError: naming the file and what is wrong in it, or that it has no rows.
-    """
-    try:
-        points = TypeAdapter(list[LatencyPoint]).validate_json(read_text(path))
-    except ValidationError as error:
-        raise UserError(f"{path}: {describe(error)}") from None
-    if not points:
-        raise UserError(f"{path}: no rows; run the contrast stage again")
-    return points
 
 
 def main(
@@ -39,7 +22,9 @@ def main(
 ) -> None:
     """Draw the four figures of M1."""
     result = read_record(WorkloadContrast, contrast)
-    points = read_points(cdf)
+    points = read_plot_rows(LatencyPoint, cdf)
+    if not points:
+        raise UserError(f"{cdf}: no rows; run the contrast stage again")
     save_figure(draw_stage_breakdown(result), out / "m1_stage_breakdown.png")
     save_figure(draw_latency_cdf(result, points), out / "m1_latency_cdf.png")
     save_figure(draw_pareto(result), out / "m1_pareto_comparison.png")

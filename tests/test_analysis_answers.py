@@ -46,6 +46,7 @@ def test_expected_world() -> None:
     assert "captioning takes 3.79 times as long" in answers.latency_difference
     assert "2 in question answering and 30 in captioning" in answers.latency_difference
     assert "In question answering the largest stage is prefill, 46." in answers.dominant_stages
+    assert "90% of latency passes before the first token" in answers.dominant_stages
     assert "In captioning the largest stage is decode, 76." in answers.dominant_stages
     assert "16/1/8 in question answering" in answers.optimal_settings
     assert "144/1/4 in captioning" in answers.optimal_settings

@@ -51,6 +51,8 @@ def test_questions_about_one_image_move_together() -> None:
     np.testing.assert_array_equal(weights[:, 0], weights[:, 1])
     np.testing.assert_array_equal(weights[:, 3], weights[:, 5])
     assert drawn["qa"].counts.sum(axis=1).tolist() == [3] * (1 + ANALYSIS.n_resamples)
+    with pytest.raises(KeyError, match="unknown"):
+        drawn["qa"].weights(["unknown"])
 
 
 def test_draws_follow_from_the_images_and_the_seed_alone() -> None:
@@ -58,6 +60,7 @@ def test_draws_follow_from_the_images_and_the_seed_alone() -> None:
     first, again = (resamples_of(f, ANALYSIS) for f in (frame, frame[::-1]))
     other = resamples_of(frame, make_analysis(seed=2))
     np.testing.assert_array_equal(first["qa"].counts, again["qa"].counts)
+    assert list(first["qa"].images) == list(again["qa"].images) == names(0, 9)
     assert (first["qa"].counts != other["qa"].counts).any()
 
 

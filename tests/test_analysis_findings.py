@@ -160,3 +160,17 @@ def interval_width(world: World) -> float:
         means.append(weighted_mean(of_workload[["total_ms"]].to_numpy(), weights)[:, 0])
     difference = estimate(means[0] - means[1], 0.95)
     return difference.high - difference.low
+
+
+def test_sensitivity_goes_all_the_way_to_the_smallest_value() -> None:
+    found = findings_in(replace(EXPECTED, vision_tokens=(144, 36, 16)), seed=1)
+    saved = {w: true_percent_saved(w, "vision_tokens") for w in WORKLOADS}
+    assert_close(found["qa-more-sensitive-to-vision-tokens"], saved["qa"] - saved["captioning"])
+
+
+def test_settings_are_compared_at_the_decision_level() -> None:
+    # Question answering keeps some 25 % of its quality with half the blocks.
+    for level, blocks in ((0.9, 1.0), (0.1, 0.5)):
+        analysis = make_analysis(quality_levels=(level,), decision_level=level)
+        evidence = evidence_of(EXPECTED, analysis=analysis)
+        assert evidence["qa"].best_fraction["active_blocks"][0] == blocks

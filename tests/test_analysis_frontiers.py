@@ -1,13 +1,15 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from analysed import make_analysis, measured, of_experiment, scored
 from simulated import World, simulate_requests
 
-from m1.analysis.bootstrap import Draws, draw_resamples
+from m1.analysis.bootstrap import Draws, draw_resamples, estimate
 from m1.analysis.cells import Cells, make_cells
 from m1.analysis.dominance import REFERENCE_POINT
+from m1.analysis.evidence import gather_evidence
 from m1.analysis.frontiers import best_at, find_frontier, make_frontier
 from m1.analysis.trade_off import draw_trade_off
 from m1.errors import UserError
@@ -108,16 +110,17 @@ def test_shares_of_resamples_show_how_sure_the_frontier_is() -> None:
 
 
 def test_frontier_by_hand() -> None:
-    times = np.array([[100.0, 70.0, 40.0]]) * np.ones((6, 1))
-    quality = np.array([[1.0, 0.96, 0.7]]) * np.ones((6, 1))
+    times = np.array([[100.0, 70.0, 40.0, 50.0]]) * np.ones((6, 1))
+    quality = np.array([[1.0, 0.96, 0.7, 0.6]]) * np.ones((6, 1))
     frontier = frontier_by_hand(times, quality)
     assert frontier.steepness is not None
     assert frontier.steepness.value == pytest.approx(0.5)
     area = 0.3 * 0.7 + 0.3 * 0.96 + 0.05 * 1.0
     assert frontier.hypervolume.value == pytest.approx(area)
     assert frontier.hypervolume_reference_point == REFERENCE_POINT
-    best = {b.level: (b.label, b.share_of_resamples) for b in frontier.best_settings}
-    assert best == {0.99: ("-/8/-", 1.0), 0.95: ("-/7/-", 1.0), 0.9: ("-/7/-", 1.0)}
+    best = {b.level: (b.label, b.latency_fraction.value) for b in frontier.best_settings}
+    assert best == {0.99: ("-/8/-", 1.0), 0.95: ("-/7/-", 0.7), 0.9: ("-/7/-", 0.7)}
+    assert all(b.share_of_resamples == 1 for b in frontier.best_settings)
     (single,) = frontier.single_knob
     assert (single.knob, single.labels) == ("top_k", ("-/6/-", "-/7/-", "-/8/-"))
     assert single.hypervolume == frontier.hypervolume
@@ -128,10 +131,10 @@ def test_one_point_has_no_steepness() -> None:
     assert frontier_by_hand(times, np.ones_like(times)).steepness is None
 
 
-def test_decision_level_is_always_among_the_best_settings() -> None:
-    frontier = frontier_of("qa", analysis=make_analysis(decision_level=0.5))
-    assert [b.level for b in frontier.best_settings] == [0.99, 0.95, 0.9, 0.5]
-    assert best_at(0.5, frontier) == frontier.best_settings[-1]
+def test_every_level_has_a_best_setting() -> None:
+    frontier = frontier_of("qa")
+    assert [b.level for b in frontier.best_settings] == [0.99, 0.95, 0.9]
+    assert best_at(0.95, frontier) == frontier.best_settings[1]
     with pytest.raises(UserError, match=r"no best setting at level 0\.7"):
         best_at(0.7, frontier)
 
@@ -171,3 +174,25 @@ def test_every_request_must_be_at_every_setting_once() -> None:
     for broken in (rows.iloc[1:], rows.iloc[[0, *range(len(rows))]], rows.iloc[:0]):
         with pytest.raises(UserError, match="measured once"):
             make_cells("qa", broken, WORLD.grid)
+
+
+def test_requests_keep_their_own_image() -> None:
+    world = replace(WORLD, questions_per_image=2, n_images=7, e2_requests=13)
+    rows = scored(world, measured(world))["qa"].sample(frac=1, random_state=1)
+    # Named so that requests and images sort differently.
+    renamed = rows.assign(image_id=[f"{9 - int(i[-1])}" for i in rows["image_id"]])
+    cells = make_cells("qa", renamed, world.grid)
+    by_request = dict(zip(renamed["request_id"], renamed["image_id"], strict=True))
+    assert cells.images == tuple(by_request[request] for request in sorted(by_request))
+    assert len(set(cells.images)) == 7
+
+
+def test_intervals_are_those_of_the_draws_the_contrast_compares() -> None:
+    analysis = make_analysis()
+    few = {"qa": SCORES["qa"], "captioning": SCORES["captioning"].query("image_id < 'image-0008'")}
+    e2 = pd.concat(few.values())
+    e1 = of_experiment(measured(replace(WORLD, e1_requests=5)), "e1")
+    evidence = gather_evidence(e1, few, WORLD.grid, analysis)
+    for w in WORKLOADS:
+        frontier = find_frontier(e2, few[w], simulate_requests(w, WORLD), WORLD.grid, analysis)
+        assert frontier.steepness == estimate(evidence[w].steepness, analysis.confidence)

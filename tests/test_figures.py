@@ -21,12 +21,12 @@ from m1.figures.pareto import draw_pareto
 from m1.figures.sensitivity import draw_sensitivity
 from m1.figures.stage_breakdown import draw_stage_breakdown
 from m1.figures.style import save_figure, whiskers, with_interval
-from m1.files import write_plot_rows, write_record
+from m1.files import read_plot_rows, write_plot_rows, write_record
 from m1.schemas.profile import STAGES
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import Estimate, WorkloadContrast
 from m1.schemas.settings import KNOBS
-from stages.figures import main, read_points
+from stages.figures import main
 
 Draw = Callable[[WorkloadContrast], Figure]
 
@@ -336,6 +336,6 @@ def test_wrong_plot_data_is_named(tmp_path: Path, content: str, wrong: str) -> N
 
 def test_plot_data_are_read_as_written(tmp_path: Path) -> None:
     write_inputs(tmp_path)
-    points = read_points(tmp_path / "cdf.json")
+    points = read_plot_rows(LatencyPoint, tmp_path / "cdf.json")
     assert points == example.cdf_points()
     assert isinstance(points[0], LatencyPoint)

@@ -7,6 +7,7 @@ import pytest
 
 from m1.errors import UserError
 from m1.files import (
+    read_plot_rows,
     read_record,
     read_rows,
     read_text,
@@ -17,6 +18,7 @@ from m1.files import (
     written_whole,
 )
 from m1.schemas.base import Record
+from m1.schemas.settings import Setting
 
 
 class Row(Record):
@@ -213,3 +215,17 @@ def test_numbers_in_plot_data_stay_numbers(tmp_path: Path) -> None:
     rows = [{"x": 1.5, "n": 2, "name": "ä", "none": None}]
     write_plot_rows(rows, tmp_path / "plot.json")
     assert json.loads((tmp_path / "plot.json").read_text(encoding="utf-8")) == rows
+
+
+def test_plot_rows_are_read_back_and_checked(tmp_path) -> None:
+    path = tmp_path / "rows.json"
+    write_plot_rows([{"vision_tokens": 4, "top_k": None, "active_blocks": 2}], path)
+    assert read_plot_rows(Setting, path) == [Setting(vision_tokens=4, active_blocks=2)]
+    write_plot_rows([{"vision_tokens": "four"}], path)
+    with pytest.raises(UserError, match=r"rows\.json: .*vision_tokens"):
+        read_plot_rows(Setting, path)
+
+
+def test_a_missing_table_is_told_as_missing(tmp_path) -> None:
+    with pytest.raises(UserError, match=r"none\.parquet: cannot be read \(no such file\)"):
+        read_rows(Setting, tmp_path / "none.parquet")

@@ -196,3 +196,8 @@ def test_what_cannot_be_read_is_named_in_one_line(tmp_path: Path) -> None:
 def test_params_cannot_be_changed_later() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_params(PARAMS).data.seed = 2  # type: ignore[misc]
+
+
+def test_the_decision_level_is_one_of_the_quality_levels(tmp_path) -> None:
+    message = one_line(changed("analysis.decision_level", 0.5, tmp_path))
+    assert "decision_level = 0.5 is not one of quality_levels (0.99, 0.95, 0.9)" in message

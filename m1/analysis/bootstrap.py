@@ -33,7 +33,8 @@ class Resamples:
 
     def weights(self, images: Sequence[str]) -> Draws:
         """How often each request counts, by its image [1 + n_resamples, n_requests]."""
-        return self.counts[:, self.images.get_indexer(pd.Index(images))]
+        places = pd.Series(range(len(self.images)), index=self.images)
+        return self.counts[:, places.loc[list(images)]]
 
 
 def draw_resamples(
@@ -48,7 +49,7 @@ def draw_resamples(
     rng = np.random.default_rng(analysis.seed)
     parts = [
         (users, _draw(stratum, analysis.n_resamples, rng))
-        for users, stratum in sorted(_strata(images).items())
+        for users, stratum in _strata(images).items()
     ]
     return {w: _joined([part for users, part in parts if w in users]) for w in images}
 

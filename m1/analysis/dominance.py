@@ -83,11 +83,10 @@ def steepness(latency_fraction: Draws, quality_fraction: Draws) -> Draws:
 def fastest_keeping(level: float, latency: Draws, quality_fraction: Draws) -> Indices:
     """The fastest setting that keeps a share of the reference quality in each draw [n_draws].
 
-    The reference setting, in column 0, always keeps its own.
+    Where no setting is known to keep it, that is the reference setting, in column 0.
     """
-    keeps = quality_fraction >= level
-    keeps[:, 0] = True
-    return np.asarray(np.where(keeps, latency, np.inf).argmin(axis=1))
+    kept = np.where(quality_fraction >= level, latency, np.inf)
+    return np.asarray(kept.argmin(axis=1))
 
 
 def picked(values: NDArray[A], index: Indices) -> NDArray[A]:

@@ -67,14 +67,10 @@ def make_frontier(
         hypervolume_reference_point=REFERENCE_POINT,
         steepness=estimate_if_defined(trade_off.steepness, confidence),
         best_settings=tuple(
-            _best_setting(trade_off, level, confidence) for level in _levels(analysis)
+            _best_setting(trade_off, level, confidence) for level in analysis.quality_levels
         ),
         single_knob=_single_knob_frontiers(trade_off, confidence),
     )
-
-
-def _levels(analysis: AnalysisParams) -> list[float]:
-    return sorted({*analysis.quality_levels, analysis.decision_level}, reverse=True)
 
 
 def _points(

@@ -113,7 +113,8 @@ def mark_invalid(figure: Figure) -> None:
 def caption_of(contrast: WorkloadContrast, sample: Mapping[Workload, str]) -> str:
     """The caption: sample, model, device, arithmetic, reference, confidence and verdict."""
     run = contrast.provenance
-    threads = f" ({run.n_threads} threads)" if run.device_type == "cpu" else ""
+    plural = "" if run.n_threads == 1 else "s"
+    threads = f" ({run.n_threads} thread{plural})" if run.device_type == "cpu" else ""
     facts = (
         "; ".join(f"{WORKLOAD_NAMES[w]}: {sample[w]}" for w in WORKLOADS),
         f"{run.model} on {run.device}{threads}, {run.dtype}",
