@@ -87,13 +87,13 @@ def read_rows(kind: type[R], path: Path) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable parquet table ({describe(error)})") from None
     try:
-        TypeAdapter(list[kind]).validate_python(_records(frame))  # type: ignore[valid-type]
+        TypeAdapter(list[kind]).validate_python(plain_records(frame))  # type: ignore[valid-type]
     except ValidationError as error:
         raise UserError(f"{path}: row {describe(error)}") from None
     return frame
 
 
-def _records(frame: pd.DataFrame) -> list[dict[Hashable, Any]]:
+def plain_records(frame: pd.DataFrame) -> list[dict[Hashable, Any]]:
     """Rows as plain Python values; integers that pandas keeps as floats are integers again."""
     plain = frame.convert_dtypes().astype(object)
     return plain.where(plain.notna(), None).to_dict("records")

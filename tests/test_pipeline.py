@@ -31,9 +31,9 @@ class Step:
     in_root: bool
 
 
-def read_steps(root: Path) -> list[Step]:
-    """Every pipeline stage of the repository, with its templates resolved by DVC."""
-    with Repo(str(root)) as repo:
+def read_steps(root: Path, project: Path | None = None) -> list[Step]:
+    """Every pipeline stage of a DVC project in `root`, with its templates resolved by DVC."""
+    with Repo(str(project or root)) as repo:
         return [make_step(stage, root) for stage in repo.index.stages if not stage.is_data_source]
 
 
@@ -144,7 +144,8 @@ def reads_behind_the_stage(module: str, project: Project) -> set[str]:
     return hidden | ({module} if "yaml" in project[module].imports else set())
 
 
-STEPS = read_steps(ROOT)
+# The embedded model's pipeline is a DVC project of its own.
+STEPS = [*read_steps(ROOT), *read_steps(ROOT, ROOT / "data" / "models" / "scene-vlm")]
 ROOT_STEPS = [step for step in STEPS if step.in_root]
 
 

@@ -1,13 +1,13 @@
 """Quality of the outputs of E2: per request, and per setting where a score needs all of them."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import pandas as pd
 from pydantic import TypeAdapter
 
 from m1.analysis.cells import labels_of
 from m1.errors import UserError
+from m1.files import plain_records
 from m1.quality.captions import CaptionCorpus, bleu4, rouge_l
 from m1.quality.vqa import vqa_accuracy
 from m1.schemas.requests import RequestSet, Workload
@@ -55,10 +55,7 @@ def _scorer(requests: RequestSet) -> Callable[[str, str, str], float]:
 
 def scored_requests(scores: pd.DataFrame) -> list[ScoredRequest]:
     """The records of scored rows."""
-    # Nullable dtypes, for pandas keeps integers with a missing value among them as floats.
-    plain = scores.convert_dtypes().astype(object)
-    records: list[dict[Any, Any]] = plain.where(plain.notna(), None).to_dict("records")
-    return TypeAdapter(list[ScoredRequest]).validate_python(records)
+    return TypeAdapter(list[ScoredRequest]).validate_python(plain_records(scores))
 
 
 def further_quality(scores: pd.DataFrame, requests: RequestSet) -> dict[str, dict[str, float]]:

@@ -114,7 +114,7 @@ class StageEstimate(Record):
     mean_ms: Estimate
     """Mean time."""
     share: Estimate
-    """Share of the mean total."""
+    """Share of the sum of the four stages."""
 
 
 class LatencyDistribution(Record):
