@@ -18,6 +18,8 @@ from m1.vlm.loading import LoadedVlm, model_fingerprint
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "pillow")
 BYTES_PER_GB = 1024**3
+# Not the results, which DVC removes before it runs a stage.
+WHAT_RUNS = ("m1", "stages", "params.yaml", "data/models")
 
 
 def provenance(
@@ -63,10 +65,11 @@ def device_name(device: torch.device) -> str:
 
 
 def git_commit() -> str | None:
-    """The project's commit, with `+changes` where the work tree has some; `None` without git."""
+    """The project's commit, `+changes` where code or params differ from it; `None` without git."""
     try:
         commit = _git("rev-parse", "--short=12", "HEAD")
-        return f"{commit}+changes" if _git("status", "--porcelain", "-uno") else commit
+        changes = _git("status", "--porcelain", "--", *WHAT_RUNS)
+        return f"{commit}+changes" if changes else commit
     except (OSError, subprocess.CalledProcessError):
         return None
 

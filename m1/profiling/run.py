@@ -1,6 +1,8 @@
 """A whole profile run: check the grid, warm up, measure every round of the plan."""
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,17 @@ from m1.schemas.settings import Setting
 from m1.vlm.engine import count_visual_tokens, encode
 from m1.vlm.knobs import applied, check_setting
 from m1.vlm.loading import LoadedVlm
+
+
+@contextmanager
+def no_search_through_the_model() -> Iterator[None]:
+    """Take what is alive now out of garbage collection, which would stop requests to walk it."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @dataclass(frozen=True)
@@ -43,7 +56,7 @@ class Profiler:
         self.check_grid()
         requests = {workload: one.requests for workload, one in self.sets.items()}
         rounds = plan(self.params, self.grid, requests)
-        with ProfileProgress(rounds) as progress:
+        with ProfileProgress(rounds) as progress, no_search_through_the_model():
             progress.note("warming up")
             change = self.warm_up(warmup_tolerance)
             progress.begin()
