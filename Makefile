@@ -9,10 +9,10 @@ export PATH := $(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro train plots test check format bench clean
+.PHONY: help install repro train plots experiments test check format bench clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(MARKER)  ## create .venv and install the pinned environment
 
@@ -34,6 +34,9 @@ train: $(MARKER)  ## train the embedded SceneVLM again (hours on a CPU; never ne
 plots: $(MARKER)  ## render the plots to dvc_plots/index.html (REV=HEAD compares with a revision)
 	.venv/bin/dvc plots $(if $(REV),diff $(REV),show) --out dvc_plots
 	@echo "Open dvc_plots/index.html in a browser. Compare with the last commit: make plots REV=HEAD"
+
+experiments: $(MARKER)  ## table of experiments: what was set, what came out
+	.venv/bin/dvc exp show --only-changed --drop /
 
 test: $(MARKER)  ## run the tests
 	.venv/bin/python -m pytest
