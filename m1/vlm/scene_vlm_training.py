@@ -64,8 +64,8 @@ class CurvePoint(Record):
 
     step: int
     """Optimiser steps done."""
-    loss: float
-    """Weighted cross-entropy in nats per token."""
+    loss: float | None
+    """Weighted cross-entropy in nats per token; null where no batch was read."""
     caption_accuracy: float | None
     """Share of caption tokens predicted from the ones before, at any setting."""
     answer_accuracy: float | None
@@ -179,7 +179,7 @@ class Trainer:
     def _log(self, means: RunningMeans, bar: Progress) -> None:
         loss, caption, answer = (means.take(name) for name in ("loss", "caption", "answer"))
         point = CurvePoint(
-            step=self.step, loss=loss or 0.0, caption_accuracy=caption, answer_accuracy=answer
+            step=self.step, loss=loss, caption_accuracy=caption, answer_accuracy=answer
         )
         self.curve.append(point)
         shown = {k: round(v, 4) for k, v in point.model_dump(exclude_none=True).items()}
