@@ -75,10 +75,10 @@ class Profiler:
     def warm_up(self, tolerance: float) -> float:
         """Run every setting once, then the reference until two windows agree."""
         for setting in self.grid:
-            self._measure_round(self._sample(setting, 1))
+            self._measure_quietly(self._sample(setting, 1))
         window = self._sample(self.grid[0], self.params.warmup_window // 2)
         return warm_up(
-            lambda: sum(row.total_ms for row in self._measure_round(window)),
+            lambda: sum(row.total_ms for row in self._measure_quietly(window)),
             tolerance,
             self.params.warmup_limit,
         )
@@ -90,7 +90,7 @@ class Profiler:
             for w in WORKLOADS
         ]
 
-    def _measure_round(self, rounds: Sequence[Round]) -> list[MeasuredRequest]:
+    def _measure_quietly(self, rounds: Sequence[Round]) -> list[MeasuredRequest]:
         return self._measure_rounds(rounds, ProfileProgress(rounds, quiet=True))
 
     def _measure_rounds(

@@ -45,11 +45,6 @@ class VlmStructure:
         """Id of the placeholder that each visual token takes in the prompt."""
         return int(self.model.config.image_token_id)
 
-    @property
-    def native_top_k(self) -> int | None:
-        """Experts per token untouched, or `None` for a dense model."""
-        return router_top_k(self.routers[0]) if self.routers else None
-
 
 def find_structure(model: PreTrainedModel) -> VlmStructure:
     """Find the stages and knobs of a model.
