@@ -80,10 +80,20 @@ class ModelParams(Record):
 
     source: str
     """Folder or Hugging Face id of the model."""
+    revision: str | None = None
+    """Branch, tag or commit on the hub; null takes the newest."""
+    weights: Literal["pretrained", "random"] = "pretrained"
+    """`random` builds the architecture from its configuration alone: latency without quality."""
+    config: dict[str, Any] = Field(default_factory=dict)
+    """Entries of the model's configuration to change, by name and part."""
+    trust_remote_code: bool = False
+    """Whether code from the model's repository may run."""
     dtype: Literal["float32", "bfloat16", "float16"]
     """Arithmetic."""
     device: str
     """`auto`, `cpu`, `cuda` or `cuda:<n>`."""
+    attention: Literal["eager", "sdpa", "flash_attention_2"] | None = None
+    """How attention is computed; null takes the model's default."""
     experts: Literal["eager", "batched_mm", "grouped_mm"]
     """How a mixture-of-experts layer computes its experts."""
     n_threads: PositiveInt | None
@@ -99,6 +109,10 @@ class KnobParams(Record):
     """Experts per token; null on models without experts."""
     active_blocks: KnobValues
     """Decoder blocks executed; null leaves them as they are."""
+    block_policy: Literal["evenly_spaced", "first", "importance"] = "evenly_spaced"
+    """Which blocks stay."""
+    calibration_requests: PositiveInt = 16
+    """Requests of each workload by which `importance` scores the blocks."""
 
     @field_validator("vision_tokens", "top_k", "active_blocks")
     @classmethod
@@ -132,6 +146,9 @@ class ProfileParams(Record):
     """Seed of the order of requests."""
     max_new_tokens: PerWorkload
     """Longest output in tokens."""
+    decode_mode: Literal["free", "reference_length"] = "free"
+    """`free` stops at an end-of-sequence token; `reference_length` writes as many tokens as the
+    reference answer has. Random weights always take the latter."""
     e1_requests: PerWorkload
     """Requests measured at the reference setting (E1); 299 give a P99."""
     e2_requests: PerWorkload

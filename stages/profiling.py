@@ -10,6 +10,7 @@ import typer
 from m1.errors import run_command
 from m1.files import read_record, write_record, write_rows
 from m1.params import load_params
+from m1.profiling.calibration import calibrated
 from m1.profiling.provenance import provenance
 from m1.profiling.run import Profiler
 from m1.profiling.validity import judge
@@ -34,7 +35,7 @@ def main(
     sets = {w: read_record(RequestSet, requests / w / "requests.json") for w in WORKLOADS}
     folders = {w: requests / w for w in WORKLOADS}
     grid = params.knobs.grid()
-    vlm = load_vlm(params.model)
+    vlm = calibrated(load_vlm(params.model), params.knobs, sets, folders)
     started, begun = datetime.now(UTC), monotonic()
     profiler = Profiler(vlm, sets, folders, grid, params.profile)
     rows, seen = profiler.run(params.validity.warmup_plateau)
@@ -44,6 +45,8 @@ def main(
         validity=validity,
         reference=grid[0],
         grid=grid,
+        decode_mode=profiler.decode_mode,
+        block_policy=params.knobs.block_policy,
         n_rows=len(rows),
     )
     write_rows(rows, out / "rows.parquet")

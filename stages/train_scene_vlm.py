@@ -9,8 +9,8 @@ import torch
 import typer
 import yaml
 
-from m1.vlm.scene_vlm import save_model
-from m1.vlm.scene_vlm_training import SceneVlmParams, Trainer
+from m1.scene_vlm.architecture import save_model
+from m1.scene_vlm.training import SceneVlmParams, Trainer
 
 MODEL_FILES = (
     "config.json",

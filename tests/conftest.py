@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from m1.params import ModelParams
-from m1.vlm.loading import LoadedVlm, load_vlm
-from m1.vlm.scene_vlm_evaluation import HeldOut
+from m1.scene_vlm.evaluation import HeldOut
+from m1.vlm.loaded import LoadedVlm
+from m1.vlm.loading import load_vlm
 
 # Nothing in the tests may reach for a model hub.
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -172,6 +172,7 @@ def provenance() -> Provenance:
         duration_s=900.0,
         model="data/models/scene-vlm",
         model_class="SceneVLM",
+        weights="pretrained",
         model_fingerprint="0" * 64,
         data_fingerprints={"qa": "1" * 64, "captioning": "2" * 64},
         device="AMD EPYC 7B13",

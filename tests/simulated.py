@@ -191,9 +191,10 @@ def _row(
         top_k=setting.top_k,
         active_blocks=setting.active_blocks,
         marked=marked,
+        planned_vision_tokens=setting.vision_tokens or 144,
         observed_vision_tokens=setting.vision_tokens or 144 if marked else None,
         observed_top_k=setting.top_k if marked else None,
-        observed_active_blocks=setting.active_blocks or 8,
+        observed_active_blocks=(setting.active_blocks or 8) if marked else None,
         preprocess_ms=1.5,
         vision_ms=vision,
         projector_ms=projector,
@@ -226,6 +227,8 @@ def simulate_run(world: World | None = None) -> ProfileRun:
         validity=Validity(verdict="valid", reasons=(), checks=()),
         reference=world.grid[0],
         grid=world.grid,
+        decode_mode="free",
+        block_policy="evenly_spaced",
         n_rows=len(WORKLOADS) * each,
     )
 
@@ -236,6 +239,7 @@ def _provenance() -> Provenance:
         duration_s=60.0,
         model="data/models/simulated",
         model_class="SimulatedModel",
+        weights="pretrained",
         model_fingerprint="0",
         data_fingerprints={"qa": "0", "captioning": "0"},
         device="simulated CPU",

@@ -17,14 +17,19 @@ LAYERS = {
     "m1.workloads": 5,
     "m1.vlm": 5,
     "m1.profiling": 5,
+    "m1.scene_vlm": 5,
     "m1.analysis": 5,
     "m1.figures": 5,
     "m1.cli": 6,
     "stages": 6,
 }
 # Profiling runs models; the embedded model is trained on the generated scenes.
-SIBLINGS = {("m1.profiling", "m1.vlm"), ("m1.vlm", "m1.workloads")}
-TORCH_AREAS = {"m1.vlm", "m1.profiling"}
+SIBLINGS = {
+    ("m1.profiling", "m1.vlm"),
+    ("m1.scene_vlm", "m1.vlm"),
+    ("m1.scene_vlm", "m1.workloads"),
+}
+TORCH_AREAS = {"m1.vlm", "m1.profiling", "m1.scene_vlm"}
 TORCH_PACKAGES = {"torch", "transformers"}
 
 
@@ -121,7 +126,7 @@ def test_command_line_starts_without_torch() -> None:
         ("m1/figures/bars.py", "from m1 import analysis"),
         ("m1/figures/bars.py", "from ..analysis import frontiers"),
         ("m1/vlm/engine.py", "def late():\n    import m1.profiling.clocks"),
-        ("m1/workloads/scenes.py", "from m1.vlm.scene_vlm import Scene"),
+        ("m1/workloads/scenes.py", "from m1.scene_vlm.architecture import Scene"),
         ("m1/analysis/frontiers.py", "def late():\n    from torch import nn"),
         ("m1/cli.py", "import transformers"),
         ("stages/contrast.py", "import torch\nfrom m1.analysis import findings"),
@@ -135,7 +140,7 @@ def test_checker_fires_on(path: str, source: str) -> None:
     ("path", "source"),
     [
         ("m1/profiling/run.py", "import torch\nfrom m1.vlm.engine import decode"),
-        ("m1/vlm/scene_vlm_data.py", "from m1.workloads.scenes import draw_scene"),
+        ("m1/scene_vlm/batches.py", "from m1.workloads.scenes import draw_scene"),
         ("m1/analysis/frontiers.py", "from . import bootstrap\nfrom m1.quality import vqa"),
         ("m1/params.py", "from m1.schemas.base import Record"),
         ("m1/cli.py", "from m1 import __version__, params"),

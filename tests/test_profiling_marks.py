@@ -6,7 +6,7 @@ from m1.profiling.clocks import CpuClock, RecordedClock, clock_for
 from m1.profiling.marks import marked, stage_times
 from m1.profiling.measure import timed_alone, timed_with_marks
 from m1.schemas.settings import Setting
-from m1.vlm.engine import encode
+from m1.vlm.encoding import encode
 from m1.vlm.knobs import applied
 from m1.workloads.scene_language import CAPTION_PROMPT
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from m1.profiling.provenance import device_name, git_commit
-from m1.vlm.loading import model_fingerprint
+from m1.vlm.loaded import fingerprint
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -37,11 +37,12 @@ def test_the_device_has_a_name() -> None:
 
 
 def test_a_fingerprint_follows_the_weights(vlm) -> None:
-    before = model_fingerprint(vlm.model)
-    assert model_fingerprint(vlm.model) == before
+    before = fingerprint(vlm.model, "pretrained")
+    assert fingerprint(vlm.model, "pretrained") == before
     weight = next(vlm.model.parameters())
     with torch.no_grad():
         weight[0] += 1
-        changed = model_fingerprint(vlm.model)
+        changed = fingerprint(vlm.model, "pretrained")
         weight[0] -= 1
     assert changed != before
+    assert fingerprint(vlm.model, "random") != before

@@ -84,7 +84,7 @@ def test_every_cell_was_measured_as_asked(measured) -> None:
     marked = rows[rows.marked]
     assert (marked.vision_tokens == marked.observed_vision_tokens).all()
     assert (marked.top_k == marked.observed_top_k).all()
-    assert (rows.active_blocks == rows.observed_active_blocks).all()
+    assert (marked.active_blocks == marked.observed_active_blocks).all()
 
 
 def test_stages_close_on_every_request_but_for_interruptions(measured) -> None:

@@ -12,10 +12,10 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, OlmoeModel
 from yaml import safe_load
 
 from m1.files import read_record
+from m1.scene_vlm.batches import Batch, SceneBatches
+from m1.scene_vlm.evaluation import SceneVlmEvaluation, generate, quality
+from m1.scene_vlm.training import SceneVlmParams, Trainer, learning_rate
 from m1.schemas.settings import Setting
-from m1.vlm.scene_vlm_data import Batch, SceneBatches
-from m1.vlm.scene_vlm_evaluation import SceneVlmEvaluation, generate, quality
-from m1.vlm.scene_vlm_training import SceneVlmParams, Trainer, learning_rate
 
 MAX_WEIGHTS_BYTES = 20_000_000
 

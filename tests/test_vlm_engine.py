@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from m1.schemas.settings import Setting
-from m1.vlm.engine import answer, count_visual_tokens, encode, executed_blocks, text_of
+from m1.vlm.encoding import count_visual_tokens, encode
+from m1.vlm.engine import answer, text_of
 from m1.vlm.knobs import applied
 from m1.workloads.scene_language import CAPTION_PROMPT, captions
 
@@ -69,7 +70,21 @@ def test_encoding_leaves_as_many_placeholders_as_asked_for(vlm, held_out) -> Non
 
 
 @pytest.mark.parametrize("n_active", [8, 5, 2])
-def test_skipped_blocks_leave_no_cache_entry(vlm, held_out, n_active) -> None:
+def test_skipped_blocks_leave_no_keys_in_the_cache(vlm, held_out, n_active) -> None:
+    inputs = encode(vlm, held_out.images[0], "Is there a star?")
     with applied(vlm.structure, Setting(active_blocks=n_active)):
-        generation = answer(vlm, encode(vlm, held_out.images[0], "Is there a star?"), 4)
-    assert executed_blocks(generation.cache) == n_active
+        generation = answer(vlm, inputs, 4)
+    layers = generation.cache.layers
+    assert sum(layer.keys is not None for layer in layers) == n_active
+    assert {layer.get_seq_length() for layer in layers} == {
+        inputs["input_ids"].shape[1] + len(generation.tokens) - 1
+    }
+
+
+def test_an_output_of_fixed_length_goes_on_after_the_end(vlm, held_out) -> None:
+    inputs = encode(vlm, held_out.images[0], "Is there a star?")
+    free = answer(vlm, inputs, 9)
+    fixed = answer(vlm, inputs, 9, stops_at_end=False)
+    assert (free.finish_reason, fixed.finish_reason) == ("stop", "length")
+    assert len(fixed.tokens) == 9
+    assert fixed.tokens[: len(free.tokens)] == free.tokens

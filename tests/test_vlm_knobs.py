@@ -1,6 +1,7 @@
 """Knobs do what they say, and leave no trace."""
 
 import copy
+import dataclasses
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from transformers import LlavaForConditionalGeneration
 
 from m1.errors import UserError
 from m1.schemas.settings import Setting
-from m1.vlm.engine import encode
-from m1.vlm.knobs import applied, check_setting, evenly_spaced_blocks, pool_to
+from m1.vlm.block_policies import by_importance, evenly_spaced, first
+from m1.vlm.encoding import encode
+from m1.vlm.knobs import applied
+from m1.vlm.pooling import n_pooled, pool_images, pool_to
 from m1.vlm.structure import find_structure
 
 
@@ -38,7 +41,7 @@ def state_of(model) -> tuple[list[Any], list[Any]]:
 
 @pytest.mark.parametrize("n_active", [6, 4, 2])
 def test_fewer_blocks_equal_a_model_built_without_the_others(vlm, inputs, n_active) -> None:
-    stay = evenly_spaced_blocks(8, n_active)
+    stay = evenly_spaced(8, n_active, frozenset({0, 7}))
     config = copy.deepcopy(vlm.model.config)
     config.text_config.num_hidden_layers = n_active
     smaller = LlavaForConditionalGeneration(config).eval()
@@ -107,7 +110,22 @@ def test_the_model_is_untouched_afterwards(vlm, inputs, fails) -> None:
     ],
 )
 def test_active_blocks_are_evenly_spaced(n_blocks, n_active, expected) -> None:
-    assert evenly_spaced_blocks(n_blocks, n_active) == expected
+    assert evenly_spaced(n_blocks, n_active, frozenset({0, n_blocks - 1})) == expected
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (evenly_spaced, (0, 3, 5, 7)),
+        (first, (0, 1, 3, 7)),
+        (by_importance([0, 1, 2, 3, 9, 5, 4, 1]), (0, 3, 4, 7)),
+    ],
+    ids=["evenly spaced", "first", "importance"],
+)
+def test_a_policy_keeps_what_must_stay(policy, expected) -> None:
+    assert policy(8, 4, frozenset({0, 3, 7})) == expected
+    with pytest.raises(UserError, match=r"0, 3, 7 always stay .* allowed are 3 to 8"):
+        policy(8, 2, frozenset({0, 3, 7}))
 
 
 @pytest.mark.parametrize(
@@ -116,25 +134,38 @@ def test_active_blocks_are_evenly_spaced(n_blocks, n_active, expected) -> None:
         (Setting(active_blocks=12), "knobs.active_blocks = 12: the model has 8 blocks"),
         (Setting(active_blocks=1), "allowed are 2 to 8"),
         (Setting(top_k=5), "knobs.top_k = 5: allowed are 1 to 4"),
-        (Setting(vision_tokens=145), "allowed are 144, 121, 100"),
-        (Setting(vision_tokens=100), None),
-        (Setting(vision_tokens=225), "knobs.vision_tokens = 225: the model has 144"),
-        (Setting(vision_tokens=50), "knobs.vision_tokens = 50"),
     ],
 )
 def test_an_impossible_value_is_refused_with_what_is_allowed(vlm, setting, told) -> None:
-    if told is None:
-        check_setting(vlm.structure, setting, 144)
-        return
-    with pytest.raises(UserError, match=told):
-        check_setting(vlm.structure, setting, 144)
+    with pytest.raises(UserError, match=told), applied(vlm.structure, setting):
+        pass
 
 
 def test_a_dense_model_has_no_top_k(vlm) -> None:
-    dense = copy.copy(vlm.structure)
-    object.__setattr__(dense, "routers", ())
-    with pytest.raises(UserError, match=r"no experts; set knobs\.top_k to null"):
-        check_setting(dense, Setting(top_k=1), 144)
+    dense = dataclasses.replace(vlm.structure, top_k_holders=())
+    with (
+        pytest.raises(UserError, match=r"no experts; set knobs\.top_k to null"),
+        applied(dense, Setting(top_k=1)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("n_native", "asked", "given"),
+    [(144, 200, 144), (144, 145, 144), (144, 100, 100), (144, 50, 49), (144, 20, 20), (60, 7, 7)],
+)
+def test_pooling_gives_the_number_asked_for_or_the_nearest(n_native, asked, given) -> None:
+    assert n_pooled(n_native, asked) == given
+    assert pool_to(torch.rand(2, n_native, 3), asked).shape == (2, given, 3)
+
+
+def test_tiles_of_an_image_are_pooled_as_one_sequence() -> None:
+    tiles = torch.arange(12.0).reshape(3, 4, 1)
+    assert pool_images(tiles, 1, 6).flatten().tolist() == [0.5, 2.5, 4.5, 6.5, 8.5, 10.5]
+    flat = pool_images(tiles.reshape(12, 1), 1, 6)
+    assert flat.shape == (6, 1)
+    with pytest.raises(UserError, match="5 equal images"):
+        pool_images(tiles, 5, 2)
 
 
 def test_a_missing_part_is_named_with_what_is_there() -> None:

@@ -1,17 +1,19 @@
 """Marks at the stage boundaries of a model, and what was observed between them."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from m1.profiling.clocks import Clock
+from m1.vlm.pooling import count_features, intercepted_features
 from m1.vlm.structure import VlmStructure
 
 START, FIRST_TOKEN, LAST_TOKEN = "start", "first_token", "last_token"
+INTEGERS = (torch.int32, torch.int64)
 VISION_END, PROJECTOR_START, PROJECTOR_END = "vision_end", "projector_start", "projector_end"
 
 
@@ -34,13 +36,25 @@ class StageTimes:
 class Observed:
     """What reached the language model, as seen by hooks."""
 
-    n_visual_tokens: int = 0
-    experts_per_token: set[int] = field(default_factory=set)
+    n_projected: int = 0
+    """Visual features that left the projectors."""
+    n_merged: int | None = None
+    """Visual features that the model merged into the prompt, where it says so."""
+    routings: list[tuple[Any, ...]] = field(default_factory=list)
+    """What went into experts and came out of routers, looked at once the request is over."""
+    n_blocks: int = 0
+    """Decoder blocks that ran in prefill."""
+
+    @property
+    def n_visual_tokens(self) -> int:
+        """Visual tokens that reached the language model."""
+        return self.n_projected if self.n_merged is None else self.n_merged
 
     @property
     def top_k(self) -> int | None:
         """Experts per token; `None` without experts or where routers differ."""
-        return next(iter(self.experts_per_token)) if len(self.experts_per_token) == 1 else None
+        numbers = {n for tensors in self.routings if (n := experts_per_token(tensors))}
+        return numbers.pop() if len(numbers) == 1 else None
 
 
 def stage_times(marks: list[tuple[str, float]]) -> StageTimes:
@@ -77,11 +91,17 @@ def projector_calls(marks: list[tuple[str, float]]) -> list[tuple[float, float]]
 def marked(structure: VlmStructure, clock: Clock) -> Iterator[Observed]:
     """Mark the ends of vision tower and projector, and observe what passes, until left."""
     observed = Observed()
+
+    def merged(output: Any) -> Any:  # noqa: ANN401 (a model output)
+        observed.n_merged = count_features(getattr(output, "pooler_output", None)) or None
+        return output
+
     with ExitStack() as undo:
         for hook in _boundary_hooks(structure, clock, observed):
             undo.callback(hook.remove)
-        for router in structure.routers:
-            undo.callback(FirstRouting(router, observed).hook.remove)
+        undo.enter_context(intercepted_features(structure, merged))
+        for first in _first_calls(structure, observed):
+            undo.callback(first.hook.remove)
         yield observed
 
 
@@ -92,9 +112,9 @@ def _boundary_hooks(structure: VlmStructure, clock: Clock, observed: Observed) -
     def projector_begun(*_: object) -> None:
         clock.mark(PROJECTOR_START)
 
-    def projector_done(_: nn.Module, __: object, features: Tensor) -> None:
+    def projector_done(_: nn.Module, __: object, features: object) -> None:
         clock.mark(PROJECTOR_END)
-        observed.n_visual_tokens += math.prod(features.shape[:-1])
+        observed.n_projected += count_features(features)
 
     yield structure.vision_tower.register_forward_hook(vision_done)
     for projector in structure.projectors:
@@ -102,15 +122,52 @@ def _boundary_hooks(structure: VlmStructure, clock: Clock, observed: Observed) -
         yield projector.register_forward_hook(projector_done)
 
 
-class FirstRouting:
-    """Looks at one router's first call only, so that decoding runs without hooks."""
+def _first_calls(structure: VlmStructure, observed: Observed) -> Iterator["FirstCall"]:
+    def block_ran(_: object) -> None:
+        observed.n_blocks += 1
 
-    def __init__(self, router: nn.Module, observed: Observed) -> None:
-        """Hook onto the router."""
-        self.observed = observed
-        self.hook = router.register_forward_hook(self)
+    routed = observed.routings.append
+    yield from (FirstCall(block, block_ran) for block in structure.blocks)
+    yield from (FirstCall(experts, routed) for experts in structure.experts)
+    yield from (FirstCall(router, routed, "output") for router in structure.routers)
 
-    def __call__(self, _: nn.Module, __: object, output: tuple[Tensor, ...]) -> None:
-        """Note how many experts each token was routed to."""
-        self.observed.experts_per_token.add(output[-1].shape[-1])
+
+class FirstCall:
+    """Looks at one module's first call only, so that decoding runs without hooks."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        look: Callable[[tuple[Any, ...]], None],
+        at: Literal["input", "output"] = "input",
+    ) -> None:
+        """Hook onto the module; `look` gets what goes in, or comes out."""
+        self.look = look
+        if at == "input":
+            self.hook = module.register_forward_pre_hook(self.see_input)
+        else:
+            self.hook = module.register_forward_hook(self.see_output)
+
+    def see_input(self, _: nn.Module, args: tuple[Any, ...]) -> None:
+        """Look at the arguments, once."""
         self.hook.remove()
+        self.look(args)
+
+    def see_output(self, _: nn.Module, __: object, output: object) -> None:
+        """Look at the result, once."""
+        self.hook.remove()
+        self.look(output if isinstance(output, tuple) else (output,))
+
+
+def experts_per_token(tensors: tuple[Any, ...]) -> int | None:
+    """How many experts a token is sent to, by what goes into experts or out of a router.
+
+    Most families pass the chosen experts' indices (tokens x experts per token). Where there are
+    none, a router that gives a score to every expert leaves zero on those not chosen.
+    """
+    given = [tensor for tensor in tensors if isinstance(tensor, Tensor)]
+    indices = [tensor for tensor in given if tensor.dtype in INTEGERS]
+    if indices:
+        return int(indices[-1].shape[-1])
+    chosen = [int((scores != 0).sum(-1).max()) for scores in given[:1] if (scores == 0).any()]
+    return chosen[0] if chosen else None

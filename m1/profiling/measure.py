@@ -1,8 +1,10 @@
 """Measuring one request at the setting that the model is held at."""
 
 import resource
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import torch
 from PIL import Image
@@ -19,12 +21,17 @@ from m1.profiling.marks import (
     stage_times,
 )
 from m1.profiling.schedule import Planned, Round
-from m1.schemas.profile import MeasuredRequest
-from m1.vlm.engine import Generation, answer, encode, executed_blocks, text_of
-from m1.vlm.loading import LoadedVlm
+from m1.schemas.profile import DecodeMode, MeasuredRequest
+from m1.schemas.requests import Request
+from m1.vlm.encoding import count_visual_tokens, encode, plan_visual_tokens
+from m1.vlm.engine import Generation, answer, text_of, token_ids
+from m1.vlm.knobs import applied
+from m1.vlm.loaded import LoadedVlm
 
 KB_PER_MB = 1024
 BYTES_PER_MB = 1024**2
+
+Inputs = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -37,18 +44,44 @@ class Timed:
     observed: Observed | None
 
 
+@dataclass(frozen=True)
+class OutputLimit:
+    """When an output ends."""
+
+    mode: DecodeMode
+    """At an end-of-sequence token, or at the length of the reference."""
+    max_new_tokens: int
+    """Longest output in either mode."""
+
+    def of(self, vlm: LoadedVlm, request: Request) -> int:
+        """Most tokens that a request's output may have."""
+        if self.mode == "free":
+            return self.max_new_tokens
+        return min(self.max_new_tokens, reference_length(vlm, request.references))
+
+
+def reference_length(vlm: LoadedVlm, references: Sequence[str]) -> int:
+    """Tokens of a typical reference (the median), the end-of-sequence token included."""
+    lengths = [len(token_ids(vlm, text)) for text in references]
+    return max(1, round(median(lengths))) + 1
+
+
 def measure(
-    vlm: LoadedVlm, planned: Planned, of: Round, order: int, images: Path, max_new_tokens: int
+    vlm: LoadedVlm, planned: Planned, of: Round, order: int, images: Path, limit: OutputLimit
 ) -> MeasuredRequest:
-    """Measure one request; the model's knobs are already turned."""
+    """Measure one request at the setting of its round."""
     request = planned.request
     image = open_image(images / request.image)
+    # Found once for each size of image, so that it does not count as preprocessing.
+    plan_visual_tokens(vlm, image.size, of.setting.vision_tokens)
     stopwatch = Stopwatch(vlm.device)
     inputs = encode(vlm, image, request.prompt, of.setting.vision_tokens)
     preprocess_ms = stopwatch.stop_ms()
     if vlm.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(vlm.device)
-    timed = (timed_with_marks if planned.marked else timed_alone)(vlm, inputs, max_new_tokens)
+    run = timed_with_marks if planned.marked else timed_alone
+    with applied(vlm.structure, of.setting):
+        timed = run(vlm, inputs, limit.of(vlm, request), limit.mode == "free")
     stages, seen = timed.stages, timed.observed
     return MeasuredRequest(
         experiment=of.experiment,
@@ -59,9 +92,10 @@ def measure(
         image_id=request.image_id,
         **of.setting.model_dump(),
         marked=planned.marked,
+        planned_vision_tokens=count_visual_tokens(vlm, inputs),
         observed_vision_tokens=seen.n_visual_tokens if seen else None,
         observed_top_k=seen.top_k if seen else None,
-        observed_active_blocks=executed_blocks(timed.generation.cache),
+        observed_active_blocks=seen.n_blocks if seen else None,
         preprocess_ms=preprocess_ms,
         vision_ms=stages.vision_ms if stages else None,
         projector_ms=stages.projector_ms if stages else None,
@@ -89,22 +123,32 @@ def open_image(path: Path) -> Image.Image:
         raise UserError(f"{path}: not a readable image ({error})") from None
 
 
-def timed_with_marks(vlm: LoadedVlm, inputs: dict[str, torch.Tensor], max_new_tokens: int) -> Timed:
+def timed_with_marks(
+    vlm: LoadedVlm, inputs: Inputs, max_new_tokens: int, stops_at_end: bool = True
+) -> Timed:
     """Answer with marks at the stage boundaries."""
     clock = clock_for(vlm.device)
     with marked(vlm.structure, clock) as observed:
         stopwatch = Stopwatch(vlm.device)
         clock.mark(START)
-        generation = answer(vlm, inputs, max_new_tokens, lambda: clock.mark(FIRST_TOKEN))
+        generation = answer(
+            vlm,
+            inputs,
+            max_new_tokens,
+            lambda: clock.mark(FIRST_TOKEN),
+            stops_at_end=stops_at_end,
+        )
         clock.mark(LAST_TOKEN)
         total_ms = stopwatch.stop_ms()
     return Timed(generation, total_ms, stage_times(clock.marks_ms()), observed)
 
 
-def timed_alone(vlm: LoadedVlm, inputs: dict[str, torch.Tensor], max_new_tokens: int) -> Timed:
+def timed_alone(
+    vlm: LoadedVlm, inputs: Inputs, max_new_tokens: int, stops_at_end: bool = True
+) -> Timed:
     """Answer without any hook or mark."""
     stopwatch = Stopwatch(vlm.device)
-    generation = answer(vlm, inputs, max_new_tokens)
+    generation = answer(vlm, inputs, max_new_tokens, stops_at_end=stops_at_end)
     return Timed(generation, stopwatch.stop_ms(), None, None)
 
 

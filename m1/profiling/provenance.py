@@ -14,7 +14,7 @@ import torch
 from m1.params import ModelParams
 from m1.schemas.profile import Provenance
 from m1.schemas.requests import RequestSet, Workload
-from m1.vlm.loading import LoadedVlm, model_fingerprint
+from m1.vlm.loaded import LoadedVlm
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "pillow")
 BYTES_PER_GB = 1024**3
@@ -36,7 +36,8 @@ def provenance(
         duration_s=round(duration_s, 1),
         model=params.source,
         model_class=type(vlm.model).__name__,
-        model_fingerprint=model_fingerprint(vlm.model),
+        weights=vlm.weights,
+        model_fingerprint=vlm.fingerprint,
         data_fingerprints={workload: one.fingerprint for workload, one in sets.items()},
         device=device_name(vlm.device),
         device_type=vlm.device.type,
@@ -45,7 +46,7 @@ def provenance(
         memory_gb=round(psutil.virtual_memory().total / BYTES_PER_GB, 1),
         platform=f"{platform.system()} {platform.machine()}",
         dtype=str(vlm.model.dtype).removeprefix("torch."),
-        experts_implementation=params.experts if vlm.structure.routers else "none",
+        experts_implementation=params.experts if vlm.structure.experts else "none",
         attention_implementation=str(config._attn_implementation),
         versions={"python": platform.python_version(), **{n: version(n) for n in LIBRARIES}},
         git_commit=git_commit(),

@@ -8,17 +8,17 @@ from pathlib import Path
 
 from m1.params import ProfileParams
 from m1.profiling.machine import CpuMeter
-from m1.profiling.measure import measure, open_image
+from m1.profiling.measure import OutputLimit, measure, open_image
 from m1.profiling.progress import ProfileProgress
 from m1.profiling.schedule import Planned, Round, plan
 from m1.profiling.validity import Circumstances
 from m1.profiling.warmup import warm_up
-from m1.schemas.profile import MeasuredRequest
+from m1.schemas.profile import DecodeMode, MeasuredRequest
 from m1.schemas.requests import WORKLOADS, RequestSet, Workload
 from m1.schemas.settings import Setting
-from m1.vlm.engine import count_visual_tokens, encode
-from m1.vlm.knobs import applied, check_setting
-from m1.vlm.loading import LoadedVlm
+from m1.vlm.encoding import check_visual_tokens
+from m1.vlm.knobs import applied
+from m1.vlm.loaded import LoadedVlm
 
 
 @contextmanager
@@ -44,6 +44,11 @@ class Profiler:
     """All settings, the reference first."""
     params: ProfileParams
 
+    @property
+    def decode_mode(self) -> DecodeMode:
+        """Random weights would never end an output of their own accord, or end it at once."""
+        return "reference_length" if self.vlm.weights == "random" else self.params.decode_mode
+
     def run(self, warmup_tolerance: float) -> tuple[list[MeasuredRequest], Circumstances]:
         """Measure everything.
 
@@ -66,11 +71,12 @@ class Profiler:
 
     def check_grid(self) -> None:
         """Refuse settings that the model cannot take, before anything is measured."""
-        first = self.sets["qa"].requests[0]
-        image = open_image(self.folders["qa"] / first.image)
-        native = count_visual_tokens(self.vlm, encode(self.vlm, image, first.prompt))
         for setting in self.grid:
-            check_setting(self.vlm.structure, setting, native)
+            with applied(self.vlm.structure, setting):
+                pass
+        for workload in WORKLOADS:
+            first = self.folders[workload] / self.sets[workload].requests[0].image
+            check_visual_tokens(self.vlm, self.grid, open_image(first).size)
 
     def warm_up(self, tolerance: float) -> float:
         """Run every setting once, then the reference until two windows agree."""
@@ -98,13 +104,12 @@ class Profiler:
     ) -> list[MeasuredRequest]:
         rows: list[MeasuredRequest] = []
         for one in rounds:
-            longest = self.params.max_new_tokens.of(one.workload)
-            with applied(self.vlm.structure, one.setting):
-                for planned in one.planned:
-                    folder = self.folders[one.workload]
-                    row = measure(self.vlm, planned, one, len(rows), folder, longest)
-                    rows.append(row)
-                    progress.request_done(one, row)
+            limit = OutputLimit(self.decode_mode, self.params.max_new_tokens.of(one.workload))
+            for planned in one.planned:
+                folder = self.folders[one.workload]
+                row = measure(self.vlm, planned, one, len(rows), folder, limit)
+                rows.append(row)
+                progress.request_done(one, row)
             progress.round_done(one)
         return rows
 

@@ -131,9 +131,13 @@ def check_samples(rows: Sequence[MeasuredRequest]) -> Check:
 
 
 def check_actuation(rows: Sequence[MeasuredRequest]) -> Check:
-    """What was observed is what was asked for."""
+    """What was observed is what was asked for, or the nearest that the model can do."""
     wrong = sum(not actuated(row) for row in rows)
-    detail = f"{wrong} of {len(rows)} requests ran at another setting than was asked for"
+    furthest = max((visual_deviation(row) for row in rows), default=0.0)
+    detail = (
+        f"{wrong} of {len(rows)} requests ran at another setting than was planned; "
+        f"visual tokens planned within {furthest:.1%} of what was asked for"
+    )
     return Check(
         name="actuation", value=float(wrong), threshold=0.0, passed=wrong == 0, detail=detail
     )
@@ -141,12 +145,18 @@ def check_actuation(rows: Sequence[MeasuredRequest]) -> Check:
 
 def actuated(row: MeasuredRequest) -> bool:
     """Whether a row's observations agree with its setting, as far as they were made."""
-    asked_and_seen = (
-        (row.vision_tokens, row.observed_vision_tokens),
+    planned_and_seen = (
+        (row.planned_vision_tokens, row.observed_vision_tokens),
         (row.top_k, row.observed_top_k),
         (row.active_blocks, row.observed_active_blocks),
     )
-    return all(asked == seen for asked, seen in asked_and_seen if None not in (asked, seen))
+    return all(planned == seen for planned, seen in planned_and_seen if None not in (planned, seen))
+
+
+def visual_deviation(row: MeasuredRequest) -> float:
+    """How far the nearest possible number of visual tokens is from the one asked for."""
+    asked = row.vision_tokens or row.planned_vision_tokens
+    return abs(row.planned_vision_tokens - asked) / asked if asked else 0.0
 
 
 def check_neighbours(seen: Circumstances, threshold: float) -> Check:

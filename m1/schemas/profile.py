@@ -7,6 +7,7 @@ from m1.schemas.requests import Workload
 from m1.schemas.settings import Setting
 
 Stage = Literal["vision", "projector", "prefill", "decode"]
+DecodeMode = Literal["free", "reference_length"]
 STAGES: tuple[Stage, ...] = ("vision", "projector", "prefill", "decode")
 
 
@@ -33,12 +34,14 @@ class MeasuredRequest(Record):
     """Setting asked for."""
     marked: bool
     """Whether stage boundaries were marked; the stage times are null where not."""
+    planned_vision_tokens: int
+    """Visual tokens the prompt has places for: those asked for, or the nearest possible."""
     observed_vision_tokens: int | None
     """Visual tokens that reached the language model; null in rows without marks."""
     observed_top_k: int | None
     """Experts that each token was routed to; null without marks or experts."""
-    observed_active_blocks: int
-    """Blocks that left a cache entry."""
+    observed_active_blocks: int | None
+    """Decoder blocks that ran; null in rows without marks."""
     preprocess_ms: float
     """Image processor, tokeniser and copy to the device; not part of `total_ms`."""
     vision_ms: float | None
@@ -74,6 +77,8 @@ class Provenance(Record):
     """`model.source`."""
     model_class: str
     """Class of the model."""
+    weights: Literal["pretrained", "random"]
+    """`random`: the architecture alone."""
     model_fingerprint: str
     """SHA-256 over configuration and weights."""
     data_fingerprints: dict[Workload, str]
@@ -141,5 +146,20 @@ class ProfileRun(Record):
     """The reference setting."""
     grid: tuple[Setting, ...]
     """All settings, the reference first."""
+    decode_mode: DecodeMode
+    """When an output ended."""
+    block_policy: str
+    """Which blocks stayed where fewer were active."""
     n_rows: int
     """Measured requests."""
+
+
+class BlockImportance(Record):
+    """How much each decoder block of a model changes what passes through it."""
+
+    fingerprint: str
+    """Of the model and the requests that the blocks were scored by."""
+    n_requests: int
+    """Requests."""
+    scores: tuple[float, ...]
+    """One for each block; 0 changes nothing."""

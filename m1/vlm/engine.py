@@ -1,15 +1,15 @@
-"""The greedy engine: encode a request, prefill, decode one token after another."""
+"""The greedy engine: prefill, then decode one token after another."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from PIL import Image
 from torch import Tensor
 from transformers import Cache, PreTrainedModel
 
-from m1.vlm.loading import LoadedVlm
+from m1.vlm.loaded import LoadedVlm
+from m1.vlm.stand_in import StandInProcessor
 
 FinishReason = Literal["stop", "length"]
 
@@ -21,47 +21,6 @@ class Generation:
     tokens: tuple[int, ...]
     finish_reason: FinishReason
     cache: Cache
-
-
-def encode(
-    vlm: LoadedVlm, image: Image.Image, prompt: str, n_visual_tokens: int | None = None
-) -> dict[str, Tensor]:
-    """Turn an image and a prompt into the model's inputs, on its device.
-
-    Args:
-        vlm: the model.
-        image: an RGB picture.
-        prompt: what to ask; the processor's chat template is put around it.
-        n_visual_tokens: placeholders to leave for visual tokens; `None` leaves all.
-
-    Returns:
-        Tensors with batch size 1, `input_ids` (1 x position) among them.
-    """
-    content = [{"type": "image"}, {"type": "text", "text": prompt}]
-    text = vlm.processor.apply_chat_template(
-        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-    )
-    inputs = vlm.processor(text=text, images=[image], return_tensors="pt", add_special_tokens=False)
-    tensors = {name: tensor.to(vlm.device) for name, tensor in inputs.items()}
-    if n_visual_tokens is not None:
-        _leave_placeholders(tensors, vlm.structure.image_token_id, n_visual_tokens)
-    floating = {n: t.to(vlm.model.dtype) for n, t in tensors.items() if t.is_floating_point()}
-    return tensors | floating
-
-
-def count_visual_tokens(vlm: LoadedVlm, inputs: dict[str, Tensor]) -> int:
-    """Placeholders for visual tokens in encoded inputs."""
-    return int((inputs["input_ids"] == vlm.structure.image_token_id).sum())
-
-
-def _leave_placeholders(tensors: dict[str, Tensor], image_token_id: int, n: int) -> None:
-    """Drop all but the first n placeholders from everything that has a value a position."""
-    shape = tensors["input_ids"].shape
-    is_image = tensors["input_ids"][0] == image_token_id
-    keep = ~is_image | (is_image.cumsum(0) <= n)
-    for name, tensor in tensors.items():
-        if tensor.shape == shape:
-            tensors[name] = tensor[:, keep]
 
 
 def prefill(model: PreTrainedModel, inputs: dict[str, Tensor]) -> tuple[Tensor, Cache]:
@@ -91,6 +50,8 @@ def answer(
     inputs: dict[str, Tensor],
     max_new_tokens: int,
     on_first_token: Callable[[], None] = lambda: None,
+    *,
+    stops_at_end: bool = True,
 ) -> Generation:
     """Answer one request greedily, up to an end-of-sequence token or the longest output.
 
@@ -99,8 +60,10 @@ def answer(
         inputs: from `encode`.
         max_new_tokens: longest output.
         on_first_token: called once the first token is known.
+        stops_at_end: whether an end-of-sequence token ends the answer; if not, the output has
+            `max_new_tokens` tokens whatever they are.
     """
-    ends = vlm.eos_token_ids
+    ends = vlm.eos_token_ids if stops_at_end else frozenset()
     token, cache = prefill(vlm.model, inputs)
     tokens = [int(token)]
     on_first_token()
@@ -116,7 +79,9 @@ def text_of(vlm: LoadedVlm, generation: Generation) -> str:
     return text.strip()
 
 
-def executed_blocks(cache: Cache) -> int:
-    """Blocks that left keys and values in the cache."""
-    layers: list[Any] = cache.layers
-    return sum(1 for layer in layers if layer.get_seq_length() > 0)
+def token_ids(vlm: LoadedVlm, text: str) -> list[int]:
+    """The tokens of a text by itself, without special tokens."""
+    if isinstance(vlm.processor, StandInProcessor):
+        return vlm.processor.token_ids(text)
+    ids: list[int] = vlm.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids

@@ -1,34 +1,30 @@
 """Loading a Hugging Face image-text-to-text model and its processor."""
 
-import hashlib
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 from transformers.utils import logging
 
 from m1.errors import UserError
 from m1.params import ModelParams
-from m1.vlm.structure import VlmStructure, find_structure
+from m1.vlm.loaded import LoadedVlm
+from m1.vlm.pooling_place import find_pooling
+from m1.vlm.random_weights import random_model
+from m1.vlm.stand_in import StandInProcessor
+from m1.vlm.structure import find_structure
 
-
-@dataclass(frozen=True)
-class LoadedVlm:
-    """A model on its device, its processor, and where its stages and knobs are."""
-
-    model: PreTrainedModel
-    processor: Any
-    structure: VlmStructure
-    device: torch.device
-
-    @property
-    def eos_token_ids(self) -> frozenset[int]:
-        """Tokens that end an answer."""
-        ids = self.model.generation_config.eos_token_id
-        return frozenset([ids] if isinstance(ids, int) else ids or [])
+# What transformers raises for folders, ids and files that are not what they should be.
+LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError)
 
 
 def load_vlm(params: ModelParams) -> LoadedVlm:
@@ -41,32 +37,75 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
     torch.set_num_threads(params.n_threads or os.cpu_count() or 1)
     device = _device(params.device)
     try:
-        model = AutoModelForImageTextToText.from_pretrained(
-            params.source, dtype=getattr(torch, params.dtype), use_safetensors=True
-        )
-        processor = AutoProcessor.from_pretrained(params.source)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).split("\n")[0]
+        config = _config(params)
+        model = _model(params, config, device)
+        processor = _processor(params, model)
+    except LOADING_ERRORS as error:
+        if isinstance(error, UserError):
+            raise
+        reason = str(error).strip().split("\n")[0]
         raise UserError(f"model.source = {params.source}: cannot be loaded ({reason})") from None
-    model = model.eval().requires_grad_(False).to(device)
+    model = model.eval().requires_grad_(False)
     structure = find_structure(model)
-    if structure.routers:
+    if structure.experts:
         language_model: Any = structure.language_model
         language_model.set_experts_implementation(params.experts)
-    return LoadedVlm(model, processor, structure, device)
+    vlm = LoadedVlm(model, processor, structure, device, params.weights)
+    return replace(vlm, structure=replace(structure, pooling=find_pooling(vlm)), visual_plans={})
 
 
-def model_fingerprint(model: PreTrainedModel) -> str:
-    """SHA-256 over the configuration and every weight."""
-    digest = hashlib.sha256(model.config.to_json_string().encode())
-    for name, tensor in _tensors(model):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+def _config(params: ModelParams) -> PreTrainedConfig:
+    config: PreTrainedConfig = AutoConfig.from_pretrained(params.source, **_origin(params))
+    override(config, params.config)
+    return config
 
 
-def _tensors(model: PreTrainedModel) -> Iterable[tuple[str, torch.Tensor]]:
-    return ((name, tensor.reshape(-1)) for name, tensor in sorted(model.state_dict().items()))
+def override(config: PreTrainedConfig, changes: Mapping[str, Any], place: str = "") -> None:
+    """Change entries of a configuration and its parts.
+
+    Raises:
+        UserError: naming an entry that the configuration does not have.
+    """
+    for name, value in changes.items():
+        if not hasattr(config, name):
+            raise UserError(
+                f"model.config.{place}{name}: {type(config).__name__} has no such entry"
+            )
+        part = getattr(config, name)
+        if isinstance(part, PreTrainedConfig) and isinstance(value, Mapping):
+            override(part, value, f"{place}{name}.")
+        else:
+            setattr(config, name, value)
+
+
+def _origin(params: ModelParams) -> dict[str, Any]:
+    return {"revision": params.revision, "trust_remote_code": params.trust_remote_code}
+
+
+def _model(params: ModelParams, config: PreTrainedConfig, device: torch.device) -> PreTrainedModel:
+    dtype = getattr(torch, params.dtype)
+    if params.weights == "random":
+        return random_model(config, dtype, device, params.attention)
+    model: Any = AutoModelForImageTextToText.from_pretrained(
+        params.source,
+        config=config,
+        dtype=dtype,
+        attn_implementation=params.attention,
+        use_safetensors=True,
+        **_origin(params),
+    )
+    on_device: PreTrainedModel = model.to(device)
+    return on_device
+
+
+def _processor(params: ModelParams, model: PreTrainedModel) -> Any:  # noqa: ANN401
+    """The model's own processor; for random weights, a stand-in where it has none."""
+    try:
+        return AutoProcessor.from_pretrained(params.source, **_origin(params))
+    except LOADING_ERRORS:
+        if params.weights != "random":
+            raise
+        return StandInProcessor(model)
 
 
 def _device(name: str) -> torch.device:

@@ -3,14 +3,15 @@
 Found by the names that its families share, never by a list of models.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from torch import nn
 from transformers import PreTrainedModel
 
 from m1.errors import UserError
+from m1.vlm.block_policies import BlockPolicy, evenly_spaced
 
 VISION_TOWERS = ("vision_tower", "visual", "vision_model")
 PROJECTORS = (
@@ -19,10 +20,15 @@ PROJECTORS = (
     "mm_projector",
     "resampler_model",
     "merger",
+    "deepstack_merger_list",
     "embed_vision",
 )
 LANGUAGE_MODELS = ("language_model", "text_model")
 BLOCKS = ("layers",)
+EXPERTS = ("experts",)
+TOP_K = ("top_k", "num_experts_per_tok", "moe_topk", "moe_k", "top_k_experts")
+
+Pooling = Literal["before_projector", "at_merge", "none"]
 
 
 class StructureError(UserError):
@@ -30,20 +36,61 @@ class StructureError(UserError):
 
 
 @dataclass(frozen=True)
+class TopKHolder:
+    """An object that keeps the number of experts per token."""
+
+    owner: Any
+    """A module or a configuration."""
+    name: str
+    """The attribute."""
+
+    @property
+    def value(self) -> int:
+        """Experts per token, as it is now."""
+        return int(getattr(self.owner, self.name))
+
+    def set(self, top_k: int) -> None:
+        """Choose another number."""
+        setattr(self.owner, self.name, top_k)
+
+
+@dataclass(frozen=True)
 class VlmStructure:
     """The modules of one model that stages and knobs refer to."""
 
     model: PreTrainedModel
+    """The whole model."""
     vision_tower: nn.Module
+    """Pixels to visual features."""
     projectors: tuple[nn.Module, ...]
+    """Visual features to the language model's width; some sit inside the tower."""
     language_model: nn.Module
-    blocks: nn.ModuleList
+    """The decoder."""
+    block_list: nn.ModuleList
+    """Where the language model looks its blocks up."""
+    blocks: tuple[nn.Module, ...]
+    """The model's own decoder blocks, whatever stands in for them in `block_list`."""
     routers: tuple[nn.Module, ...]
+    """Modules that choose experts; none in a dense model."""
+    experts: tuple[nn.Module, ...]
+    """Modules that compute the chosen experts."""
+    top_k_holders: tuple[TopKHolder, ...]
+    """Every copy of the number of experts per token."""
+    pooling: Pooling = "before_projector"
+    """Where visual tokens can be averaged into fewer."""
+    block_policy: BlockPolicy = field(default=evenly_spaced)
+    """Which blocks stay."""
 
     @property
     def image_token_id(self) -> int:
         """Id of the placeholder that each visual token takes in the prompt."""
         return int(self.model.config.image_token_id)
+
+    @property
+    def required_blocks(self) -> frozenset[int]:
+        """Blocks that always stay: the first, the last, and those whose keys later ones reuse."""
+        shared = (i for i, block in enumerate(self.blocks) if _lends_keys(block))
+        return frozenset({0, len(self.blocks) - 1, *shared})
 
 
 def find_structure(model: PreTrainedModel) -> VlmStructure:
@@ -57,22 +104,23 @@ def find_structure(model: PreTrainedModel) -> VlmStructure:
     blocks = _find(language_model, BLOCKS, "decoder blocks")
     if not isinstance(blocks, nn.ModuleList):
         raise StructureError(f"the decoder blocks are a {type(blocks).__name__}, not a ModuleList")
-    projectors = _all_named(model, PROJECTORS)
+    projectors = tuple(_callable_modules(_all_named(model, PROJECTORS)))
     if not projectors:
         _find(model, PROJECTORS, "a projector")
+    if not hasattr(model.config, "image_token_id"):
+        raise StructureError(f"{type(model).__name__}: its configuration has no image_token_id")
+    holders = tuple(_top_k_holders(blocks, language_model))
     return VlmStructure(
         model=model,
         vision_tower=vision_tower,
         projectors=projectors,
         language_model=language_model,
-        blocks=blocks,
-        routers=tuple(_routers(blocks)),
+        block_list=blocks,
+        blocks=tuple(blocks),
+        routers=tuple(holder.owner for holder in holders if isinstance(holder.owner, nn.Module)),
+        experts=_all_named(blocks, EXPERTS),
+        top_k_holders=holders,
     )
-
-
-def router_top_k(router: Any) -> int:  # noqa: ANN401 (a router is any module with a top_k)
-    """Experts per token that a router is set to."""
-    return int(router.top_k)
 
 
 def _named(root: nn.Module, names: Iterable[str]) -> list[tuple[str, nn.Module]]:
@@ -99,7 +147,21 @@ def _all_named(root: nn.Module, names: tuple[str, ...]) -> tuple[nn.Module, ...]
     return tuple(m for n, m in found if not any(n.startswith(f"{other}.") for other in inside))
 
 
-def _routers(blocks: nn.ModuleList) -> Iterable[nn.Module]:
-    for module in blocks.modules():
-        if isinstance(getattr(module, "top_k", None), int):
-            yield module
+def _callable_modules(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
+    """The modules, and in the place of a list of modules its members."""
+    for module in modules:
+        yield from module if isinstance(module, nn.ModuleList) else [module]
+
+
+def _top_k_holders(blocks: nn.ModuleList, language_model: nn.Module) -> Iterator[TopKHolder]:
+    """Modules of the blocks first, then the configuration; nothing in a dense model."""
+    if not _named(blocks, EXPERTS) and not any(hasattr(m, "top_k") for m in blocks.modules()):
+        return
+    for owner in (*blocks.modules(), getattr(language_model, "config", None)):
+        for name in TOP_K:
+            if isinstance(getattr(owner, name, None), int):
+                yield TopKHolder(owner, name)
+
+
+def _lends_keys(block: nn.Module) -> bool:
+    return any(getattr(module, "store_full_length_kv", False) for module in block.modules())

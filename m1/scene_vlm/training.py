@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
+from m1.scene_vlm.architecture import Architecture, build_model, build_processor, build_tokenizer
+from m1.scene_vlm.batches import Batch, Curriculum, SceneBatches, tokenizer_texts
 from m1.schemas.base import Record
 from m1.schemas.settings import Setting
 from m1.vlm.knobs import applied
-from m1.vlm.scene_vlm import Architecture, build_model, build_processor, build_tokenizer
-from m1.vlm.scene_vlm_data import Batch, Curriculum, SceneBatches, tokenizer_texts
 from m1.vlm.structure import VlmStructure, find_structure
 
 LOG_EVERY_STEPS = 50

@@ -12,7 +12,7 @@ from m1.quality.captions import CaptionCorpus
 from m1.schemas.base import Record
 from m1.schemas.settings import Setting
 from m1.vlm.knobs import applied
-from m1.vlm.loading import LoadedVlm
+from m1.vlm.loaded import LoadedVlm
 from m1.workloads.scene_language import (
     CAPTION_PROMPT,
     Question,

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import LlavaProcessor, PreTrainedTokenizerFast
 
+from m1.scene_vlm.architecture import ASSISTANT, BOS, EOS, IMAGE, USER
 from m1.schemas.base import Record
 from m1.schemas.settings import Setting
-from m1.vlm.scene_vlm import ASSISTANT, BOS, EOS, IMAGE, USER
 from m1.workloads.scene_language import CAPTION_PROMPT, ask, captions
 from m1.workloads.scenes import Scene, Split, draw_scene, render
 

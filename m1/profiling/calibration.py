@@ -1,0 +1,34 @@
+"""The blocks that stay, chosen by some of the requests where the policy asks for it."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from m1.params import KnobParams
+from m1.profiling.measure import open_image
+from m1.schemas.requests import RequestSet, Workload
+from m1.vlm.encoding import encode
+from m1.vlm.importance import with_block_policy
+from m1.vlm.loaded import LoadedVlm
+
+
+def calibrated(
+    vlm: LoadedVlm,
+    knobs: KnobParams,
+    sets: Mapping[Workload, RequestSet],
+    folders: Mapping[Workload, Path],
+) -> LoadedVlm:
+    """The model with its block policy; blocks are scored only if the policy needs it."""
+    n = knobs.calibration_requests
+    name = " ".join([str(n), *(one.fingerprint for one in sets.values())])
+    return with_block_policy(vlm, knobs, lambda: list(_encoded(vlm, sets, folders, n)), name)
+
+
+def _encoded(
+    vlm: LoadedVlm, sets: Mapping[Workload, RequestSet], folders: Mapping[Workload, Path], n: int
+) -> Iterator[dict[str, Tensor]]:
+    """The first requests of each workload."""
+    for workload, one in sets.items():
+        for request in one.requests[:n]:
+            yield encode(vlm, open_image(folders[workload] / request.image), request.prompt)

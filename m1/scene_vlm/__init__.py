@@ -1,0 +1,1 @@
+"""The embedded model: its architecture, training data, training and evaluation."""

@@ -1,0 +1,194 @@
+"""Encoding a request: image and prompt to the model's inputs, with so many visual tokens."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from m1.schemas.settings import Setting
+from m1.vlm.block_policies import KnobError
+from m1.vlm.loaded import LoadedVlm, Size, VisualPlan
+from m1.vlm.pooling import n_pooled
+
+SMALLEST_SIDE_PX = 16
+# How far from the expected scale the search for a number of visual tokens goes, and how finely.
+SEARCH_FACTOR = 8.0
+SEARCH_STEPS = 10
+# Where pooling follows, a picture is not made tiny for a handful of tokens: no smaller than half of
+# what was expected, and the largest of those with a tenth more than the fewest.
+SMALLEST = 0.5
+SLACK = 1.1
+# What processors return beside inputs of the forward pass.
+NOT_INPUTS = frozenset({"labels"})
+
+
+def encode(
+    vlm: LoadedVlm, image: Image.Image, prompt: str, n_visual_tokens: int | None = None
+) -> dict[str, Tensor]:
+    """Turn an image and a prompt into the model's inputs, on its device.
+
+    Args:
+        vlm: the model.
+        image: an RGB picture.
+        prompt: what to ask; the processor's chat template, if it has one, is put around it.
+        n_visual_tokens: visual tokens wanted; `None` leaves the model's own number. The model's
+            nearest possible number is what `plan_visual_tokens` says.
+
+    Returns:
+        Tensors with batch size 1, `input_ids` (1 x position) among them.
+    """
+    plan = plan_visual_tokens(vlm, image.size, n_visual_tokens)
+    if plan.size != image.size:
+        image = image.resize(plan.size, Image.Resampling.BICUBIC)
+    tensors = _processed(vlm, image, prompt)
+    _leave_placeholders(tensors, vlm.structure.image_token_id, plan.n_tokens)
+    return {name: _on_device(vlm, tensor) for name, tensor in tensors.items()}
+
+
+def count_visual_tokens(vlm: LoadedVlm, inputs: dict[str, Tensor]) -> int:
+    """Placeholders for visual tokens in encoded inputs."""
+    return int((inputs["input_ids"] == vlm.structure.image_token_id).sum())
+
+
+def plan_visual_tokens(vlm: LoadedVlm, size: Size, wanted: int | None) -> VisualPlan:
+    """Find how to get a number of visual tokens, or the nearest that the model can do.
+
+    A processor that gives larger images more tokens gets the image larger or smaller. What is
+    then too many is pooled, unless the model places the tokens by the image's own grid.
+
+    Args:
+        vlm: the model.
+        size: width and height of the image in pixels.
+        wanted: visual tokens; `None` leaves the model's own number.
+    """
+    key = (size, wanted)
+    if key not in vlm.visual_plans:
+        vlm.visual_plans[key] = _plan(vlm, size, wanted)
+    return vlm.visual_plans[key]
+
+
+def check_visual_tokens(vlm: LoadedVlm, grid: Sequence[Setting], size: Size) -> None:
+    """Whether the values of the knob differ on an image of a size.
+
+    Raises:
+        KnobError: if two come to the same number of visual tokens.
+    """
+    seen: dict[int, int] = {}
+    for wanted in dict.fromkeys(setting.vision_tokens for setting in grid):
+        if wanted is None:
+            continue
+        n = plan_visual_tokens(vlm, size, wanted).n_tokens
+        if n in seen:
+            raise KnobError(
+                f"knobs.vision_tokens: {seen[n]} and {wanted} both come to {n} visual tokens on an "
+                f"image of {size[0]} x {size[1]} pixels, the nearest that the model can do; "
+                "leave out one of them"
+            )
+        seen[n] = wanted
+
+
+def _plan(vlm: LoadedVlm, size: Size, wanted: int | None) -> VisualPlan:
+    def count(candidate: Size) -> int:
+        blank = Image.new("RGB", candidate)
+        return count_visual_tokens(vlm, _processed(vlm, blank, ""))
+
+    native = count(size)
+    if wanted is None or native in (0, wanted):
+        return VisualPlan(size, native)
+    pools = vlm.structure.pooling != "none"
+    expected = (wanted / native) ** 0.5
+    counts = {size: native, **_search(count, size, expected, wanted)}
+    not_tiny = {s: n for s, n in counts.items() if s[0] >= SMALLEST * expected * size[0]}
+    enough = {s: n for s, n in not_tiny.items() if n >= wanted} if pools else {}
+    best = _largest_of_few(enough, size) if enough else _nearest(counts, size, wanted)
+    return VisualPlan(best, n_pooled(counts[best], wanted) if pools else counts[best])
+
+
+def _largest_of_few(counts: dict[Size, int], size: Size) -> Size:
+    """The size nearest to the image's own that gives few tokens: pooling does the rest."""
+    few = SLACK * min(counts.values())
+    return min((s for s in counts if counts[s] <= few), key=lambda s: _distance(s, size))
+
+
+def _nearest(counts: dict[Size, int], size: Size, wanted: int) -> Size:
+    """The size that gives the nearest number of tokens."""
+    return min(counts, key=lambda s: (abs(counts[s] - wanted), _distance(s, size)))
+
+
+def _search(
+    count: Callable[[Size], int], size: Size, expected: float, wanted: int
+) -> dict[Size, int]:
+    """Visual tokens at several sizes of the image, closer and closer to a wanted number."""
+    factors = np.geomspace(1 / SEARCH_FACTOR, SEARCH_FACTOR, SEARCH_STEPS)
+    tried = {scale: count(scaled(size, scale)) for scale in expected * factors}
+    too_few = [scale for scale, n in tried.items() if n < wanted]
+    enough = [scale for scale, n in tried.items() if n >= wanted]
+    if too_few and enough:
+        low, high = max(too_few), min(enough)
+        for _ in range(SEARCH_STEPS):
+            scale = (low * high) ** 0.5
+            tried[scale] = count(scaled(size, scale))
+            low, high = (scale, high) if tried[scale] < wanted else (low, scale)
+    return {scaled(size, scale): n for scale, n in tried.items()}
+
+
+def scaled(size: Size, scale: float) -> Size:
+    """Width and height times a factor, but not below a few pixels."""
+    factor = max(scale, SMALLEST_SIDE_PX / min(size))
+    return round(size[0] * factor), round(size[1] * factor)
+
+
+def _distance(size: Size, other: Size) -> float:
+    """How different two sizes are."""
+    return abs(size[0] * size[1] / (other[0] * other[1]) - 1)
+
+
+def _processed(vlm: LoadedVlm, image: Image.Image, prompt: str) -> dict[str, Tensor]:
+    """What the model's processor makes of an image and a prompt."""
+    templated = getattr(vlm.processor, "chat_template", None) is not None
+    text = _chat(vlm, prompt) if templated else f"{_image_token(vlm)}{prompt}"
+    inputs = vlm.processor(
+        text=text, images=[image], return_tensors="pt", add_special_tokens=not templated
+    )
+    tensors = {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
+    return {name: value for name, value in tensors.items() if name not in NOT_INPUTS}
+
+
+def _chat(vlm: LoadedVlm, prompt: str) -> str:
+    content = [{"type": "image"}, {"type": "text", "text": prompt}]
+    text: str = vlm.processor.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+    )
+    return text
+
+
+def _image_token(vlm: LoadedVlm) -> str:
+    """The text that stands for an image where there is no chat template."""
+    return str(getattr(vlm.processor, "image_token", "<image>"))
+
+
+def _leave_placeholders(tensors: dict[str, Tensor], image_token_id: int, n: int) -> None:
+    """Leave n placeholders, evenly spaced, in everything that has a value for each position."""
+    shape = tensors["input_ids"].shape
+    is_image = tensors["input_ids"][0] == image_token_id
+    total = int(is_image.sum())
+    if n >= total:
+        return
+    place = is_image.cumsum(0)
+    keep = ~is_image | (place * n // total > (place - 1) * n // total)
+    for name, tensor in tensors.items():
+        if tensor.shape == shape:
+            tensors[name] = tensor[:, keep]
+
+
+def _on_device(vlm: LoadedVlm, tensor: Tensor) -> Tensor:
+    dtype: Any = vlm.model.dtype if tensor.is_floating_point() else tensor.dtype
+    return tensor.to(device=vlm.device, dtype=dtype)
+
+
+def blank_request(vlm: LoadedVlm, size: Size = (336, 336)) -> dict[str, torch.Tensor]:
+    """The inputs of an empty image and prompt, for finding out how a model works."""
+    return encode(vlm, Image.new("RGB", size), "")

@@ -1,0 +1,100 @@
+"""Which decoder blocks matter: how much each changes what passes through it."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from m1.errors import UserError
+from m1.files import read_record, write_record
+from m1.params import KnobParams
+from m1.schemas.profile import BlockImportance
+from m1.vlm.block_policies import BlockPolicy, by_importance, evenly_spaced, first
+from m1.vlm.engine import prefill
+from m1.vlm.loaded import LoadedVlm
+from m1.vlm.structure import VlmStructure
+
+CACHE = Path(".m1/importance")
+
+Requests = Callable[[], Sequence[dict[str, Tensor]]]
+
+
+def with_block_policy(
+    vlm: LoadedVlm, knobs: KnobParams, requests: Requests, name: str
+) -> LoadedVlm:
+    """The model with the policy that decides which blocks stay.
+
+    Args:
+        vlm: the model.
+        knobs: names the policy.
+        requests: gives encoded requests to score the blocks by, where the policy needs scores.
+        name: what identifies the requests, for the cache of scores.
+    """
+    policy = _policy(vlm, knobs, requests, name)
+    return replace(vlm, structure=replace(vlm.structure, block_policy=policy))
+
+
+def _policy(vlm: LoadedVlm, knobs: KnobParams, requests: Requests, name: str) -> BlockPolicy:
+    if knobs.block_policy == "evenly_spaced":
+        return evenly_spaced
+    if knobs.block_policy == "first":
+        return first
+    return by_importance(cached_importance(vlm, requests, name).scores)
+
+
+def cached_importance(vlm: LoadedVlm, requests: Requests, name: str) -> BlockImportance:
+    """The blocks' scores, from the cache where the same model was scored by the same requests."""
+    key = hashlib.sha256(f"{vlm.fingerprint} {name}".encode()).hexdigest()
+    path = CACHE / f"{key}.json"
+    try:
+        return read_record(BlockImportance, path)
+    except UserError:
+        encoded = requests()
+        scores = block_influence(vlm, encoded)
+        importance = BlockImportance(fingerprint=key, n_requests=len(encoded), scores=scores)
+        write_record(importance, path)
+        return importance
+
+
+@torch.inference_mode()
+def block_influence(vlm: LoadedVlm, requests: Iterable[dict[str, Tensor]]) -> tuple[float, ...]:
+    """Block influence: one minus the mean cosine between a block's input and output.
+
+    Men et al. 2024, "ShortGPT: Layers in Large Language Models are More Redundant Than You
+    Expect" (arXiv:2403.03853), section 3. One forward pass for each request; the mean is over
+    its positions.
+
+    Returns:
+        A score for each block, from 0 (it changes no direction) to 2.
+    """
+    per_request = []
+    for inputs in requests:
+        with _cosines(vlm.structure) as cosines:
+            prefill(vlm.model, inputs)
+        per_request.append([1 - cosines[index] for index in range(len(vlm.structure.blocks))])
+    return tuple(torch.tensor(per_request, dtype=torch.float64).mean(0).tolist())
+
+
+@contextmanager
+def _cosines(structure: VlmStructure) -> Iterator[dict[int, float]]:
+    """Mean cosine of input and output by index of the block, while it is open."""
+    cosines: dict[int, float] = {}
+
+    def compare(index: int) -> Any:  # noqa: ANN401 (a hook)
+        def hook(_: nn.Module, args: Any, kwargs: Any, output: Any) -> None:  # noqa: ANN401
+            before = args[0] if args else kwargs["hidden_states"]
+            after = output if isinstance(output, Tensor) else output[0]
+            cosine = torch.nn.functional.cosine_similarity(before.float(), after.float(), dim=-1)
+            cosines[index] = float(cosine.mean())
+
+        return hook
+
+    with ExitStack() as undo:
+        for index, block in enumerate(structure.blocks):
+            undo.callback(block.register_forward_hook(compare(index), with_kwargs=True).remove)
+        yield cosines

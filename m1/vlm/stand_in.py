@@ -1,0 +1,146 @@
+"""What stands in for a processor where only a configuration was published.
+
+Latency depends on the shapes of the inputs alone: the image goes through the architecture's own
+image processor, the prompt becomes one token a word, and the visual tokens are as many as the
+model makes of the image.
+"""
+
+import inspect
+import json
+import re
+import tempfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import AutoImageProcessor, PreTrainedModel
+
+from m1.errors import UserError
+
+WORDS = re.compile(r"\w+|[^\w\s]")
+POSITION_TYPES = ("token_type_ids", "mm_token_type_ids")
+# Grids and sizes: short tensors whose values, not only shapes, decide how many features there are.
+SHORT = 16
+
+
+class StandInProcessor:
+    """Encodes requests for a model without tokenizer and processor."""
+
+    chat_template = None
+    image_token = "<image>"
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        """Find the image processor of the model's architecture.
+
+        Raises:
+            UserError: if the architecture names none.
+        """
+        self.model = model
+        self.image_processor = _image_processor(model)
+        self.n_features: dict[Any, int] = {}
+
+    def __call__(self, text: str, images: Sequence[Image.Image], **_: object) -> dict[str, Tensor]:
+        """Encode a prompt that starts with the image's place."""
+        pixels = self.image_processor(images=list(images), return_tensors="pt")
+        tensors = {name: value for name, value in pixels.items() if isinstance(value, Tensor)}
+        n = self._count_features(tensors)
+        image_id = int(self.model.config.image_token_id)
+        words = self.token_ids(text.removeprefix(self.image_token))
+        input_ids = torch.tensor([[image_id] * n + words])
+        is_image = (input_ids == image_id).long()
+        accepted = inspect.signature(self.model.forward).parameters
+        types = {name: is_image for name in POSITION_TYPES if name in accepted}
+        return {"input_ids": input_ids, **types, **tensors}
+
+    def token_ids(self, text: str) -> list[int]:
+        """One token for each word and punctuation mark, always the same for the same word."""
+        embeddings: Any = self.model.get_input_embeddings()
+        n_words = int(embeddings.weight.shape[0])
+        ids = [zlib.crc32(word.lower().encode()) % n_words for word in WORDS.findall(text)]
+        special = int(self.model.config.image_token_id)
+        return [i if i != special else (i + 1) % n_words for i in ids] or [0]
+
+    def decode(self, tokens: Sequence[int], **_: object) -> str:
+        """Nothing: tokens of random weights have no text."""
+        return ""
+
+    @torch.inference_mode()
+    def _count_features(self, tensors: dict[str, Tensor]) -> int:
+        key = tuple((name, _shape_and_values(t)) for name, t in sorted(tensors.items()))
+        if key not in self.n_features:
+            self.n_features[key] = count_image_features(self.model, tensors)
+        return self.n_features[key]
+
+
+def count_image_features(model: PreTrainedModel, tensors: dict[str, Tensor]) -> int:
+    """How many visual tokens the model makes of an image, by running its vision path."""
+    owner: Any = getattr(model, "model", model)
+    accepted = inspect.signature(owner.get_image_features).parameters
+    inputs = {
+        name: tensor.to(model.device, model.dtype if tensor.is_floating_point() else tensor.dtype)
+        for name, tensor in tensors.items()
+        if name in accepted
+    }
+    output = owner.get_image_features(**inputs, return_dict=True)
+    features = output.pooler_output
+    if features is None:
+        features = output.last_hidden_state
+    parts = [features] if isinstance(features, Tensor) else features
+    return sum(part.numel() // part.shape[-1] for part in parts)
+
+
+def _shape_and_values(tensor: Tensor) -> tuple[Any, ...]:
+    short = not tensor.is_floating_point() and tensor.numel() <= SHORT
+    return (*tensor.shape, *(tensor.flatten().tolist() if short else ()))
+
+
+def _image_processor(model: PreTrainedModel) -> Any:  # noqa: ANN401 (of the architecture)
+    """The architecture's image processor, fitted to the configuration of the vision tower."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.config.save_pretrained(folder)
+        try:
+            default = _load(Path(folder), {})
+        except (OSError, ValueError, ImportError) as error:
+            reason = str(error).strip().split("\n")[0]
+            raise UserError(
+                f"{type(model).__name__}: no image processor is known for it ({reason}); "
+                "save the model's own beside its configuration"
+            ) from None
+        vision: Any = getattr(model.config, "vision_config", None)
+        return _load(Path(folder), _fitting(default, vision))
+
+
+def _load(folder: Path, settings: dict[str, Any]) -> Any:  # noqa: ANN401
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    return AutoImageProcessor.from_pretrained(folder)
+
+
+def _fitting(processor: Any, vision: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Settings of the image processor that follow from the vision tower's configuration."""
+    pairs = {
+        "patch_size": "patch_size",
+        "temporal_patch_size": "temporal_patch_size",
+        "merge_size": "spatial_merge_size",
+    }
+    settings = {
+        ours: value
+        for ours, theirs in pairs.items()
+        if hasattr(processor, ours) and isinstance(value := getattr(vision, theirs, None), int)
+    }
+    return settings | _fixed_size(processor, getattr(vision, "image_size", None))
+
+
+def _fixed_size(processor: Any, side: Any) -> dict[str, Any]:  # noqa: ANN401
+    """The input size of a tower of fixed resolution."""
+    size = getattr(processor, "size", None)
+    names = set(size) if size else set()
+    if not isinstance(side, int) or not names or "longest_edge" in names:
+        return {}
+    fixed: dict[str, Any] = {"size": dict.fromkeys(names, side)}
+    if getattr(processor, "crop_size", None):
+        fixed["crop_size"] = {"height": side, "width": side}
+    return fixed
