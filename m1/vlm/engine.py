@@ -1,6 +1,7 @@
 """The greedy engine: prefill, then decode one token after another."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -64,13 +65,26 @@ def answer(
             `max_new_tokens` tokens whatever they are.
     """
     ends = vlm.eos_token_ids if stops_at_end else frozenset()
-    token, cache = prefill(vlm.model, inputs)
-    tokens = [int(token)]
-    on_first_token()
-    while tokens[-1] not in ends and len(tokens) < max_new_tokens:
-        token = decode_one_token(vlm.model, token, cache)
-        tokens.append(int(token))
+    with position_offset_kept(vlm.model):
+        token, cache = prefill(vlm.model, inputs)
+        tokens = [int(token)]
+        on_first_token()
+        while tokens[-1] not in ends and len(tokens) < max_new_tokens:
+            token = decode_one_token(vlm.model, token, cache)
+            tokens.append(int(token))
     return Generation(tuple(tokens), "stop" if tokens[-1] in ends else "length", cache)
+
+
+@contextmanager
+def position_offset_kept(model: PreTrainedModel) -> Iterator[None]:
+    """Take back what models with positions in several dimensions note about the last prompt."""
+    owner: Any = getattr(model, "model", model)
+    noted = vars(owner).get("rope_deltas")
+    try:
+        yield
+    finally:
+        if "rope_deltas" in vars(owner):
+            owner.rope_deltas = noted
 
 
 def text_of(vlm: LoadedVlm, generation: Generation) -> str:

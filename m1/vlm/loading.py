@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import (
@@ -45,13 +45,28 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
             raise
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"model.source = {params.source}: cannot be loaded ({reason})") from None
-    model = model.eval().requires_grad_(False)
-    structure = find_structure(model)
-    if structure.experts:
-        language_model: Any = structure.language_model
+    vlm = ready(model, processor, device, params.weights)
+    if vlm.structure.experts:
+        language_model: Any = vlm.structure.language_model
         language_model.set_experts_implementation(params.experts)
-    vlm = LoadedVlm(model, processor, structure, device, params.weights)
-    return replace(vlm, structure=replace(structure, pooling=find_pooling(vlm)), visual_plans={})
+    return vlm
+
+
+def ready(
+    model: PreTrainedModel,
+    processor: Any,  # noqa: ANN401 (of transformers, or a stand-in)
+    device: torch.device,
+    weights: Literal["pretrained", "random"] = "pretrained",
+) -> LoadedVlm:
+    """A model on its device, with its stages and knobs found.
+
+    Raises:
+        StructureError: naming what was looked for and what the model has instead.
+    """
+    model = model.eval().requires_grad_(False)
+    vlm = LoadedVlm(model, processor, find_structure(model), device, weights)
+    structure = replace(vlm.structure, pooling=find_pooling(vlm))
+    return replace(vlm, structure=structure, visual_plans={})
 
 
 def _config(params: ModelParams) -> PreTrainedConfig:

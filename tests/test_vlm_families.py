@@ -1,0 +1,185 @@
+"""Stages and knobs of many model families, each a tiny model of the real class."""
+
+import os
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from family_report import (
+    FAMILIES,
+    N_TOKENS,
+    PHOTO,
+    PROMPT,
+    SMALL,
+    answered,
+    attributes,
+    decoded_logits,
+    family,
+    generated,
+    keeping,
+    logits_without_cache,
+    n_visual,
+    rebuilt_without,
+    table,
+    timed,
+    with_top_k,
+)
+
+from m1.errors import UserError
+from m1.schemas.settings import Setting
+from m1.vlm.encoding import encode
+from m1.vlm.importance import block_influence
+from m1.vlm.knobs import applied
+from m1.vlm.loaded import LoadedVlm
+
+PAGE = Path(__file__).parent.parent / "docs" / "families.md"
+REQUIRED = """
+    llava llava_next llava_onevision vipllava qwen2_vl qwen2_5_vl qwen3_vl qwen3_vl_moe qwen3_5_moe
+    molmo2 aria internvl internvl_moe gemma3 gemma4 idefics3 smolvlm paligemma mistral3 llama4
+    glm4v_moe ernie4_5_vl_moe lfm2_vl
+""".split()
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:transformers")
+
+
+@pytest.fixture(params=FAMILIES)
+def vlm(request) -> LoadedVlm:
+    return family(request.param)
+
+
+def test_the_required_families_are_there() -> None:
+    assert set(REQUIRED) <= set(FAMILIES)
+
+
+def test_stages_are_positive_and_close(vlm) -> None:
+    residuals = []
+    for _ in range(5):
+        result, _ = timed(vlm, Setting())
+        stages = result.stages
+        assert stages is not None
+        parts = (stages.vision_ms, stages.projector_ms, stages.prefill_ms, stages.decode_ms)
+        assert all(part > 0 for part in parts)
+        residuals.append(abs(1 - stages.sum_ms / result.total_ms))
+    # The best of five: requests take milliseconds, and other processes come between readings.
+    assert min(residuals) < 0.02
+
+
+@pytest.mark.parametrize("image", [PHOTO, SMALL], ids=["photo", "small"])
+def test_tokens_equal_those_of_generate(vlm, image) -> None:
+    inputs = encode(vlm, image, PROMPT)
+    assert answered(vlm, inputs) == generated(vlm, inputs)
+
+
+@pytest.mark.parametrize("skipped", [(1, 3), (0,), (0, 1, 2), (4,)], ids=str)
+def test_fewer_blocks_equal_a_model_without_the_others(vlm, skipped) -> None:
+    lenders = vlm.structure.required_blocks - {0, len(vlm.structure.blocks) - 1}
+    skipped = tuple(index for index in skipped if index not in lenders)
+    if not skipped:
+        pytest.skip("later blocks reuse the keys of these")
+    inputs = encode(vlm, PHOTO, PROMPT)
+    fewer, setting = keeping(vlm, *skipped)
+    with applied(fewer.structure, setting):
+        ours = decoded_logits(vlm.model, inputs)
+    assert not torch.allclose(ours, decoded_logits(vlm.model, inputs))
+    if numbered_by_block(vlm, skipped):
+        theirs = logits_without_cache(vlm, skipped, inputs, ours.argmax(-1))
+    else:
+        theirs = decoded_logits(rebuilt_without(vlm, *skipped), inputs)
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def numbered_by_block(vlm: LoadedVlm, skipped: tuple[int, ...]) -> bool:
+    """Whether something goes to blocks by their number, so that renumbering changes it.
+
+    Visual features stacked onto the first blocks, or an embedding for each block.
+    """
+    stacked = sum("deepstack" in name for name, _ in vlm.model.named_children())
+    vision = getattr(vlm.structure.vision_tower, "deepstack_merger_list", ())
+    per_block = hasattr(vlm.structure.language_model, "embed_tokens_per_layer")
+    return per_block or stacked > 0 or any(index < len(vision) for index in skipped)
+
+
+def test_the_blocks_that_ran_are_counted(vlm) -> None:
+    n = len(vlm.structure.blocks)
+    for n_active in (n, n - 1):
+        result, _ = timed(vlm, Setting(active_blocks=n_active))
+        assert result.observed is not None
+        assert result.observed.n_blocks == n_active
+
+
+def test_fewer_experts_equal_a_model_built_with_so_many(vlm) -> None:
+    if not vlm.structure.top_k_holders:
+        with pytest.raises(UserError, match="has no experts"), applied(
+            vlm.structure, Setting(top_k=1)
+        ):
+            pass
+        return
+    native = vlm.structure.top_k_holders[0].value
+    inputs = encode(vlm, PHOTO, PROMPT)
+    for top_k in range(1, native):
+        with applied(vlm.structure, Setting(top_k=top_k)):
+            ours = decoded_logits(vlm.model, inputs, 4)
+        assert torch.equal(ours, decoded_logits(with_top_k(vlm, top_k), inputs, 4))
+        assert not torch.equal(ours, decoded_logits(vlm.model, inputs, 4))
+    for top_k in range(1, native + 1):
+        observed = timed(vlm, Setting(top_k=top_k))[0].observed
+        assert observed is not None
+        assert observed.top_k == top_k
+
+
+def test_visual_tokens_come_to_the_number_asked_for_or_near_it(vlm) -> None:
+    native = n_visual(vlm, PHOTO)
+    for asked in (native // 2, native // 4):
+        planned = n_visual(vlm, PHOTO, asked)
+        _, observed = timed(vlm, Setting(vision_tokens=asked))
+        assert observed == planned
+        assert abs(observed - asked) <= 0.25 * asked
+    assert timed(vlm, Setting())[1] == native
+
+
+def test_fewer_visual_tokens_change_what_is_said(vlm) -> None:
+    n = n_visual(vlm, PHOTO) // 2
+    inputs = encode(vlm, PHOTO, PROMPT, n)
+    with applied(vlm.structure, Setting(vision_tokens=n)):
+        ours = decoded_logits(vlm.model, inputs, 2)
+    whole = decoded_logits(vlm.model, encode(vlm, PHOTO, PROMPT), 2)
+    assert not torch.allclose(ours, whole)
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["after a run", "after an error"])
+def test_the_model_is_untouched_afterwards(vlm, fails) -> None:
+    inputs = encode(vlm, PHOTO, PROMPT)
+    tokens, before = answered(vlm, inputs), attributes(vlm.model)
+    top_k = 1 if vlm.structure.top_k_holders else None
+    n = len(vlm.structure.required_blocks)
+    setting = Setting(vision_tokens=n_visual(vlm, PHOTO) // 2, top_k=top_k, active_blocks=n)
+    fewer = encode(vlm, PHOTO, PROMPT, setting.vision_tokens)
+    try:
+        with applied(vlm.structure, setting):
+            assert attributes(vlm.model) != before
+            answered(vlm, fewer)
+            if fails:
+                raise RuntimeError("planted")
+    except RuntimeError:
+        pass
+    assert attributes(vlm.model) == before
+    assert answered(vlm, inputs) == tokens
+
+
+def test_every_block_has_an_influence(vlm) -> None:
+    scores = block_influence(vlm, [encode(vlm, PHOTO, PROMPT)])
+    assert len(scores) == len(vlm.structure.blocks)
+    assert all(0 < score < 2 for score in scores)
+
+
+def test_the_table_of_families_is_up_to_date() -> None:
+    """Set M1_WRITE_DOCS=1 to write it anew."""
+    start, end = "<!-- table -->\n", "\n<!-- end -->"
+    page = PAGE.read_text(encoding="utf-8")
+    head, _, rest = page.partition(start)
+    _, _, tail = rest.partition(end)
+    fresh = f"{head}{start}{table()}{end}{tail}"
+    if os.environ.get("M1_WRITE_DOCS"):
+        PAGE.write_text(fresh, encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == fresh
