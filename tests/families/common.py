@@ -11,13 +11,14 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
-    AutoVideoProcessor,
-    BaseVideoProcessor,
     GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     ProcessorMixin,
 )
+from transformers.models.auto.video_processing_auto import AutoVideoProcessor
+from transformers.processing_utils import transformers_module
+from transformers.video_processing_utils import VideoProcessorMixin
 
 Built = tuple[PreTrainedModel, ProcessorMixin]
 Builder = Callable[[], Built]
@@ -74,22 +75,18 @@ def ends(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
     return {name: getattr(tokenizer, name) for name in names}
 
 
-class NoVideo(BaseVideoProcessor):
+class NoVideo(VideoProcessorMixin):
     """Stands in for the video processors of transformers, which need torchvision."""
-
-    def __init__(self, **_: object) -> None:
-        """Take any settings and use none."""
-
-    @classmethod
-    def from_pretrained(cls, *_: object, **__: object) -> "NoVideo":
-        """Nothing was saved, so nothing is read."""
-        return cls()
 
 
 def no_video(model_type: str) -> NoVideo:
     """The stand-in, which from now on is what a saved processor of this family gets too."""
     config_class = type(AutoConfig.for_model(model_type))
-    AutoVideoProcessor.register(config_class, NoVideo, exist_ok=True)
+    AutoVideoProcessor.register(
+        config_class, video_processor_classes={"torchvision": NoVideo}, exist_ok=True
+    )
+    # Without torchvision, transformers cannot look up the class that it checks for.
+    transformers_module.VideoProcessorMixin = VideoProcessorMixin
     return NoVideo()
 
 
@@ -123,13 +120,14 @@ def save(build: Builder, folder: Path) -> Path:
 def _initialise(
     module: nn.Module, parameter: Tensor, generator: torch.Generator, gain: float = 1.5
 ) -> None:
-    """Matrices that keep the scale of what passes through; vectors near what they were.
+    """Matrices that keep the scale of what passes through; norms and biases near what they were.
 
     The customary deviation of 0.02 leaves a small model's output almost constant.
     """
     noise = torch.randn(parameter.shape, generator=generator)
     if parameter.ndim < 2:
-        parameter.add_(0.1 * noise)
+        is_constant = bool((parameter == parameter[:1]).all())
+        parameter.copy_(parameter + 0.1 * noise if is_constant else noise)
     elif isinstance(module, nn.Embedding):
         parameter.copy_(noise)
     else:
