@@ -5,9 +5,12 @@ from typing import Any
 from transformers import (
     AriaConfig,
     AriaForConditionalGeneration,
+    AriaImageProcessor,
     AriaProcessor,
     AriaTextConfig,
+    CLIPImageProcessor,
     CLIPVisionConfig,
+    GotOcr2ImageProcessor,
     Idefics3VisionConfig,
     InternVLConfig,
     InternVLForConditionalGeneration,
@@ -18,9 +21,11 @@ from transformers import (
     LlavaForConditionalGeneration,
     LlavaNextConfig,
     LlavaNextForConditionalGeneration,
+    LlavaNextImageProcessor,
     LlavaNextProcessor,
     LlavaOnevisionConfig,
     LlavaOnevisionForConditionalGeneration,
+    LlavaOnevisionImageProcessor,
     LlavaOnevisionProcessor,
     LlavaProcessor,
     MistralConfig,
@@ -34,6 +39,7 @@ from transformers import (
     Qwen2Config,
     Qwen2VLConfig,
     Qwen2VLForConditionalGeneration,
+    Qwen2VLImageProcessor,
     Qwen2VLProcessor,
     Qwen3_5MoeConfig,
     Qwen3_5MoeForConditionalGeneration,
@@ -47,16 +53,6 @@ from transformers import (
     VipLlavaConfig,
     VipLlavaForConditionalGeneration,
 )
-from transformers.models.aria.image_processing_pil_aria import AriaImageProcessorPil
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
-from transformers.models.llava_next.image_processing_pil_llava_next import (
-    LlavaNextImageProcessorPil,
-)
-from transformers.models.llava_onevision.image_processing_pil_llava_onevision import (
-    LlavaOnevisionImageProcessorPil,
-)
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from families.common import Builder, Built, build_tokenizer, chat_template, ends, finish, no_video
 
@@ -112,7 +108,7 @@ def _llava(
 ) -> Built:
     tokenizer = build_tokenizer(IMAGE)
     processor = LlavaProcessor(
-        CLIPImageProcessorPil(size={"shortest_edge": 64}, crop_size=square(64)),
+        CLIPImageProcessor(size={"shortest_edge": 64}, crop_size=square(64)),
         tokenizer,
         patch_size=VISION["patch_size"],
         vision_feature_select_strategy="default",
@@ -133,7 +129,7 @@ def llava_next() -> Built:
     """CLIP over the whole image and its tiles, Mistral with a sliding window."""
     tokenizer = build_tokenizer(IMAGE)
     processor = LlavaNextProcessor(
-        LlavaNextImageProcessorPil(
+        LlavaNextImageProcessor(
             size={"shortest_edge": 48}, crop_size=square(48), image_grid_pinpoints=TILES_PX
         ),
         tokenizer,
@@ -157,7 +153,7 @@ def llava_onevision() -> Built:
     tokenizer = build_tokenizer(IMAGE, "<video>")
     tiles_px = [[48, 48], *TILES_PX, [96, 144], [144, 96], [144, 144]]
     processor = LlavaOnevisionProcessor(
-        LlavaOnevisionImageProcessorPil(size=square(48), image_grid_pinpoints=tiles_px),
+        LlavaOnevisionImageProcessor(size=square(48), image_grid_pinpoints=tiles_px),
         tokenizer,
         no_video("llava_onevision"),
         num_image_tokens=36,
@@ -193,7 +189,7 @@ def _qwen_processor(
     tokenizer = build_tokenizer(
         "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"
     )
-    image_processor = Qwen2VLImageProcessorPil(
+    image_processor = Qwen2VLImageProcessor(
         patch_size=token_px // 2,
         merge_size=2,
         size={"shortest_edge": 4 * token_px**2, "longest_edge": 192 * token_px**2},
@@ -311,7 +307,7 @@ def aria() -> Built:
     """A resampler to 16 visual tokens a tile of 490 px; routed and shared experts."""
     tokenizer = build_tokenizer(image_token="<|img|>")
     processor = AriaProcessor(
-        AriaImageProcessorPil(max_image_size=490, min_image_size=196),
+        AriaImageProcessor(max_image_size=490, min_image_size=196),
         tokenizer,
         size_conversion={490: 16, 980: 32},
         chat_template=chat_template("<|img|>"),
@@ -347,7 +343,7 @@ def _internvl(text_class: type[PreTrainedConfig], **text: object) -> Built:
         video_token="<video>",
     )
     processor = InternVLProcessor(
-        GotOcr2ImageProcessorPil(size=square(64), crop_to_patches=True, max_patches=6),
+        GotOcr2ImageProcessor(size=square(64), crop_to_patches=True, max_patches=6),
         tokenizer,
         no_video("internvl"),
         image_seq_length=16,
