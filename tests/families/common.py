@@ -1,0 +1,145 @@
+"""What the tiny families share: tokenizer, chat template, stand-in for video, weights."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    AutoVideoProcessor,
+    BaseVideoProcessor,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    ProcessorMixin,
+)
+
+Built = tuple[PreTrainedModel, ProcessorMixin]
+Builder = Callable[[], Built]
+
+PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
+SENTENCES = ("What is this? Is there a star?", "Describe the image. A photo of a red square.")
+
+
+def build_tokenizer(*special: str, **named: str) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer of 300 tokens and the special ones; adds none by itself.
+
+    Args:
+        special: special tokens without a name.
+        named: special tokens that the processor reads from the tokenizer by their names,
+            such as `image_token`.
+    """
+    ends = [PAD, BOS, EOS]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        special_tokens=ends,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    tokenizer.add_special_tokens([*special, *named.values()])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        bos_token=BOS,
+        eos_token=EOS,
+        extra_special_tokens=named,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def chat_template(image: str) -> str:
+    """A chat template that writes `image` where a message has an image."""
+    return (
+        f"{BOS}{{% for message in messages %}}"
+        "{{ message['role'] + ': ' }}"
+        "{% for part in message['content'] %}"
+        f"{{% if part['type'] == 'image' %}}{image}{{% else %}}{{{{ part['text'] }}}}{{% endif %}}"
+        "{% endfor %}{{ ' ' }}{% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+
+
+def ends(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+    """The ids of the padding, first and last token, as configs name them."""
+    names = ("pad_token_id", "bos_token_id", "eos_token_id")
+    return {name: getattr(tokenizer, name) for name in names}
+
+
+class NoVideo(BaseVideoProcessor):
+    """Stands in for the video processors of transformers, which need torchvision."""
+
+    def __init__(self, **_: object) -> None:
+        """Take any settings and use none."""
+
+    @classmethod
+    def from_pretrained(cls, *_: object, **__: object) -> "NoVideo":
+        """Nothing was saved, so nothing is read."""
+        return cls()
+
+
+def no_video(model_type: str) -> NoVideo:
+    """The stand-in, which from now on is what a saved processor of this family gets too."""
+    config_class = type(AutoConfig.for_model(model_type))
+    AutoVideoProcessor.register(config_class, NoVideo, exist_ok=True)
+    return NoVideo()
+
+
+def photo(width: int, height: int, seed: int = 0) -> Image.Image:
+    """An RGB picture of coloured blotches."""
+    blotches = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(blotches).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def finish(model: PreTrainedModel, processor: ProcessorMixin, seed: int = 0) -> Built:
+    """Give a model weights whose outputs depend on all that comes in, and its last settings."""
+    tokenizer: Any = processor.tokenizer
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for module in model.modules():
+            for parameter in module.parameters(recurse=False):
+                _initialise(module, parameter, generator)
+        _silence(model, sorted(set(tokenizer.added_tokens_decoder) - {tokenizer.eos_token_id}))
+    model.generation_config = GenerationConfig(**ends(tokenizer))
+    return model.eval(), processor
+
+
+def save(build: Builder, folder: Path) -> Path:
+    """Save a family's model and processor as `from_pretrained` reads them; returns the folder."""
+    model, processor = build()
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def _initialise(
+    module: nn.Module, parameter: Tensor, generator: torch.Generator, gain: float = 1.5
+) -> None:
+    """Matrices that keep the scale of what passes through; vectors near what they were.
+
+    The customary deviation of 0.02 leaves a small model's output almost constant.
+    """
+    noise = torch.randn(parameter.shape, generator=generator)
+    if parameter.ndim < 2:
+        parameter.add_(0.1 * noise)
+    elif isinstance(module, nn.Embedding):
+        parameter.copy_(noise)
+    else:
+        is_convolution = type(module).__name__.startswith("Conv")
+        fan_in = parameter[0].numel() if is_convolution else parameter.shape[-1]
+        parameter.copy_(gain * fan_in**-0.5 * noise)
+
+
+def _silence(model: PreTrainedModel, token_ids: list[int]) -> None:
+    """Make some tokens outputs that never win, such as an image in an answer."""
+    head: Any = model.get_output_embeddings()
+    if head.weight is not model.get_input_embeddings().weight:
+        head.weight[token_ids] = 0.0
