@@ -2,10 +2,12 @@
 
 import pytest
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor
-
 from families.common import photo
 from families.second import NEEDS_TORCHVISION, SECOND
+from transformers import AutoModelForImageTextToText, AutoProcessor, BatchFeature
+
+# Some processors of transformers make numpy arrays of tensors, of which numpy 2 warns.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 SIZES = [(640, 480), (427, 640), (64, 64), (100, 60)]
 N_NEW = 12
@@ -18,7 +20,7 @@ class Family:
         self.model = model
         self.processor = processor
 
-    def inputs(self, size=SIZES[0], seed=0, question="What is this?"):
+    def inputs(self, size=SIZES[0], seed=0, question="What is this?") -> BatchFeature:
         content = [{"type": "image"}, {"type": "text", "text": question}]
         text = self.processor.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
@@ -31,13 +33,13 @@ class Family:
         return ids[0, inputs["input_ids"].shape[1] :].tolist()
 
     @torch.no_grad()
-    def logits(self, inputs):
+    def logits(self, inputs) -> torch.Tensor:
         return self.model(**inputs, use_cache=False).logits[0, -1]
 
     def visual_tokens(self, inputs) -> int:
         return int((inputs["input_ids"] == self.model.config.image_token_id).sum())
 
-    def blocks(self):
+    def blocks(self) -> torch.nn.ModuleList:
         lists = [
             module
             for name, module in self.model.named_modules()

@@ -11,17 +11,19 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
-    AutoVideoProcessor,
-    BaseVideoProcessor,
     GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     ProcessorMixin,
 )
+from transformers.models.auto.video_processing_auto import AutoVideoProcessor
+from transformers.processing_utils import transformers_module
+from transformers.video_processing_utils import VideoProcessorMixin
 
 Built = tuple[PreTrainedModel, ProcessorMixin]
 Builder = Callable[[], Built]
 
+ROUTERS = (".gate", ".router")
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
 SENTENCES = ("What is this? Is there a star?", "Describe the image. A photo of a red square.")
 
@@ -74,22 +76,18 @@ def ends(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
     return {name: getattr(tokenizer, name) for name in names}
 
 
-class NoVideo(BaseVideoProcessor):
+class NoVideo(VideoProcessorMixin):
     """Stands in for the video processors of transformers, which need torchvision."""
-
-    def __init__(self, **_: object) -> None:
-        """Take any settings and use none."""
-
-    @classmethod
-    def from_pretrained(cls, *_: object, **__: object) -> "NoVideo":
-        """Nothing was saved, so nothing is read."""
-        return cls()
 
 
 def no_video(model_type: str) -> NoVideo:
     """The stand-in, which from now on is what a saved processor of this family gets too."""
     config_class = type(AutoConfig.for_model(model_type))
-    AutoVideoProcessor.register(config_class, NoVideo, exist_ok=True)
+    AutoVideoProcessor.register(
+        config_class, video_processor_classes={"torchvision": NoVideo}, exist_ok=True
+    )
+    # Without torchvision, transformers cannot look up the class that it checks for.
+    transformers_module.VideoProcessorMixin = VideoProcessorMixin
     return NoVideo()
 
 
@@ -104,9 +102,11 @@ def finish(model: PreTrainedModel, processor: ProcessorMixin, seed: int = 0) -> 
     tokenizer: Any = processor.tokenizer
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for module in model.modules():
+        for name, module in model.named_modules():
+            # Routers that hardly prefer an expert make every expert count.
+            gain = 0.5 if name.endswith(ROUTERS) else 2.0
             for parameter in module.parameters(recurse=False):
-                _initialise(module, parameter, generator)
+                _initialise(module, parameter, gain, generator)
         _silence(model, sorted(set(tokenizer.added_tokens_decoder) - {tokenizer.eos_token_id}))
     model.generation_config = GenerationConfig(**ends(tokenizer))
     return model.eval(), processor
@@ -121,15 +121,16 @@ def save(build: Builder, folder: Path) -> Path:
 
 
 def _initialise(
-    module: nn.Module, parameter: Tensor, generator: torch.Generator, gain: float = 1.5
+    module: nn.Module, parameter: Tensor, gain: float, generator: torch.Generator
 ) -> None:
-    """Matrices that keep the scale of what passes through; vectors near what they were.
+    """Weights large enough that the output varies with every input and every block.
 
     The customary deviation of 0.02 leaves a small model's output almost constant.
     """
     noise = torch.randn(parameter.shape, generator=generator)
     if parameter.ndim < 2:
-        parameter.add_(0.1 * noise)
+        is_norm_or_bias = bool((parameter == parameter[:1]).all())
+        parameter.copy_(parameter + 0.5 * noise if is_norm_or_bias else noise)
     elif isinstance(module, nn.Embedding):
         parameter.copy_(noise)
     else:

@@ -6,12 +6,12 @@ import torch
 from transformers import (
     AutoConfig,
     AutoModelForImageTextToText,
-    AutoVideoProcessor,
     PreTrainedConfig,
     ProcessorMixin,
 )
+from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 
-from families.common import Built, NoVideo, ends, finish
+from families.common import Built, NoVideo, ends, finish, no_video
 
 TEXT: dict[str, Any] = {
     "hidden_size": 64,
@@ -40,12 +40,16 @@ class NoFrames(NoVideo):
 
 def no_frames(model_type: str) -> NoVideo:
     """The stand-in, which a saved processor of this family gets too."""
-    config_class = type(AutoConfig.for_model(model_type))
-    AutoVideoProcessor.register(config_class, NoFrames, exist_ok=True)
+    no_video(model_type)
+    AutoVideoProcessor.register(
+        type(AutoConfig.for_model(model_type)),
+        video_processor_classes={"torchvision": NoFrames},
+        exist_ok=True,
+    )
     return NoFrames()
 
 
-def assembled(config: PreTrainedConfig, processor: ProcessorMixin) -> Built:
+def assembled(config: PreTrainedConfig, processor: ProcessorMixin, seed: int = 0) -> Built:
     """The model of a config, with weights, beside its processor.
 
     Where embeddings are scaled up and also read the output, a block must outweigh them, or the
@@ -53,9 +57,9 @@ def assembled(config: PreTrainedConfig, processor: ProcessorMixin) -> Built:
     """
     config.get_text_config().update(ends(processor.tokenizer))
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         model = AutoModelForImageTextToText.from_config(config)
-    model, processor = finish(model, processor)
+    model, processor = finish(model, processor, seed)
     embedding = model.get_input_embeddings()
     if hasattr(embedding, "embed_scale"):
         with torch.no_grad():

@@ -1,5 +1,6 @@
 """Families that cut a large image into tiles."""
 
+import torch
 from transformers import PreTrainedConfig, PreTrainedTokenizerFast, ProcessorMixin
 from transformers import models as hf
 
@@ -127,4 +128,12 @@ def lfm2_vl() -> Built:
         image_token_id=tokenizer.image_token_id,
         projector_hidden_size=64,
     )
-    return assembled(config, processor)
+    model, processor = assembled(config, processor)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            # Three factors meet in its convolutions, which would drown what attention adds.
+            if name.endswith("conv.in_proj.weight"):
+                parameter.div_(4)
+            if name.endswith("q_layernorm.weight"):
+                parameter.mul_(3)
+    return model, processor
