@@ -40,14 +40,8 @@ class Family:
         return int((inputs["input_ids"] == self.model.config.image_token_id).sum())
 
     def blocks(self) -> torch.nn.ModuleList:
-        lists = [
-            module
-            for name, module in self.model.named_modules()
-            if "language_model" in name + type(self.model).__name__ or "text_model" in name
-            if name.endswith(".layers") and isinstance(module, torch.nn.ModuleList)
-        ]
-        (blocks,) = [found for found in lists if len(found) == 6]
-        return blocks
+        decoder = self.model.get_decoder()
+        return getattr(decoder, "model", decoder).layers  # Llama 4 has a head on its decoder
 
 
 def built(name) -> Family:

@@ -23,7 +23,6 @@ from transformers.video_processing_utils import VideoProcessorMixin
 Built = tuple[PreTrainedModel, ProcessorMixin]
 Builder = Callable[[], Built]
 
-ROUTERS = (".gate", ".router")
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
 SENTENCES = ("What is this? Is there a star?", "Describe the image. A photo of a red square.")
 
@@ -103,10 +102,9 @@ def finish(model: PreTrainedModel, processor: ProcessorMixin, seed: int = 0) -> 
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, module in model.named_modules():
-            # Routers that hardly prefer an expert make every expert count.
-            gain = 0.5 if name.endswith(ROUTERS) else 2.0
             for parameter in module.parameters(recurse=False):
-                _initialise(module, parameter, gain, generator)
+                noise = torch.randn(parameter.shape, generator=generator)
+                parameter.copy_(_weights(name, module, parameter, noise))
         _silence(model, sorted(set(tokenizer.added_tokens_decoder) - {tokenizer.eos_token_id}))
     model.generation_config = GenerationConfig(**ends(tokenizer))
     return model.eval(), processor
@@ -120,23 +118,23 @@ def save(build: Builder, folder: Path) -> Path:
     return folder
 
 
-def _initialise(
-    module: nn.Module, parameter: Tensor, gain: float, generator: torch.Generator
-) -> None:
-    """Weights large enough that the output varies with every input and every block.
+def _weights(name: str, module: nn.Module, parameter: Tensor, noise: Tensor) -> Tensor:
+    """Weights large enough that the output varies with every input, block and expert.
 
     The customary deviation of 0.02 leaves a small model's output almost constant.
     """
-    noise = torch.randn(parameter.shape, generator=generator)
     if parameter.ndim < 2:
         is_norm_or_bias = bool((parameter == parameter[:1]).all())
-        parameter.copy_(parameter + 0.5 * noise if is_norm_or_bias else noise)
-    elif isinstance(module, nn.Embedding):
-        parameter.copy_(noise)
-    else:
-        is_convolution = type(module).__name__.startswith("Conv")
-        fan_in = parameter[0].numel() if is_convolution else parameter.shape[-1]
-        parameter.copy_(gain * fan_in**-0.5 * noise)
+        # Attention between normed queries and keys would be spread evenly.
+        sharpness = 1.0 if name.endswith((".q_norm", ".k_norm")) else 0.0
+        return parameter + sharpness + 0.5 * noise if is_norm_or_bias else noise
+    if isinstance(module, nn.Embedding):
+        return noise
+    is_convolution = type(module).__name__.startswith("Conv")
+    fan_in = parameter[0].numel() if is_convolution else parameter.shape[-1]
+    # Routers that hardly prefer an expert make every expert count.
+    gain = 0.5 if name.endswith((".gate", ".router")) else 2.0
+    return gain * fan_in**-0.5 * noise
 
 
 def _silence(model: PreTrainedModel, token_ids: list[int]) -> None:

@@ -12,6 +12,9 @@ GEMMA_TOKENS = {
     "boi_token": "<start_of_image>",
     "eoi_token": "<end_of_image>",
 }
+# Less than the 16 channels of a head: random scores are near each other, and attention that is
+# spread evenly over an image sees little of it.
+SHARP = {"query_pre_attn_scalar": 4}
 PREFIX_TEMPLATE = (
     "{% for message in messages %}{% for part in message['content'] %}"
     "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}"
@@ -30,11 +33,9 @@ def gemma3() -> Built:
     config = hf.gemma3.Gemma3Config(
         vision_config=VISION | {"image_size": 64, "vision_use_head": False},
         text_config=TEXT
-        | {"vocab_size": len(tokenizer), "head_dim": 16, "query_pre_attn_scalar": 4}
-        | {
-            "sliding_window": 8,
-            "layer_types": 2 * (2 * ["sliding_attention"] + ["full_attention"]),
-        },
+        | SHARP
+        | {"vocab_size": len(tokenizer), "head_dim": 16, "sliding_window": 8}
+        | {"layer_types": 2 * (2 * ["sliding_attention"] + ["full_attention"])},
         mm_tokens_per_image=16,
         image_token_index=tokenizer.image_token_id,
         boi_token_index=tokenizer.boi_token_id,
@@ -105,7 +106,8 @@ def paligemma() -> Built:
         vision_config=VISION | {"image_size": 48, "vision_use_head": False},
         text_config=TEXT
         | {"model_type": "gemma2", "vocab_size": len(processor.tokenizer), "head_dim": 16}
-        | {"query_pre_attn_scalar": 4, "sliding_window": 8},
+        | SHARP
+        | {"sliding_window": 8},
         image_token_index=processor.image_token_id,
         vocab_size=len(processor.tokenizer),
         projection_dim=64,
