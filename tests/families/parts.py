@@ -56,10 +56,7 @@ def assembled(config: PreTrainedConfig, processor: ProcessorMixin, seed: int = 0
     model says its last token again and again.
     """
     config.get_text_config().update(ends(processor.tokenizer))
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = AutoModelForImageTextToText.from_config(config)
-    model, processor = finish(model, processor, seed)
+    model, processor = finish(AutoModelForImageTextToText.from_config(config), processor, seed)
     embedding = model.get_input_embeddings()
     if hasattr(embedding, "embed_scale"):
         with torch.no_grad():
