@@ -35,13 +35,12 @@ def build_tokenizer(*special: str, **named: str) -> PreTrainedTokenizerFast:
         named: special tokens that the processor reads from the tokenizer by their names,
             such as `image_token`.
     """
-    ends = [PAD, BOS, EOS]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=300,
-        special_tokens=ends,
+        special_tokens=[PAD, BOS, EOS],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )

@@ -20,7 +20,7 @@ def aya_vision() -> Built:
     image = ["<|START_OF_IMG|>", "<|END_OF_IMG|>", "<|IMG_PATCH|>", "TILE_GLOBAL"]
     tokenizer = build_tokenizer("<image>", *image, *(f"TILE_{n}" for n in range(1, 13)))
     processor = hf.aya_vision.AyaVisionProcessor(
-        hf.got_ocr2.GotOcr2ImageProcessorPil(size=CROP),
+        hf.got_ocr2.GotOcr2ImageProcessor(size=CROP),
         tokenizer,
         patch_size=8,
         img_size=48,
@@ -60,7 +60,7 @@ def ovis2() -> Built:
     marks = [f"<IMG_{place}>" for place in ("START", "GRID", "COL", "ROW", "END")]
     tokenizer = build_tokenizer("<image>", "<IMG_ATOM>", *marks)
     processor = hf.ovis2.Ovis2Processor(
-        hf.ovis2.Ovis2ImageProcessorPil(size=CROP, crop_to_patches=True),
+        hf.ovis2.Ovis2ImageProcessor(size=CROP, crop_to_patches=True),
         tokenizer,
         image_seq_length=9,
         chat_template=chat_template("<image>"),

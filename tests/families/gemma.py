@@ -25,7 +25,7 @@ PREFIX_TEMPLATE = (
 def gemma3() -> Built:
     tokenizer = build_tokenizer(**GEMMA_TOKENS)
     processor = hf.gemma3.Gemma3Processor(
-        hf.gemma3.Gemma3ImageProcessorPil(size={"height": 64, "width": 64}),
+        hf.gemma3.Gemma3ImageProcessor(size={"height": 64, "width": 64}),
         tokenizer,
         chat_template=chat_template(tokenizer.boi_token),
         image_seq_length=16,
@@ -70,7 +70,7 @@ def _gemma4(**text: Any) -> Built:
     sizes = {"patch_size": 4, "pooling_kernel_size": 3}
     processor = hf.gemma4.Gemma4Processor(
         hf.gemma4.Gemma4AudioFeatureExtractor(),
-        hf.gemma4.Gemma4ImageProcessorPil(**sizes, max_soft_tokens=70),
+        hf.gemma4.Gemma4ImageProcessor(**sizes, max_soft_tokens=70),
         tokenizer,
         no_video("gemma4"),
         chat_template=chat_template(tokenizer.image_token),
@@ -98,7 +98,7 @@ def _gemma4(**text: Any) -> Built:
 def paligemma() -> Built:
     """With the language model of PaliGemma 2: sliding windows, capped scores, a prefix."""
     processor = hf.paligemma.PaliGemmaProcessor(
-        hf.siglip.SiglipImageProcessorPil(size={"height": 48, "width": 48}, image_seq_length=36),
+        hf.siglip.SiglipImageProcessor(size={"height": 48, "width": 48}, image_seq_length=36),
         build_tokenizer(image_token="<image>"),
         chat_template=PREFIX_TEMPLATE,
     )

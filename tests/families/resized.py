@@ -50,7 +50,7 @@ def _glm(config_class: type[PreTrainedConfig], **text: Any) -> Built:
     tokenizer = build_tokenizer("<|image|>", "<|video|>", *around)
     sizes = {"patch_size": 8, "size": {"shortest_edge": 2 * 32**2, "longest_edge": 2 * 96**2}}
     processor = hf.glm4v.Glm4vProcessor(
-        hf.glm4v.Glm4vImageProcessorPil(**sizes),
+        hf.glm4v.Glm4vImageProcessor(**sizes),
         tokenizer,
         no_video(config_class.model_type),
         chat_template=chat_template("<|begin_of_image|><|image|><|end_of_image|>"),
@@ -81,7 +81,7 @@ def ernie4_5_vl_moe() -> Built:
     tokenizer = build_tokenizer(**named)
     sizes = {"patch_size": 8, "size": {"shortest_edge": 32**2, "longest_edge": 96**2}}
     processor = hf.ernie4_5_vl_moe.Ernie4_5_VLMoeProcessor(
-        hf.ernie4_5_vl_moe.Ernie4_5_VLMoeImageProcessorPil(**sizes),
+        hf.ernie4_5_vl_moe.Ernie4_5_VLMoeImageProcessor(**sizes),
         tokenizer,
         no_frames("ernie4_5_vl_moe"),
         chat_template=chat_template("<|IMAGE_START|><|IMAGE_PLACEHOLDER|><|IMAGE_END|>"),

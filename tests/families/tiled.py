@@ -46,7 +46,7 @@ def molmo2() -> Built:
 def idefics3() -> Built:
     tokenizer = _tokenizer_of_tiles()
     processor = hf.idefics3.Idefics3Processor(
-        hf.idefics3.Idefics3ImageProcessorPil(**TILES),
+        hf.idefics3.Idefics3ImageProcessor(**TILES),
         tokenizer,
         image_seq_len=4,
         chat_template=chat_template("<image>"),
@@ -57,7 +57,7 @@ def idefics3() -> Built:
 def smolvlm() -> Built:
     tokenizer = _tokenizer_of_tiles()
     processor = hf.smolvlm.SmolVLMProcessor(
-        hf.smolvlm.SmolVLMImageProcessorPil(**TILES),
+        hf.smolvlm.SmolVLMImageProcessor(**TILES),
         tokenizer,
         no_frames("smolvlm"),
         image_seq_len=4,
