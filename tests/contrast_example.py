@@ -182,6 +182,7 @@ def provenance() -> Provenance:
         memory_gb=8.0,
         platform="Linux x86_64",
         dtype="float32",
+        image_processor="SimulatedImageProcessor",
         experts_implementation="eager",
         attention_implementation="sdpa",
         versions={"torch": "2.11"},

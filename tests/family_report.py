@@ -132,9 +132,9 @@ def rebuilt_without(vlm: LoadedVlm, *skipped: int) -> nn.Module:
         for module in structure.blocks[old].modules():
             if hasattr(module, "layer_idx"):
                 module.layer_idx = index
-    language_model: Any = structure.language_model
-    language_model.layers = nn.ModuleList(structure.blocks[i] for i in stay)
-    config = language_model.config
+    for index in sorted(set(range(len(structure.blocks))) - set(stay), reverse=True):
+        del structure.block_list[index]
+    config: Any = structure.language_model.config
     for key, value in list(vars(config).items()):
         if isinstance(value, list | tuple) and len(value) == len(structure.blocks):
             setattr(config, key, [value[i] for i in stay])

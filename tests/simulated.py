@@ -249,6 +249,7 @@ def _provenance() -> Provenance:
         memory_gb=8.0,
         platform="simulated",
         dtype="float32",
+        image_processor="SimulatedImageProcessor",
         experts_implementation="eager",
         attention_implementation="sdpa",
         versions={"python": "3.11"},

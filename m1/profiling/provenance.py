@@ -46,6 +46,7 @@ def provenance(
         memory_gb=round(psutil.virtual_memory().total / BYTES_PER_GB, 1),
         platform=f"{platform.system()} {platform.machine()}",
         dtype=str(vlm.model.dtype).removeprefix("torch."),
+        image_processor=type(getattr(vlm.processor, "image_processor", vlm.processor)).__name__,
         experts_implementation=params.experts if vlm.structure.experts else "none",
         attention_implementation=str(config._attn_implementation),
         versions={"python": platform.python_version(), **{n: version(n) for n in LIBRARIES}},

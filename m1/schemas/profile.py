@@ -97,6 +97,8 @@ class Provenance(Record):
     """Operating system and processor architecture."""
     dtype: str
     """Arithmetic."""
+    image_processor: str
+    """Class that turned images into pixels; transformers takes another where torchvision is."""
     experts_implementation: str
     """How experts were computed."""
     attention_implementation: str

@@ -34,6 +34,7 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
         UserError: if it cannot be loaded, or the device does not exist.
     """
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     torch.set_num_threads(params.n_threads or os.cpu_count() or 1)
     device = _device(params.device)
     try:

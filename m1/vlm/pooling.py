@@ -1,7 +1,7 @@
 """Fewer visual tokens: averages over neighbouring visual features."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from m1.vlm.block_policies import KnobError
 from m1.vlm.structure import VlmStructure
+
+# Part of the names of inputs that hold the grid of an image's patches.
+GRID = "grid_thw"
 
 
 def grid_of(n_native: int, n_tokens: int) -> tuple[int, int] | None:
@@ -94,6 +97,23 @@ def pool_images(features: Tensor, n_images: int, n_tokens: int) -> Tensor:
     return pooled if features.ndim == 3 else pooled.flatten(0, 1)
 
 
+def pool_parts(
+    features: Tensor | Sequence[Tensor], n_images: int, n_tokens: int
+) -> Tensor | list[Tensor]:
+    """Pool features that come in one tensor, in one for each image, or in one for each tile.
+
+    Args:
+        features: as `pool_images` takes them, or several of tokens x channels.
+        n_images: number of images.
+        n_tokens: visual tokens wanted for each image.
+    """
+    if isinstance(features, Tensor):
+        return pool_images(features, n_images, n_tokens)
+    if len(features) == n_images:
+        return [pool_to(part, n_tokens) for part in features]
+    return [pool_images(torch.cat(list(features)), n_images, n_tokens)]
+
+
 def _along_sequence(features: Tensor, n: int) -> Tensor:
     pooled = torch.nn.functional.adaptive_avg_pool1d(features.transpose(-1, -2), n)
     return pooled.transpose(-1, -2)
@@ -114,9 +134,7 @@ def pooled_visual_tokens(structure: VlmStructure, n_tokens: int) -> Iterator[Non
         return (pool(args[0]), *args[1:])
 
     def pool_output(output: Any) -> Any:  # noqa: ANN401 (a model output)
-        features = output.pooler_output
-        one = isinstance(features, Tensor)
-        output.pooler_output = pool(features) if one else [pool_to(f, n_tokens) for f in features]
+        output.pooler_output = pool_parts(output.pooler_output, n_images[0], n_tokens)
         return output
 
     with ExitStack() as undo:

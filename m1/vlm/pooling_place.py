@@ -11,10 +11,8 @@ from torch import nn
 from m1.vlm.encoding import blank_request, count_visual_tokens
 from m1.vlm.engine import prefill
 from m1.vlm.loaded import LoadedVlm
-from m1.vlm.pooling import count_features, intercepted_features
+from m1.vlm.pooling import GRID, count_features, intercepted_features
 from m1.vlm.structure import Pooling, VlmStructure
-
-GRID = "grid_thw"
 
 
 @dataclass

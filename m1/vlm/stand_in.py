@@ -20,6 +20,7 @@ from torch import Tensor
 from transformers import AutoImageProcessor, PreTrainedModel
 
 from m1.errors import UserError
+from m1.vlm.pooling import GRID
 
 WORDS = re.compile(r"\w+|[^\w\s]")
 POSITION_TYPES = ("token_type_ids", "mm_token_type_ids")
@@ -42,6 +43,7 @@ class StandInProcessor:
         self.model = model
         self.image_processor = _image_processor(model)
         self.n_features: dict[Any, int] = {}
+        self.patches_per_token = 0
 
     def __call__(self, text: str, images: Sequence[Image.Image], **_: object) -> dict[str, Tensor]:
         """Encode a prompt that starts with the image's place."""
@@ -70,10 +72,20 @@ class StandInProcessor:
 
     @torch.inference_mode()
     def _count_features(self, tensors: dict[str, Tensor]) -> int:
+        grids = [tensor for name, tensor in tensors.items() if GRID in name]
+        if grids:
+            return self._count_on_grid(tensors, int(grids[0].prod()))
         key = tuple((name, _shape_and_values(t)) for name, t in sorted(tensors.items()))
         if key not in self.n_features:
             self.n_features[key] = count_image_features(self.model, tensors)
         return self.n_features[key]
+
+    def _count_on_grid(self, tensors: dict[str, Tensor], n_patches: int) -> int:
+        """Towers that take images of any size merge always as many patches into a token."""
+        if not self.patches_per_token:
+            n_features = count_image_features(self.model, tensors)
+            self.patches_per_token = n_patches // n_features
+        return n_patches // self.patches_per_token
 
 
 def count_image_features(model: PreTrainedModel, tensors: dict[str, Tensor]) -> int:
@@ -100,21 +112,28 @@ def _shape_and_values(tensor: Tensor) -> tuple[Any, ...]:
 
 def _image_processor(model: PreTrainedModel) -> Any:  # noqa: ANN401 (of the architecture)
     """The architecture's image processor, fitted to the configuration of the vision tower."""
+    model_type: Any = model.config.model_type
+    vision: Any = getattr(model.config, "vision_config", None)
     with tempfile.TemporaryDirectory() as folder:
-        model.config.save_pretrained(folder)
-        try:
-            default = _load(Path(folder), {})
-        except (OSError, ValueError, ImportError) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise UserError(
-                f"{type(model).__name__}: no image processor is known for it ({reason}); "
-                "save the model's own beside its configuration"
-            ) from None
-        vision: Any = getattr(model.config, "vision_config", None)
-        return _load(Path(folder), _fitting(default, vision))
+        for name in _names(model_type):
+            try:
+                return _load(Path(folder), name, _fitting(_load(Path(folder), name, {}), vision))
+            except (OSError, ValueError):
+                continue
+    raise UserError(
+        f"{type(model).__name__}: no image processor is known for {model_type}; save the model's "
+        "own processor beside its configuration"
+    )
 
 
-def _load(folder: Path, settings: dict[str, Any]) -> Any:  # noqa: ANN401
+def _names(model_type: str) -> list[str]:
+    """A model type and what it may be a variant of: `a_b_moe`, `a_b`, `a`."""
+    parts = model_type.split("_")
+    return ["_".join(parts[:n]) for n in range(len(parts), 0, -1)]
+
+
+def _load(folder: Path, model_type: str, settings: dict[str, Any]) -> Any:  # noqa: ANN401
+    (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
     (folder / "preprocessor_config.json").write_text(json.dumps(settings))
     return AutoImageProcessor.from_pretrained(folder)
 
@@ -136,8 +155,8 @@ def _fitting(processor: Any, vision: Any) -> dict[str, Any]:  # noqa: ANN401
 
 def _fixed_size(processor: Any, side: Any) -> dict[str, Any]:  # noqa: ANN401
     """The input size of a tower of fixed resolution."""
-    size = getattr(processor, "size", None)
-    names = set(size) if size else set()
+    size = dict(getattr(processor, "size", None) or {})
+    names = {name for name, value in size.items() if value}
     if not isinstance(side, int) or not names or "longest_edge" in names:
         return {}
     fixed: dict[str, Any] = {"size": dict.fromkeys(names, side)}
