@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 from transformers import (
     AutoConfig,
+    AutoImageProcessor,
     AutoModelForImageTextToText,
     AutoProcessor,
     PreTrainedConfig,
@@ -117,11 +118,24 @@ def _model(params: ModelParams, config: PreTrainedConfig, device: torch.device) 
 def _processor(params: ModelParams, model: PreTrainedModel) -> Any:  # noqa: ANN401
     """The model's own processor; for random weights, a stand-in where it has none."""
     try:
-        return AutoProcessor.from_pretrained(params.source, **_origin(params))
+        processor = AutoProcessor.from_pretrained(params.source, **_origin(params))
+        # Without a tokenizer, transformers may return the image processor alone.
+        if hasattr(processor, "tokenizer"):
+            return processor
+        reason: Exception = OSError("it has no tokenizer")
+    except LOADING_ERRORS as error:
+        reason = error
+    if params.weights != "random":
+        raise reason
+    return StandInProcessor(model, _image_processor(params))
+
+
+def _image_processor(params: ModelParams) -> Any:  # noqa: ANN401 (of transformers)
+    """The image processor that lies beside a configuration, if there is one."""
+    try:
+        return AutoImageProcessor.from_pretrained(params.source, **_origin(params))
     except LOADING_ERRORS:
-        if params.weights != "random":
-            raise
-        return StandInProcessor(model)
+        return None
 
 
 def _device(name: str) -> torch.device:

@@ -34,14 +34,14 @@ class StandInProcessor:
     chat_template = None
     image_token = "<image>"
 
-    def __init__(self, model: PreTrainedModel) -> None:
-        """Find the image processor of the model's architecture.
+    def __init__(self, model: PreTrainedModel, image_processor: Any = None) -> None:  # noqa: ANN401
+        """Take an image processor, or find that of the model's architecture.
 
         Raises:
             UserError: if the architecture names none.
         """
         self.model = model
-        self.image_processor = _image_processor(model)
+        self.image_processor = image_processor or _image_processor(model)
         self.n_features: dict[Any, int] = {}
         self.patches_per_token = 0
 

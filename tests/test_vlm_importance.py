@@ -1,0 +1,77 @@
+"""Blocks are scored by what they change, once for a model and its requests."""
+
+import pytest
+from torch import Tensor
+
+from m1.params import KnobParams
+from m1.schemas.settings import Setting
+from m1.vlm import importance
+from m1.vlm.encoding import encode
+from m1.vlm.importance import block_influence, cached_importance, with_block_policy
+from m1.vlm.knobs import applied
+
+BY_IMPORTANCE = KnobParams.model_validate(
+    {"vision_tokens": None, "top_k": None, "active_blocks": 4, "block_policy": "importance"}
+)
+
+
+@pytest.fixture
+def requests(vlm, held_out) -> list[dict[str, Tensor]]:
+    pairs = zip(held_out.images[:2], held_out.questions[:2], strict=True)
+    return [encode(vlm, image, question.text) for image, question in pairs]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(importance, "CACHE", tmp_path / "importance")
+
+
+def test_a_block_that_changes_nothing_has_no_influence(vlm, requests, monkeypatch) -> None:
+    idle = vlm.structure.blocks[3]
+    monkeypatch.setattr(idle, "forward", lambda hidden_states, *_, **__: hidden_states)
+    scores = block_influence(vlm, requests)
+    assert scores[3] == pytest.approx(0, abs=1e-6)
+    assert all(score > 1e-4 for index, score in enumerate(scores) if index != 3)
+
+
+def test_the_score_is_the_mean_over_requests(vlm, requests) -> None:
+    both = block_influence(vlm, requests)
+    alone = [block_influence(vlm, [request]) for request in requests]
+    assert both == pytest.approx([sum(pair) / 2 for pair in zip(*alone, strict=True)])
+
+
+def test_scores_are_made_once_for_a_model_and_its_requests(vlm, requests) -> None:
+    made: list[str] = []
+
+    def encoded(name) -> list[dict[str, Tensor]]:
+        made.append(name)
+        return requests
+
+    first = cached_importance(vlm, lambda: encoded("a"), "a")
+    assert cached_importance(vlm, lambda: encoded("a"), "a") == first
+    assert made == ["a"]
+    cached_importance(vlm, lambda: encoded("b"), "b")
+    assert made == ["a", "b"]
+
+
+def test_a_cut_cache_file_is_made_again(vlm, requests) -> None:
+    first = cached_importance(vlm, lambda: requests, "a")
+    (path,) = importance.CACHE.iterdir()
+    path.write_text(path.read_text()[:40])
+    assert cached_importance(vlm, lambda: requests, "a") == first
+
+
+def test_the_least_important_blocks_are_left_out(vlm, requests) -> None:
+    scores = block_influence(vlm, requests)
+    ranked = sorted(range(1, 7), key=lambda index: -scores[index])
+    chosen = with_block_policy(vlm, BY_IMPORTANCE, lambda: requests, "a")
+    stay = {0, 7, *ranked[:2]}
+    with applied(chosen.structure, Setting(active_blocks=4)):
+        kept = {i for i, b in enumerate(vlm.structure.block_list) if b is vlm.structure.blocks[i]}
+    assert kept == stay
+
+
+def test_other_policies_look_at_no_request(vlm) -> None:
+    for policy in ("evenly_spaced", "first"):
+        knobs = BY_IMPORTANCE.model_copy(update={"block_policy": policy})
+        with_block_policy(vlm, knobs, lambda: pytest.fail("looked at requests"), "a")
