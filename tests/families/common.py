@@ -20,7 +20,8 @@ from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 from transformers.processing_utils import transformers_module
 from transformers.video_processing_utils import VideoProcessorMixin
 
-Built = tuple[PreTrainedModel, ProcessorMixin]
+# The second is a processor of transformers, or what stands in for one.
+Built = tuple[PreTrainedModel, Any]
 Builder = Callable[[], Built]
 
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"

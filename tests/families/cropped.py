@@ -3,9 +3,11 @@
 from typing import Any
 
 from transformers import models as hf
+from transformers.utils import is_torchvision_available
 
 from families.common import Built, build_tokenizer, chat_template, ends
 from families.parts import TEXT, VISION, assembled
+from families.plain import plain_processor
 
 COHERE: dict[str, Any] = {
     "model_type": "cohere2",
@@ -40,11 +42,13 @@ def cohere2_vision() -> Built:
     named = {"image_token": "<|IMG_PATCH|>", "img_line_break_token": "<|IMG_LINE_BREAK|>"}
     named |= {"boi_token": "<|START_OF_IMG|>", "eoi_token": "<|END_OF_IMG|>"}
     tokenizer = build_tokenizer(**named)
-    processor = hf.cohere2_vision.Cohere2VisionProcessor(
-        hf.cohere2_vision.Cohere2VisionImageProcessor(size=CROP, patch_size=3),
-        tokenizer,
-        chat_template=chat_template("<|IMG_PATCH|>"),
-    )
+    processor: Any = plain_processor("cohere2_vision", tokenizer, chat_template("<|IMG_PATCH|>"))
+    if is_torchvision_available():
+        processor = hf.cohere2_vision.Cohere2VisionProcessor(
+            hf.cohere2_vision.Cohere2VisionImageProcessor(size=CROP, patch_size=3),
+            tokenizer,
+            chat_template=processor.chat_template,
+        )
     config = hf.cohere2_vision.Cohere2VisionConfig(
         vision_config=VISION
         | {"model_type": "siglip_vision_model", "image_size": 48, "vision_use_head": False},

@@ -4,30 +4,34 @@ from typing import Any
 
 from transformers import PreTrainedConfig
 from transformers import models as hf
+from transformers.utils import is_torchvision_available
 
 from families.common import Built, build_tokenizer, chat_template, no_video
 from families.parts import TEXT, VISION, assembled, no_frames
+from families.plain import plain_processor
 
 
 def mistral3() -> Built:
     tokenizer = build_tokenizer("[IMG]", "[IMG_BREAK]", "[IMG_END]")
-    processor = hf.pixtral.PixtralProcessor(
-        hf.pixtral.PixtralImageProcessor(size={"longest_edge": 96}, patch_size=8),
-        tokenizer,
-        patch_size=8,
-        spatial_merge_size=2,
-        chat_template=chat_template("[IMG]"),
-    )
+    processor: Any = plain_processor("mistral3", tokenizer, chat_template("[IMG]"))
+    if is_torchvision_available():
+        processor = hf.pixtral.PixtralProcessor(
+            hf.pixtral.PixtralImageProcessor(size={"longest_edge": 96}, patch_size=8),
+            tokenizer,
+            patch_size=8,
+            spatial_merge_size=2,
+            chat_template=processor.chat_template,
+        )
     config = hf.mistral3.Mistral3Config(
         vision_config=VISION | {"model_type": "pixtral", "image_size": 256},
         text_config=TEXT
         | {"model_type": "mistral", "vocab_size": len(tokenizer), "head_dim": 16}
         | {"sliding_window": 16},
-        image_token_index=processor.image_token_id,
+        image_token_index=tokenizer.convert_tokens_to_ids("[IMG]"),
         spatial_merge_size=2,
         tie_word_embeddings=False,
     )
-    return assembled(config, processor, seed=2)
+    return assembled(config, processor, seed=9)
 
 
 def glm4v_moe() -> Built:

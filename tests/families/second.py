@@ -25,4 +25,4 @@ SECOND: dict[str, Builder] = {
     "ovis2": ovis2,
 }
 NEEDS_TORCHVISION = {"molmo2", "mistral3", "llama4", "lfm2_vl", "cohere2_vision"}
-"""Without torchvision, these cannot be built: their processors have no other backend."""
+"""Without torchvision, these get plain processors: their own have no other backend."""

@@ -1,11 +1,15 @@
 """Families that cut a large image into tiles."""
 
+from typing import Any
+
 import torch
 from transformers import PreTrainedConfig, PreTrainedTokenizerFast, ProcessorMixin
 from transformers import models as hf
+from transformers.utils import is_torchvision_available
 
 from families.common import Built, build_tokenizer, chat_template, no_video
 from families.parts import TEXT, VISION, assembled, no_frames
+from families.plain import plain_processor
 
 TILES = {"size": {"longest_edge": 128}, "max_image_size": {"longest_edge": 32}}
 
@@ -16,12 +20,14 @@ def molmo2() -> Built:
     parts += ["<im_end>", "<frame_end>", "<im_low>"]
     tokenizer = build_tokenizer(*text, *parts)
     crop = {"height": 48, "width": 48}
-    processor = hf.molmo2.Molmo2Processor(
-        hf.molmo2.Molmo2ImageProcessor(size=crop, patch_size=8, overlap_margins=[1, 1]),
-        no_video("molmo2"),
-        tokenizer,
-        chat_template=chat_template("<|image|>"),
-    )
+    processor: Any = plain_processor("molmo2", tokenizer, chat_template("<|image|>"))
+    if is_torchvision_available():
+        processor = hf.molmo2.Molmo2Processor(
+            hf.molmo2.Molmo2ImageProcessor(size=crop, patch_size=8, overlap_margins=[1, 1]),
+            no_video("molmo2"),
+            tokenizer,
+            chat_template=processor.chat_template,
+        )
     heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 16}
     yarn = {"rope_type": "yarn", "rope_theta": 1e4, "factor": 8.0}
     config = hf.molmo2.Molmo2Config(
@@ -86,12 +92,14 @@ def llama4() -> Built:
     marks = ["<|image_start|>", "<|image_end|>", "<|image|>"]
     marks += ["<|tile_x_separator|>", "<|tile_y_separator|>"]
     tokenizer = build_tokenizer(*marks, "<|patch|>")
-    processor = hf.llama4.Llama4Processor(
-        hf.llama4.Llama4ImageProcessor(size={"height": 48, "width": 48}),
-        tokenizer,
-        patch_size=8,
-        chat_template=chat_template("<|image|>"),
-    )
+    processor: Any = plain_processor("llama4", tokenizer, chat_template("<|image|>"))
+    if is_torchvision_available():
+        processor = hf.llama4.Llama4Processor(
+            hf.llama4.Llama4ImageProcessor(size={"height": 48, "width": 48}),
+            tokenizer,
+            patch_size=8,
+            chat_template=processor.chat_template,
+        )
     config = hf.llama4.Llama4Config(
         vision_config=VISION
         | {"image_size": 48, "intermediate_size": 128, "vision_output_dim": 64}
@@ -113,13 +121,15 @@ def lfm2_vl() -> Built:
     named |= {"image_end_token": "<|image_end|>", "image_thumbnail_token": "<|img_thumbnail|>"}
     places = [f"<|img_row_{row}_col_{col}|>" for row in range(1, 11) for col in range(1, 11)]
     tokenizer = build_tokenizer(*places, **named)
-    processor = hf.lfm2_vl.Lfm2VlProcessor(
-        hf.lfm2_vl.Lfm2VlImageProcessor(
-            encoder_patch_size=8, tile_size=48, min_image_tokens=4, max_image_tokens=16
-        ),
-        tokenizer,
-        chat_template=chat_template("<image>"),
-    )
+    processor: Any = plain_processor("lfm2_vl", tokenizer, chat_template("<image>"))
+    if is_torchvision_available():
+        processor = hf.lfm2_vl.Lfm2VlProcessor(
+            hf.lfm2_vl.Lfm2VlImageProcessor(
+                encoder_patch_size=8, tile_size=48, min_image_tokens=4, max_image_tokens=16
+            ),
+            tokenizer,
+            chat_template=processor.chat_template,
+        )
     config = hf.lfm2_vl.Lfm2VlConfig(
         vision_config=VISION | {"num_patches": 36, "vision_use_head": False},
         text_config=TEXT
