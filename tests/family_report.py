@@ -1,7 +1,7 @@
 """What M1 can do with a model family, measured on a tiny model of it."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import cache
@@ -26,6 +26,7 @@ FAMILIES = {**FIRST, **SECOND}
 PHOTO, SMALL = photo(640, 480), photo(100, 60)
 PROMPT = "What is this?"
 N_TOKENS = 12
+RTOL, ATOL = 1e-3, 1e-4
 
 
 @cache
@@ -40,17 +41,20 @@ class FamilyReport:
     """A row of the table of families."""
 
     family: str
-    vision_tower: str
-    projectors: str
+    vision: str
+    projector: str
+    tokens_as_generate: str
     blocks: str
+    fewer_blocks: str
     experts_per_token: str
+    fewer_experts: str
     visual_tokens: str
     half_of_them: str
     fewer_by: str
 
 
 def report(name: str) -> FamilyReport:
-    """Describe what was found in a family, and what its visual tokens can do."""
+    """Describe what was found in a family, and what its knobs do."""
     vlm = family(name)
     structure = vlm.structure
     names = {id(module): path for path, module in vlm.model.named_modules()}
@@ -60,14 +64,70 @@ def report(name: str) -> FamilyReport:
     asked = native // 2
     return FamilyReport(
         family=name,
-        vision_tower=names[id(structure.vision_tower)],
-        projectors=", ".join(names[id(projector)] for projector in structure.projectors),
+        vision=names[id(structure.vision_tower)],
+        projector=names[id(structure.projectors[0])]
+        + (f" and {len(structure.projectors) - 1} more" if structure.projectors[1:] else ""),
+        tokens_as_generate=tokens_in_common(vlm),
         blocks=f"{len(structure.blocks)} ({always} stay)",
+        fewer_blocks=", ".join(
+            as_reference(*blocks_and_reference(vlm, *skipped)) for skipped in ((1,), (0, 1, 4))
+        ),
         experts_per_token=str(holders[0].value) if holders else "dense",
+        fewer_experts=as_reference(*top_k_and_reference(vlm, 1)) if holders else "refused",
         visual_tokens=f"{native}, {n_visual(vlm, SMALL)}",
         half_of_them=f"{asked}: {timed(vlm, Setting(vision_tokens=asked))[1]}",
         fewer_by=fewer_by(vlm),
     )
+
+
+def tokens_in_common(vlm: LoadedVlm) -> str:
+    """How many of the tokens of two answers are those of `generate`."""
+    encoded = [encode(vlm, image, PROMPT) for image in (PHOTO, SMALL)]
+    pairs = [
+        pair
+        for inputs in encoded
+        for pair in zip(answered(vlm, inputs), generated(vlm, inputs), strict=True)
+    ]
+    return f"{sum(a == b for a, b in pairs)} of {len(pairs)}"
+
+
+def as_reference(ours: Tensor, reference: Tensor) -> str:
+    """Whether logits are those of a reference."""
+    return "equal" if torch.allclose(ours, reference, rtol=RTOL, atol=ATOL) else "different"
+
+
+def blocks_and_reference(vlm: LoadedVlm, *skipped: int) -> tuple[Tensor, Tensor]:
+    """Logits without some blocks, and those of a model that never had them.
+
+    Blocks whose keys later ones reuse are left in.
+    """
+    lenders = vlm.structure.required_blocks - {0, len(vlm.structure.blocks) - 1}
+    skipped = tuple(index for index in skipped if index not in lenders)
+    inputs = encode(vlm, PHOTO, PROMPT)
+    fewer, setting = keeping(vlm, *skipped)
+    with applied(fewer.structure, setting):
+        ours = decoded_logits(vlm.model, inputs)
+    if numbered_by_block(vlm, skipped):
+        return ours, logits_without_cache(vlm, skipped, inputs, ours.argmax(-1))
+    return ours, decoded_logits(rebuilt_without(vlm, *skipped), inputs)
+
+
+def numbered_by_block(vlm: LoadedVlm, skipped: tuple[int, ...]) -> bool:
+    """Whether something goes to blocks by their number, so that renumbering changes it.
+
+    Visual features stacked onto the first blocks, or an embedding for each block.
+    """
+    stacked = getattr(vlm.structure.vision_tower, "deepstack_merger_list", ())
+    per_block = hasattr(vlm.structure.language_model, "embed_tokens_per_layer")
+    return per_block or any(index < len(stacked) for index in skipped)
+
+
+def top_k_and_reference(vlm: LoadedVlm, top_k: int) -> tuple[Tensor, Tensor]:
+    """Logits with fewer experts per token, and those of a model built so."""
+    inputs = encode(vlm, PHOTO, PROMPT)
+    with applied(vlm.structure, Setting(top_k=top_k)):
+        ours = decoded_logits(vlm.model, inputs, 4)
+    return ours, decoded_logits(with_top_k(vlm, top_k), inputs, 4)
 
 
 def fewer_by(vlm: LoadedVlm) -> str:
@@ -135,9 +195,10 @@ def rebuilt_without(vlm: LoadedVlm, *skipped: int) -> nn.Module:
     for index in sorted(set(range(len(structure.blocks))) - set(stay), reverse=True):
         del structure.block_list[index]
     config: Any = structure.language_model.config
-    for key, value in list(vars(config).items()):
-        if isinstance(value, list | tuple) and len(value) == len(structure.blocks):
-            setattr(config, key, [value[i] for i in stay])
+    for owner in (config, structure.language_model):
+        for key, value in list(vars(owner).items()):
+            if isinstance(value, list | tuple) and len(value) == len(structure.blocks):
+                setattr(owner, key, [value[i] for i in stay])
     config.num_hidden_layers = len(stay)
     return model
 
@@ -205,6 +266,3 @@ def generated(vlm: LoadedVlm, inputs: dict[str, Tensor]) -> tuple[int, ...]:
 def answered(vlm: LoadedVlm, inputs: dict[str, Tensor]) -> tuple[int, ...]:
     """What our engine writes."""
     return answer(vlm, inputs, N_TOKENS).tokens
-
-
-Check = Callable[[LoadedVlm], None]

@@ -162,12 +162,14 @@ class FirstCall:
 def experts_per_token(tensors: tuple[Any, ...]) -> int | None:
     """How many experts a token is sent to, by what goes into experts or out of a router.
 
-    Most families pass the chosen experts' indices (tokens x experts per token). Where there are
-    none, a router that gives a score to every expert leaves zero on those not chosen.
+    Most families pass the chosen experts' indices (tokens x experts per token). Others let every
+    expert see every token: their routers return scores, zero for those not chosen, beside logits
+    of the same shape.
     """
     given = [tensor for tensor in tensors if isinstance(tensor, Tensor)]
     indices = [tensor for tensor in given if tensor.dtype in INTEGERS]
     if indices:
         return int(indices[-1].shape[-1])
-    chosen = [int((scores != 0).sum(-1).max()) for scores in given[:1] if (scores == 0).any()]
-    return chosen[0] if chosen else None
+    if len(given) == 2 and given[0].shape == given[1].shape:
+        return int((given[0] != 0).sum(-1).max())
+    return None

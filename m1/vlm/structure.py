@@ -22,6 +22,7 @@ PROJECTORS = (
     "merger",
     "deepstack_merger_list",
     "embed_vision",
+    "visual_embeddings_table",
 )
 LANGUAGE_MODELS = ("language_model", "text_model")
 BLOCKS = ("layers",)

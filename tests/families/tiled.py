@@ -106,7 +106,7 @@ def llama4() -> Built:
         | {"projector_input_dim": 64, "projector_output_dim": 64},
         text_config=TEXT
         | {"vocab_size": len(tokenizer), "head_dim": 16, "intermediate_size_mlp": 96}
-        | {"num_local_experts": 8, "num_experts_per_tok": 1, "interleave_moe_layer_step": 2}
+        | {"num_local_experts": 8, "num_experts_per_tok": 2, "interleave_moe_layer_step": 2}
         | {"no_rope_layer_interval": 3, "attention_chunk_size": 16}
         | {"floor_scale": 8, "attn_scale": 0.5},
         boi_token_index=tokenizer.convert_tokens_to_ids("<|image_start|>"),
