@@ -9,8 +9,8 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from m1.errors import UserError
 from m1.schemas.base import Record, describe
-from m1.schemas.requests import Workload
-from m1.schemas.settings import Setting
+from m1.schemas.requests import WORKLOADS, Workload
+from m1.schemas.settings import DecodeMode, Setting, Weights
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Seed = Annotated[int, Field(ge=0)]
@@ -38,6 +38,10 @@ class PerWorkload(Record):
     def of(self, workload: Workload) -> int:
         """The number of one workload."""
         return self.qa if workload == "qa" else self.captioning
+
+    def by_workload(self) -> dict[Workload, int]:
+        """Both numbers by the name of the workload."""
+        return {workload: self.of(workload) for workload in WORKLOADS}
 
 
 class WorkloadData(Record):
@@ -80,6 +84,8 @@ class ModelParams(Record):
 
     source: str
     """Folder or Hugging Face id of the model."""
+    weights: Weights
+    """`pretrained`, or `random` to measure the latency of an architecture without its weights."""
     dtype: Literal["float32", "bfloat16", "float16"]
     """Arithmetic."""
     device: str
@@ -132,6 +138,8 @@ class ProfileParams(Record):
     """Seed of the order of requests."""
     max_new_tokens: PerWorkload
     """Longest output in tokens."""
+    decode_mode: DecodeMode
+    """`free` stops at an end-of-sequence token, `reference_length` with the reference answer."""
     e1_requests: PerWorkload
     """Requests measured at the reference setting (E1); 299 give a P99."""
     e2_requests: PerWorkload
@@ -144,6 +152,15 @@ class ProfileParams(Record):
     """Requests in each of the two windows whose medians must agree before measuring."""
     warmup_limit: PositiveInt
     """Windows after which warm-up gives up."""
+
+
+class QualityParams(Record):
+    """Section `quality`: what is answered in batches, apart from the rows that are timed."""
+
+    n_requests: PerWorkload
+    """Requests answered at each setting of the grid."""
+    batch_size: PositiveInt
+    """Requests answered at once."""
 
 
 class ValidityParams(Record):
@@ -198,10 +215,17 @@ class Params(Record):
     """The grid."""
     profile: ProfileParams
     """Measurement."""
+    quality: QualityParams
+    """Answers."""
     validity: ValidityParams
     """What makes a run valid."""
     analysis: AnalysisParams
     """Statistics."""
+
+
+def effective_decode_mode(weights: Weights, decode_mode: DecodeMode) -> DecodeMode:
+    """How long outputs are: random weights never end one, so the reference decides for them."""
+    return "reference_length" if weights == "random" else decode_mode
 
 
 def load_params(path: Path) -> Params:

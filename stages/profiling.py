@@ -9,7 +9,7 @@ import typer
 
 from m1.errors import run_command
 from m1.files import read_record, write_record, write_rows
-from m1.params import load_params
+from m1.params import effective_decode_mode, load_params
 from m1.profiling.provenance import provenance
 from m1.profiling.run import Profiler
 from m1.profiling.validity import judge
@@ -42,6 +42,8 @@ def main(
     run = ProfileRun(
         provenance=provenance(vlm, params.model, sets, started, monotonic() - begun),
         validity=validity,
+        decode_mode=effective_decode_mode(params.model.weights, params.profile.decode_mode),
+        max_new_tokens=params.profile.max_new_tokens.by_workload(),
         reference=grid[0],
         grid=grid,
         n_rows=len(rows),

@@ -37,6 +37,7 @@ def provenance(
         model=params.source,
         model_class=type(vlm.model).__name__,
         model_fingerprint=model_fingerprint(vlm.model),
+        weights=params.weights,
         data_fingerprints={workload: one.fingerprint for workload, one in sets.items()},
         device=device_name(vlm.device),
         device_type=vlm.device.type,

@@ -4,7 +4,7 @@ from typing import Literal
 
 from m1.schemas.base import Record
 from m1.schemas.requests import Workload
-from m1.schemas.settings import Setting
+from m1.schemas.settings import DecodeMode, Setting, Weights
 
 Stage = Literal["vision", "projector", "prefill", "decode"]
 STAGES: tuple[Stage, ...] = ("vision", "projector", "prefill", "decode")
@@ -76,6 +76,8 @@ class Provenance(Record):
     """Class of the model."""
     model_fingerprint: str
     """SHA-256 over configuration and weights."""
+    weights: Weights
+    """`random`: the architecture alone was measured, and outputs mean nothing."""
     data_fingerprints: dict[Workload, str]
     """Fingerprints of the request sets."""
     device: str
@@ -137,6 +139,10 @@ class ProfileRun(Record):
     """What was measured, on what."""
     validity: Validity
     """Whether it may be believed."""
+    decode_mode: DecodeMode
+    """`free`: up to an end-of-sequence token; `reference_length`: as long as the reference."""
+    max_new_tokens: dict[Workload, int]
+    """Longest output in tokens."""
     reference: Setting
     """The reference setting."""
     grid: tuple[Setting, ...]
