@@ -10,13 +10,14 @@ from rich.table import Table
 
 from m1.errors import UserError
 from m1.files import read_record
+from m1.schemas.answers import Answer, AnswersRun
 from m1.schemas.base import Record
 from m1.schemas.profile import STAGES, MeasuredRequest, ProfileRun
 from m1.schemas.requests import WORKLOADS, RequestSet
 from m1.schemas.results import (
     Estimate,
-    Frontier,
-    ScoredRequest,
+    ParetoResult,
+    ScoredAnswer,
     StageResult,
     Summary,
     WorkloadContrast,
@@ -26,9 +27,11 @@ RESULT_FILES: dict[str, type[Record]] = {
     "data/requests/<workload>/requests.json": RequestSet,
     "data/profile/rows.parquet": MeasuredRequest,
     "data/profile/run.json": ProfileRun,
-    "data/scores/<workload>.parquet": ScoredRequest,
+    "data/answers/answers.parquet": Answer,
+    "data/answers/run.json": AnswersRun,
+    "data/scores/<workload>.parquet": ScoredAnswer,
     "metrics/e1_stage_latency.json": StageResult,
-    "metrics/e2_pareto_<workload>.json": Frontier,
+    "metrics/e2_pareto_<workload>.json": ParetoResult,
     "metrics/m1_workload_contrast.json": WorkloadContrast,
     "metrics/summary.json": Summary,
 }
@@ -57,6 +60,8 @@ def show(
     console.print(_validity_line(result), style="bold" if _is_valid(result) else "bold red")
     for question, answer in result.answers.model_dump().items():
         console.print(f"\n[bold]{question.replace('_', ' ').capitalize()}.[/bold] {answer}")
+    if result.quality_not_available:
+        console.print(f"\n[bold]No quality.[/bold] {result.quality_not_available}")
     console.print("", _headline_table(result), "", _findings_table(result))
 
 
@@ -90,10 +95,25 @@ def _headline_table(result: WorkloadContrast) -> Table:
         shares = (result.stage_breakdown[w][stage].share for w in WORKLOADS)
         table.add_row(f"{stage} share", *(_interval(share, ".1%") for share in shares))
     table.add_row("output tokens", *(_ms(result.mean_output_tokens[w]) for w in WORKLOADS))
-    for index, best in enumerate(result.optimal_settings["qa"]):
-        labels = (result.optimal_settings[w][index].label for w in WORKLOADS)
-        table.add_row(f"fastest at {best.level:.0%} quality", *labels)
+    for row in _quality_rows(result):
+        table.add_row(*row)
     return table
+
+
+def _quality_rows(result: WorkloadContrast) -> list[tuple[str, ...]]:
+    """What rests on quality, or why there is none."""
+    best, cut, agreement = result.optimal_settings, result.cut_share, result.agreement
+    if best is None or cut is None or agreement is None:
+        return [("quality", *["not available"] * len(WORKLOADS))]
+    same = (agreement[w].identical_share for w in WORKLOADS)
+    return [
+        *(
+            (f"fastest at {one.level:.0%} quality", *(best[w][i].label for w in WORKLOADS))
+            for i, one in enumerate(best["qa"])
+        ),
+        ("outputs cut at the longest", *(_interval(cut[w], ".1%") for w in WORKLOADS)),
+        ("same text in batches", *(_interval(share, ".1%") for share in same)),
+    ]
 
 
 def _findings_table(result: WorkloadContrast) -> Table:
@@ -102,6 +122,8 @@ def _findings_table(result: WorkloadContrast) -> Table:
     for one in result.findings:
         interval = f"{one.low:.3g} to {one.high:.3g}"
         table.add_row(one.claim, one.verdict, f"{one.effect:.3g}", interval)
+    for other in result.not_tested:
+        table.add_row(other.claim, "not tested", other.reason)
     return table
 
 

@@ -9,8 +9,8 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from m1.errors import UserError
 from m1.schemas.base import Record, describe
-from m1.schemas.requests import Workload
-from m1.schemas.settings import Setting
+from m1.schemas.requests import WORKLOADS, Workload
+from m1.schemas.settings import DecodeMode, Setting, Weights
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Seed = Annotated[int, Field(ge=0)]
@@ -38,6 +38,10 @@ class PerWorkload(Record):
     def of(self, workload: Workload) -> int:
         """The number of one workload."""
         return self.qa if workload == "qa" else self.captioning
+
+    def by_workload(self) -> dict[Workload, int]:
+        """Both numbers by the name of the workload."""
+        return {workload: self.of(workload) for workload in WORKLOADS}
 
 
 class WorkloadData(Record):
@@ -82,7 +86,7 @@ class ModelParams(Record):
     """Folder or Hugging Face id of the model."""
     revision: str | None = None
     """Branch, tag or commit on the hub; null takes the newest."""
-    weights: Literal["pretrained", "random"] = "pretrained"
+    weights: Weights = "pretrained"
     """`random` builds the architecture from its configuration alone: latency without quality."""
     config: dict[str, Any] = Field(default_factory=dict)
     """Entries of the model's configuration to change, by name and part."""
@@ -146,7 +150,7 @@ class ProfileParams(Record):
     """Seed of the order of requests."""
     max_new_tokens: PerWorkload
     """Longest output in tokens."""
-    decode_mode: Literal["free", "reference_length"] = "free"
+    decode_mode: DecodeMode = "free"
     """`free` stops at an end-of-sequence token; `reference_length` writes as many tokens as the
     reference answer has. Random weights always take the latter."""
     e1_requests: PerWorkload
@@ -161,6 +165,15 @@ class ProfileParams(Record):
     """Requests in each of the two windows whose medians must agree before measuring."""
     warmup_limit: PositiveInt
     """Windows after which warm-up gives up."""
+
+
+class QualityParams(Record):
+    """Section `quality`: what is answered in batches, apart from the rows that are timed."""
+
+    n_requests: PerWorkload
+    """Requests answered at each setting of the grid."""
+    batch_size: PositiveInt
+    """Requests answered at once."""
 
 
 class ValidityParams(Record):
@@ -215,10 +228,17 @@ class Params(Record):
     """The grid."""
     profile: ProfileParams
     """Measurement."""
+    quality: QualityParams
+    """Answers."""
     validity: ValidityParams
     """What makes a run valid."""
     analysis: AnalysisParams
     """Statistics."""
+
+
+def effective_decode_mode(weights: Weights, decode_mode: DecodeMode) -> DecodeMode:
+    """How long outputs are: random weights never end one, so the reference decides for them."""
+    return "reference_length" if weights == "random" else decode_mode
 
 
 def load_params(path: Path) -> Params:

@@ -34,7 +34,12 @@ def main(
 ) -> None:
     """Write evaluation.json: quality at the native setting and as each knob shrinks."""
     model = ModelParams(
-        source=str(folder), dtype="float32", device="auto", experts="eager", n_threads=None
+        source=str(folder),
+        weights="pretrained",
+        dtype="float32",
+        device="auto",
+        experts="eager",
+        n_threads=None,
     )
     settings = [NATIVE, *(NATIVE.model_copy(update=change) for change in SHRUNK)]
     result = evaluate(load_vlm(model), settings, HeldOut.draw(n_scenes, seed))

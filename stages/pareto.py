@@ -5,45 +5,85 @@ from typing import Annotated
 
 import typer
 
+from m1.analysis.agreement import check_same_origin, compare
 from m1.analysis.frontiers import find_frontier
 from m1.analysis.plots import frontier_rows
-from m1.analysis.scoring import score_rows, scored_requests
+from m1.analysis.scoring import score_rows, scored_answers
 from m1.errors import run_command
 from m1.files import read_record, read_rows, write_plot_rows, write_record, write_rows
-from m1.params import load_params
+from m1.params import AnalysisParams, load_params
+from m1.schemas.answers import Answer, AnswersMade, AnswersRun
 from m1.schemas.profile import MeasuredRequest, ProfileRun
 from m1.schemas.requests import RequestSet, Workload
+from m1.schemas.results import ParetoResult, ScoredAnswer
 
 
 def main(
     workload: Annotated[Workload, typer.Option(help="Whose frontier.")],
     requests_file: Annotated[Path, typer.Option("--requests", help="Its requests.json.")],
-    scores_file: Annotated[Path, typer.Option("--scores", help="Where the scored rows go.")],
+    scores_file: Annotated[Path, typer.Option("--scores", help="Where the scored answers go.")],
     out: Annotated[Path, typer.Option(help="Where the frontier goes.")],
     plot: Annotated[Path, typer.Option(help="Where the rows of its plot go.")],
-    rows_file: Annotated[Path, typer.Option("--rows", help="Measured requests.")] = Path(
-        "data/profile/rows.parquet"
+    profile: Annotated[Path, typer.Option(help="Folder of measured requests.")] = Path(
+        "data/profile"
     ),
-    run_file: Annotated[Path, typer.Option("--run", help="Record of the run.")] = Path(
-        "data/profile/run.json"
-    ),
+    answers: Annotated[Path, typer.Option(help="Folder of answers.")] = Path("data/answers"),
     params_file: Annotated[Path, typer.Option("--params", help="Parameters.")] = Path(
         "params.yaml"
     ),
 ) -> None:
     """Score a workload's answers over the grid and find its frontier."""
     params = load_params(params_file)
-    requests = read_record(RequestSet, requests_file)
-    run = read_record(ProfileRun, run_file)
-    rows = read_rows(MeasuredRequest, rows_file)
+    answered = read_record(AnswersRun, answers / "run.json")
+    scores: list[ScoredAnswer] = []
+    if answered.made is None:
+        result = without_quality(workload, answered.not_available)
+    else:
+        requests = read_record(RequestSet, requests_file)
+        result, scores = with_quality(requests, answered.made, profile, answers, params.analysis)
+    write_rows(scores, scores_file)
+    write_record(result, out)
+    write_plot_rows(frontier_rows(result), plot)
+    print(f"{workload}: {outcome(result)}")
+
+
+def without_quality(workload: Workload, reason: str | None) -> ParetoResult:
+    """No frontier, and why."""
+    return ParetoResult(
+        workload=workload, quality_not_available=reason, frontier=None, agreement=None
+    )
+
+
+def with_quality(
+    requests: RequestSet,
+    made: AnswersMade,
+    profile: Path,
+    answers_folder: Path,
+    analysis: AnalysisParams,
+) -> tuple[ParetoResult, list[ScoredAnswer]]:
+    """The frontier, and the scored answers that it rests on."""
+    workload = requests.workload
+    run = read_record(ProfileRun, profile / "run.json")
+    check_same_origin(run, made, requests)
+    rows = read_rows(MeasuredRequest, profile / "rows.parquet")
     e2 = rows[rows["experiment"] == "e2"]
-    scores = score_rows(e2[e2["workload"] == workload], requests)
-    frontier = find_frontier(e2, scores, requests, run.grid, params.analysis)
-    write_rows(scored_requests(scores), scores_file)
-    write_record(frontier, out)
-    write_plot_rows(frontier_rows(frontier), plot)
-    on_it = ", ".join(point.label for point in frontier.points if point.on_frontier)
-    print(f"{workload}: on the frontier, fastest first: {on_it}")
+    answers = read_rows(Answer, answers_folder / "answers.parquet")
+    scores = score_rows(answers[answers["workload"] == workload], requests)
+    result = ParetoResult(
+        workload=workload,
+        quality_not_available=None,
+        frontier=find_frontier(e2, answers, scores, requests, run.grid, analysis),
+        agreement=compare(e2[e2["workload"] == workload], scores, requests, analysis),
+    )
+    return result, scored_answers(scores)
+
+
+def outcome(result: ParetoResult) -> str:
+    """The result in a line."""
+    if result.frontier is None:
+        return f"no frontier. {result.quality_not_available}"
+    on_it = (point.label for point in result.frontier.points if point.on_frontier)
+    return f"on the frontier, fastest first: {', '.join(on_it)}"
 
 
 if __name__ == "__main__":

@@ -43,9 +43,10 @@ def main(
     run = ProfileRun(
         provenance=provenance(vlm, params.model, sets, started, monotonic() - begun),
         validity=validity,
+        max_new_tokens=params.profile.max_new_tokens.by_workload(),
+        decode_mode=profiler.decode_mode,
         reference=grid[0],
         grid=grid,
-        decode_mode=profiler.decode_mode,
         block_policy=params.knobs.block_policy,
         n_rows=len(rows),
     )

@@ -1,15 +1,18 @@
 """Simulated runs, taken as far through the analysis as a test needs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from simulated import World, simulate_requests, simulate_rows
+from simulated import World, simulate_answers, simulate_requests, simulate_rows
 
 from m1.analysis.evidence import Evidence, gather_evidence
+from m1.analysis.frontiers import find_frontier
 from m1.analysis.scoring import score_rows
 from m1.params import AnalysisParams
+from m1.schemas.base import Record
 from m1.schemas.requests import WORKLOADS, Workload
+from m1.schemas.results import Frontier
 
 
 def make_analysis(**changes: Any) -> AnalysisParams:
@@ -27,24 +30,51 @@ def make_analysis(**changes: Any) -> AnalysisParams:
 
 def measured(world: World, seed: int = 0) -> pd.DataFrame:
     """Every row of a simulated run."""
-    return pd.DataFrame([row.model_dump() for row in simulate_rows(seed, world)])
+    return frame_of(simulate_rows(seed, world))
+
+
+def answered(world: World, seed: int = 0) -> pd.DataFrame:
+    """The answers of both workloads to the same run."""
+    return frame_of(simulate_answers(simulate_rows(seed, world), world, seed))
+
+
+def frame_of(records: Sequence[Record]) -> pd.DataFrame:
+    return pd.DataFrame([record.model_dump() for record in records])
 
 
 def of_experiment(rows: pd.DataFrame, experiment: str) -> pd.DataFrame:
     return rows[rows["experiment"] == experiment]
 
 
-def scored(world: World, rows: pd.DataFrame) -> dict[Workload, pd.DataFrame]:
-    """The rows of E2 of each workload with their quality."""
-    e2 = of_experiment(rows, "e2")
+def of_workload(workload: Workload, rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["workload"] == workload]
+
+
+def scored(world: World, seed: int = 0) -> dict[Workload, pd.DataFrame]:
+    """The answers of each workload with their quality."""
+    answers = answered(world, seed)
     requests = {w: simulate_requests(w, world) for w in WORKLOADS}
-    return {w: score_rows(e2[e2["workload"] == w], requests[w]) for w in WORKLOADS}
+    return {w: score_rows(of_workload(w, answers), requests[w]) for w in WORKLOADS}
+
+
+def frontier_in(
+    world: World, workload: Workload, seed: int = 0, analysis: AnalysisParams | None = None
+) -> Frontier:
+    """The frontier of one workload."""
+    rows = of_experiment(measured(world, seed), "e2")
+    scores = scored(world, seed)
+    requests = simulate_requests(workload, world)
+    answers = pd.concat(scores.values())
+    return find_frontier(
+        rows, answers, scores[workload], requests, world.grid, analysis or make_analysis()
+    )
 
 
 def evidence_of(
-    world: World, seed: int = 0, analysis: AnalysisParams | None = None
+    world: World, seed: int = 0, analysis: AnalysisParams | None = None, *, quality: bool = True
 ) -> Mapping[Workload, Evidence]:
     """Everything the findings are about."""
     rows = measured(world, seed)
-    e1 = of_experiment(rows, "e1")
-    return gather_evidence(e1, scored(world, rows), world.grid, analysis or make_analysis())
+    e1, e2 = (of_experiment(rows, name) for name in ("e1", "e2"))
+    scores = scored(world, seed) if quality else None
+    return gather_evidence(e1, e2, scores, world.grid, analysis or make_analysis())

@@ -21,7 +21,12 @@ def vlm() -> LoadedVlm:
     """The embedded model, in float32 on the CPU; tests leave it as they found it."""
     return load_vlm(
         ModelParams(
-            source=str(SCENE_VLM), dtype="float32", device="cpu", experts="eager", n_threads=1
+            source=str(SCENE_VLM),
+            weights="pretrained",
+            dtype="float32",
+            device="cpu",
+            experts="eager",
+            n_threads=1,
         )
     )
 

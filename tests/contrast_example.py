@@ -9,11 +9,14 @@ from m1.figures.latency_cdf import LatencyPoint
 from m1.schemas.profile import STAGES, Check, Provenance, Stage, Validity
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import (
+    Agreement,
     Answers,
     Estimate,
     Frontier,
     FrontierPoint,
     LatencyDistribution,
+    NotTested,
+    SampleSize,
     SensitivityPoint,
     StageEstimate,
     WorkloadContrast,
@@ -30,7 +33,7 @@ STAGE_MS: dict[Workload, dict[Stage, float]] = {
 }
 QUALITY: dict[Workload, float] = {"qa": 0.95, "captioning": 5.9}
 METRICS: dict[Workload, str] = {"qa": "vqa_accuracy", "captioning": "cider_d"}
-N_E1, N_E2 = 300, 40
+N_E1, N_E2, N_SCORED = 300, 40, 120
 
 
 def estimate(value: float, relative: float = 0.03) -> Estimate:
@@ -111,8 +114,8 @@ def frontier(workload: Workload) -> Frontier:
         workload=workload,
         latency_statistic="median",
         quality_metric=METRICS[workload],
-        n_requests=N_E2,
-        n_images=N_E2,
+        timed=SampleSize(n_requests=N_E2, n_images=N_E2),
+        scored=SampleSize(n_requests=N_SCORED, n_images=N_SCORED),
         reference=GRID[0],
         points=tuple(points),
         hypervolume=estimate(0.6),
@@ -138,6 +141,7 @@ def frontier_point(workload: Workload, setting: Setting) -> FrontierPoint:
         quality_fraction=estimate(here[1] / quality_of(workload, GRID[0])),
         on_frontier=not beaten,
         frontier_share=0.15 if beaten else 0.85,
+        cut_share=estimate(0.02),
         further_quality={},
     )
 
@@ -174,6 +178,7 @@ def provenance() -> Provenance:
         model_class="SceneVLM",
         weights="pretrained",
         model_fingerprint="0" * 64,
+        weights="pretrained",
         data_fingerprints={"qa": "1" * 64, "captioning": "2" * 64},
         device="AMD EPYC 7B13",
         device_type="cpu",
@@ -190,6 +195,31 @@ def provenance() -> Provenance:
     )
 
 
+def agreement() -> Agreement:
+    return Agreement(
+        n_pairs=1000, identical_share=estimate(0.98, 0.01), quality_difference=estimate(-0.001)
+    )
+
+
+WHY = "The weights are random, so answers mean nothing."
+
+
+def contrast_without_quality() -> WorkloadContrast:
+    """The same, where outputs are no answers."""
+    kept = {
+        w: {
+            k: tuple(
+                p.model_copy(update={"quality_change_percent": None}) for p in sensitivity(w, k)
+            )
+            for k in KNOBS
+        }
+        for w in WORKLOADS
+    }
+    untested = NotTested(id="qa-frontier-steeper", claim="One is steeper.", reason=WHY)
+    nothing = dict.fromkeys(("frontiers", "optimal_settings", "cut_share", "agreement"))
+    return contrast(quality_not_available=WHY, sensitivity=kept, not_tested=(untested,), **nothing)
+
+
 def contrast(**changes: Any) -> WorkloadContrast:
     """The whole contrast, with fields replaced."""
     fields: dict[str, Any] = {
@@ -200,10 +230,15 @@ def contrast(**changes: Any) -> WorkloadContrast:
         "stage_breakdown": {w: breakdown(w) for w in WORKLOADS},
         "latency": {w: distribution(w) for w in WORKLOADS},
         "mean_output_tokens": {"qa": estimate(2.1), "captioning": estimate(45.0)},
+        "timed": {w: SampleSize(n_requests=N_E2, n_images=N_E2) for w in WORKLOADS},
+        "quality_not_available": None,
         "frontiers": {w: frontier(w) for w in WORKLOADS},
         "optimal_settings": dict.fromkeys(WORKLOADS, ()),
+        "cut_share": dict.fromkeys(WORKLOADS, estimate(0.02)),
+        "agreement": dict.fromkeys(WORKLOADS, agreement()),
         "sensitivity": {w: {k: sensitivity(w, k) for k in KNOBS} for w in WORKLOADS},
         "findings": (),
+        "not_tested": (),
         "answers": Answers(
             latency_difference="",
             dominant_stages="",

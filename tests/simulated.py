@@ -1,13 +1,15 @@
 """Made-up runs whose truth is known: what the profile stage would write in a given world."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from typing import Any
 
 import numpy as np
 
+from m1.schemas.answers import Answer, AnswersMade, AnswersRun
 from m1.schemas.profile import STAGES, MeasuredRequest, ProfileRun, Provenance, Stage, Validity
 from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
 from m1.schemas.settings import KNOBS, Knob, Setting
@@ -53,7 +55,13 @@ class World:
     e1_requests: int = 40
     """Requests of each workload in E1."""
     e2_requests: int = 12
-    """Requests of each workload at each setting."""
+    """Requests of each workload timed at each setting."""
+    answered_requests: int | None = None
+    """Requests of each workload answered in batches at each setting; as many as timed."""
+    other_in_batches: float = 0.0
+    """Probability that a batch says something else than a timed request."""
+    cut_share: float = 0.0
+    """Probability that an answer is cut."""
     observer_requests: int = 4
     output_tokens: Mapping[Workload, int] = field(
         default_factory=lambda: {"qa": 2, "captioning": 30}
@@ -70,7 +78,7 @@ class World:
     row_noise: float = 0.02
     """Relative spread of latency between measurements of one request."""
 
-    @property
+    @cached_property
     def grid(self) -> tuple[Setting, ...]:
         """Every setting, the reference first."""
         values = product(self.vision_tokens, self.top_k, self.active_blocks)
@@ -209,6 +217,46 @@ def _row(
     )
 
 
+def simulate_answers(
+    rows: Sequence[MeasuredRequest], world: World | None = None, seed: int = 0
+) -> list[Answer]:
+    """What batches say: the same as the rows where a request was timed, but for some."""
+    world = world or World()
+    rng = np.random.default_rng([seed, 1])
+    said = {(r.request_id, _setting_of(r)): r.output_text for r in rows if r.experiment == "e2"}
+    n = world.e2_requests if world.answered_requests is None else world.answered_requests
+    return [
+        _answer(world, workload, request, setting, said.get((request.request_id, setting)), rng)
+        for workload in WORKLOADS
+        for setting in world.grid
+        for request in simulate_requests(workload, world).requests[:n]
+    ]
+
+
+def _setting_of(row: MeasuredRequest) -> Setting:
+    return Setting(**{knob: getattr(row, knob) for knob in KNOBS})
+
+
+def _answer(
+    world: World,
+    workload: Workload,
+    request: Request,
+    setting: Setting,
+    said: str | None,
+    rng: np.random.Generator,
+) -> Answer:
+    text = " ".join(_output(world, workload, request, setting, rng)) if said is None else said
+    return Answer(
+        workload=workload,
+        request_id=request.request_id,
+        image_id=request.image_id,
+        **setting.model_dump(),
+        n_output_tokens=world.output_tokens[workload],
+        finish_reason="length" if rng.random() < world.cut_share else "stop",
+        output_text="nothing" if rng.random() < world.other_in_batches else text,
+    )
+
+
 def _output(
     world: World, workload: Workload, request: Request, setting: Setting, rng: np.random.Generator
 ) -> list[str]:
@@ -225,12 +273,32 @@ def simulate_run(world: World | None = None) -> ProfileRun:
     return ProfileRun(
         provenance=_provenance(),
         validity=Validity(verdict="valid", reasons=(), checks=()),
+        decode_mode="free",
+        max_new_tokens={"qa": 10, "captioning": 80},
         reference=world.grid[0],
         grid=world.grid,
         decode_mode="free",
         block_policy="evenly_spaced",
         n_rows=len(WORKLOADS) * each,
     )
+
+
+def simulate_answers_run(world: World | None = None) -> AnswersRun:
+    """The record of answers to the same requests by the same model."""
+    world = world or World()
+    n = world.answered_requests or world.e2_requests
+    made = AnswersMade(
+        model="data/models/simulated",
+        model_fingerprint="0",
+        data_fingerprints={"qa": "0", "captioning": "0"},
+        dtype="float32",
+        max_new_tokens={"qa": 10, "captioning": 80},
+        n_requests={"qa": n, "captioning": n},
+        batch_size=32,
+        n_cells_reused=0,
+        n_cells_computed=len(WORKLOADS) * len(world.grid),
+    )
+    return AnswersRun(made=made, not_available=None)
 
 
 def _provenance() -> Provenance:
@@ -241,6 +309,7 @@ def _provenance() -> Provenance:
         model_class="SimulatedModel",
         weights="pretrained",
         model_fingerprint="0",
+        weights="pretrained",
         data_fingerprints={"qa": "0", "captioning": "0"},
         device="simulated CPU",
         device_type="cpu",

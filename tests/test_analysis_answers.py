@@ -3,13 +3,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from analysed import evidence_of, make_analysis, measured, of_experiment, scored
-from simulated import World, simulate_requests
+from analysed import evidence_of, frontier_in, make_analysis, measured, of_experiment
+from simulated import World
 from test_analysis_findings import ALIKE, EXPECTED, FLAT, MIRRORED
 
 from m1.analysis.answers import judge, make_answers
-from m1.analysis.findings import EXPECTATIONS, judge_expectations
-from m1.analysis.frontiers import best_at, find_frontier
+from m1.analysis.findings import EXPECTATIONS, judge_expectations, list_not_tested
 from m1.analysis.latency import make_stage_result
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import Answers, Finding, Verdict
@@ -17,18 +16,18 @@ from m1.schemas.results import Answers, Finding, Verdict
 ANALYSIS = make_analysis()
 
 
-def answers_in(world: World) -> Answers:
+def answers_in(world: World, reason: str | None = None) -> Answers:
     rows = measured(world, seed=1)
-    e1, e2 = (of_experiment(rows, name) for name in ("e1", "e2"))
-    scores = scored(world, rows)
-    sets = {w: simulate_requests(w, world) for w in WORKLOADS}
-    frontiers = {w: find_frontier(e2, scores[w], sets[w], world.grid, ANALYSIS) for w in WORKLOADS}
-    evidence = evidence_of(world, seed=1)
+    frontiers = None if reason else {w: frontier_in(world, w, seed=1) for w in WORKLOADS}
+    evidence = evidence_of(world, seed=1, quality=not reason)
+    findings = judge_expectations(evidence["qa"], evidence["captioning"], ANALYSIS.confidence)
     return make_answers(
-        make_stage_result(e1, world.grid[0], ANALYSIS),
-        {w: best_at(ANALYSIS.decision_level, frontiers[w]) for w in WORKLOADS},
+        make_stage_result(of_experiment(rows, "e1"), world.grid[0], ANALYSIS),
         frontiers,
-        judge_expectations(evidence["qa"], evidence["captioning"], ANALYSIS.confidence),
+        reason,
+        ANALYSIS.decision_level,
+        findings,
+        list_not_tested(findings, reason),
     )
 
 
@@ -121,4 +120,16 @@ def test_best_setting_may_be_the_reference() -> None:
 )
 def test_every_verdict_is_said(verdicts: dict[str, Verdict], expected: str) -> None:
     ids = ("qa-prefill-heavy", "captioning-decode-heavy")
-    assert judge(ids, made_up({**verdicts, "qa-frontier-steeper": "supported"})) == expected
+    findings = made_up({**verdicts, "qa-frontier-steeper": "supported"})
+    assert judge(ids, findings, list_not_tested(findings, None)) == expected
+
+
+def test_without_quality_latency_is_still_answered() -> None:
+    reason = "The weights are random, so answers mean nothing."
+    answers = answers_in(EXPECTED, reason)
+    assert "captioning takes 3.79 times as long" in answers.latency_difference
+    assert "Supported: fewer visual tokens save" in answers.latency_difference
+    for answer in (answers.optimal_settings, answers.frontier_structure):
+        assert answer.startswith(f"There is no quality to compare. {reason} Not tested (the ")
+        assert answer.count("Not tested") == 1
+        assert "Supported" not in answer

@@ -7,7 +7,7 @@ from simulated import World
 
 from m1.analysis.bootstrap import estimate, resamples_of, weighted_mean
 from m1.analysis.cells import rows_of
-from m1.analysis.findings import EXPECTATIONS, judge_expectations, verdict_of
+from m1.analysis.findings import EXPECTATIONS, judge_expectations, list_not_tested, verdict_of
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Finding, Verdict
 from m1.schemas.settings import KNOBS, Knob
@@ -124,6 +124,33 @@ def test_what_cannot_be_computed_is_left_out(changes: dict[str, Any], missing: s
     assert {e.id for e in EXPECTATIONS} - set(found) == missing
 
 
+def test_without_quality_what_rests_on_it_is_not_tested_and_the_rest_is() -> None:
+    evidence = evidence_of(EXPECTED, seed=1, quality=False)
+    found = judge_expectations(evidence["qa"], evidence["captioning"], 0.95)
+    untested = list_not_tested(found, "Nobody knows.")
+    assert {one.id: one.reason for one in untested} == dict.fromkeys(
+        (
+            "qa-prefers-fewer-vision-tokens",
+            "captioning-prefers-fewer-blocks",
+            "qa-frontier-steeper",
+        ),
+        "Nobody knows.",
+    )
+    with_quality = findings_in(EXPECTED, seed=1)
+    # A latency's draws do not depend on whether answers are drawn beside it.
+    assert [finding.verdict for finding in found] == ["supported"] * 5
+    assert {f.id for f in found} | {u.id for u in untested} == set(with_quality)
+
+
+def test_what_is_missing_is_said_of_what_is_not_tested() -> None:
+    evidence = evidence_of(replace(EXPECTED, top_k=(None,)), quality=False)
+    found = judge_expectations(evidence["qa"], evidence["captioning"], 0.95)
+    reasons = {one.id: one.reason for one in list_not_tested(found, "Nobody knows.")}
+    wanted = "It takes more than one value of top_k."
+    assert reasons["captioning-more-sensitive-to-top-k"] == wanted
+    assert reasons["qa-frontier-steeper"] == "Nobody knows."
+
+
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
     [
@@ -173,4 +200,6 @@ def test_settings_are_compared_at_the_decision_level() -> None:
     for level, blocks in ((0.9, 1.0), (0.1, 0.5)):
         analysis = make_analysis(quality_levels=(level,), decision_level=level)
         evidence = evidence_of(EXPECTED, analysis=analysis)
-        assert evidence["qa"].best_fraction["active_blocks"][0] == blocks
+        quality = evidence["qa"].quality
+        assert quality is not None
+        assert quality.best_fraction["active_blocks"][0] == blocks

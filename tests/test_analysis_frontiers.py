@@ -1,55 +1,68 @@
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from analysed import make_analysis, measured, of_experiment, scored
+from analysed import (
+    frontier_in,
+    make_analysis,
+    measured,
+    of_experiment,
+    of_workload,
+    scored,
+)
 from simulated import World, simulate_requests
 
-from m1.analysis.bootstrap import Draws, draw_resamples, estimate
-from m1.analysis.cells import Cells, make_cells
+from m1.analysis.bootstrap import Draws, draw_resamples, estimate, weighted_mean
+from m1.analysis.cells import ScoredCells, TimedCells, make_scored_cells, make_timed_cells
 from m1.analysis.dominance import REFERENCE_POINT
 from m1.analysis.evidence import gather_evidence
 from m1.analysis.frontiers import best_at, find_frontier, make_frontier
+from m1.analysis.samples import Sample
 from m1.analysis.trade_off import draw_trade_off
 from m1.errors import UserError
 from m1.params import AnalysisParams
 from m1.schemas.requests import WORKLOADS, Workload
-from m1.schemas.results import Frontier
+from m1.schemas.results import Frontier, SampleSize
 from m1.schemas.settings import Setting
 
+Make = Callable[[Workload, pd.DataFrame, Sequence[Setting]], object]
+
 WORLD = World(n_images=20, e1_requests=0, e2_requests=15, observer_requests=0)
-E2 = of_experiment(measured(WORLD), "e2")
-SCORES = scored(WORLD, E2)
+SCORES = scored(WORLD)
+SMALL = replace(WORLD, vision_tokens=(144, 16), top_k=(4,), active_blocks=(8, 4))
 
 
 def frontier_of(
     workload: Workload, world: World = WORLD, analysis: AnalysisParams | None = None
 ) -> Frontier:
-    e2 = E2 if world is WORLD else of_experiment(measured(world), "e2")
-    scores = SCORES if world is WORLD else scored(world, e2)
-    requests = simulate_requests(workload, world)
-    return find_frontier(e2, scores[workload], requests, world.grid, analysis or make_analysis())
+    return frontier_in(world, workload, analysis=analysis)
 
 
-def by_hand(total_ms: Draws, quality: Draws) -> Cells:
+def by_hand(total_ms: Draws, quality: Draws) -> tuple[TimedCells, ScoredCells]:
     """Cells in which only `top_k` moves."""
-    n_requests, n_settings = total_ms.shape
-    return Cells(
+    n_settings = total_ms.shape[1]
+    timed = TimedCells(
         workload="qa",
         settings=tuple(Setting(top_k=8 - i) for i in range(n_settings)),
-        images=tuple(f"image-{i}" for i in range(n_requests)),
+        images=tuple(f"image-{i}" for i in range(len(total_ms))),
         total_ms=total_ms,
         stage_ms=np.stack([total_ms / 4] * 4),
-        quality=quality,
     )
+    images = tuple(f"image-{i}" for i in range(len(quality)))
+    return timed, ScoredCells(images=images, quality=quality, cut=np.zeros_like(quality))
 
 
 def frontier_by_hand(total_ms: Draws, quality: Draws, **changes: object) -> Frontier:
-    cells, analysis = by_hand(total_ms, quality), make_analysis(**changes)
-    resamples = draw_resamples({"qa": cells.images}, analysis)["qa"]
-    trade_off = draw_trade_off(cells, resamples, analysis.latency_statistic)
-    return make_frontier(cells, trade_off, {}, analysis)
+    (timed, scored), analysis = by_hand(total_ms, quality), make_analysis(**changes)
+    images: dict[Sample, Sequence[str]] = {
+        ("qa", "timed"): timed.images,
+        ("qa", "scored"): scored.images,
+    }
+    resamples = draw_resamples(images, analysis)
+    trade_off = draw_trade_off(timed, scored, resamples, analysis.latency_statistic)
+    return make_frontier(timed, scored, trade_off, {}, analysis)
 
 
 def test_reference_is_one_exactly() -> None:
@@ -62,16 +75,19 @@ def test_reference_is_one_exactly() -> None:
 
 def test_points_are_those_of_the_sample_fastest_first() -> None:
     frontier = frontier_of("qa")
-    qa = SCORES["qa"]
+    qa, e2 = SCORES["qa"], of_workload("qa", of_experiment(measured(WORLD), "e2"))
     assert len(frontier.points) == len(WORLD.grid)
     assert [p.latency_ms.value for p in frontier.points] == sorted(
         p.latency_ms.value for p in frontier.points
     )
     for point in frontier.points:
         values = point.setting.model_dump()
-        rows = qa[(qa[list(values)] == list(values.values())).all(axis=1)]
-        assert len(rows) == frontier.n_requests == frontier.n_images == 15
-        assert point.latency_ms.value == pytest.approx(rows["total_ms"].median())
+        rows, timed = (
+            frame[(frame[list(values)] == list(values.values())).all(axis=1)] for frame in (qa, e2)
+        )
+        assert len(timed) == frontier.timed.n_requests == frontier.timed.n_images == 15
+        assert point.latency_ms.value == pytest.approx(timed["total_ms"].median())
+        assert len(rows) == frontier.scored.n_requests == frontier.scored.n_images == 15
         assert point.quality.value == pytest.approx(rows["quality"].mean())
         assert point.latency_ms.low <= point.latency_ms.value <= point.latency_ms.high
 
@@ -170,29 +186,102 @@ def test_no_quality_at_the_reference_is_an_error() -> None:
 
 
 def test_every_request_must_be_at_every_setting_once() -> None:
-    rows = SCORES["qa"]
-    for broken in (rows.iloc[1:], rows.iloc[[0, *range(len(rows))]], rows.iloc[:0]):
-        with pytest.raises(UserError, match="measured once"):
-            make_cells("qa", broken, WORLD.grid)
+    timed = of_workload("qa", of_experiment(measured(WORLD), "e2"))
+    cases: list[tuple[Make, pd.DataFrame, str]] = [
+        (make_timed_cells, timed, "measured once"),
+        (make_scored_cells, SCORES["qa"], "answered once"),
+    ]
+    for make, rows, told in cases:
+        make("qa", rows, WORLD.grid)
+        for broken in (rows.iloc[1:], rows.iloc[[0, *range(len(rows))]], rows.iloc[:0]):
+            with pytest.raises(UserError, match=told):
+                make("qa", broken, WORLD.grid)
 
 
 def test_requests_keep_their_own_image() -> None:
     world = replace(WORLD, questions_per_image=2, n_images=7, e2_requests=13)
-    rows = scored(world, measured(world))["qa"].sample(frac=1, random_state=1)
+    rows = scored(world)["qa"].sample(frac=1, random_state=1)
     # Named so that requests and images sort differently.
     renamed = rows.assign(image_id=[f"{3 * int(i[-1]) % 7}" for i in rows["image_id"]])
-    cells = make_cells("qa", renamed, world.grid)
+    cells = make_scored_cells("qa", renamed, world.grid)
     by_request = dict(zip(renamed["request_id"], renamed["image_id"], strict=True))
     assert cells.images == tuple(by_request[request] for request in sorted(by_request))
     assert len(set(cells.images)) == 7
 
 
 def test_intervals_are_those_of_the_draws_the_contrast_compares() -> None:
-    analysis = make_analysis()
-    few = {"qa": SCORES["qa"], "captioning": SCORES["captioning"].query("image_id < 'image-0008'")}
-    e2 = pd.concat(few.values())
-    e1 = of_experiment(measured(replace(WORLD, e1_requests=5)), "e1")
-    evidence = gather_evidence(e1, few, WORLD.grid, analysis)
+    world, analysis = replace(WORLD, e1_requests=5, answered_requests=18), make_analysis()
+    rows, scores = measured(world), scored(world)
+    few = {"qa": scores["qa"], "captioning": scores["captioning"].query("image_id < 'image-0008'")}
+    e1, e2 = (of_experiment(rows, name) for name in ("e1", "e2"))
+    evidence = gather_evidence(e1, e2, few, world.grid, analysis)
     for w in WORKLOADS:
-        frontier = find_frontier(e2, few[w], simulate_requests(w, WORLD), WORLD.grid, analysis)
-        assert frontier.steepness == estimate(evidence[w].steepness, analysis.confidence)
+        requests = simulate_requests(w, world)
+        answers = pd.concat(few.values())
+        frontier = find_frontier(e2, answers, few[w], requests, world.grid, analysis)
+        found = evidence[w].quality
+        assert found is not None
+        assert frontier.steepness == estimate(found.steepness, analysis.confidence)
+
+
+@pytest.mark.parametrize(("timed", "scored"), [(4, 60), (60, 4), (12, 12)])
+def test_timed_and_scored_requests_may_be_other_numbers(timed: int, scored: int) -> None:
+    world = replace(SMALL, n_images=60, e2_requests=timed, answered_requests=scored, row_noise=0.0)
+    frontier = frontier_in(world, "qa")
+    assert frontier.timed == SampleSize(n_requests=timed, n_images=timed)
+    assert frontier.scored == SampleSize(n_requests=scored, n_images=scored)
+    for point in frontier.points:
+        truth = sum(world.stage_ms("qa", point.setting).values())
+        reference = sum(world.stage_ms("qa", frontier.reference).values())
+        # What images share cancels, so the fraction is exact however few are timed.
+        assert point.latency_fraction.low == pytest.approx(truth / reference)
+        assert point.latency_fraction.high == pytest.approx(truth / reference)
+        assert 0 <= point.quality.low <= point.quality.value <= point.quality.high <= 1
+        assert point.frontier_share <= 1
+
+
+def test_more_answers_make_narrower_intervals_of_quality_alone() -> None:
+    few, many = (
+        frontier_in(replace(SMALL, n_images=200, e2_requests=20, answered_requests=n), "qa")
+        for n in (20, 200)
+    )
+    widths = {
+        name: [
+            np.mean([getattr(p, name).high - getattr(p, name).low for p in frontier.points])
+            for frontier in (few, many)
+        ]
+        for name in ("quality", "latency_ms")
+    }
+    # Ten times the images: a third of the width.
+    assert 0.25 < widths["quality"][1] / widths["quality"][0] < 0.4
+    assert 0.8 < widths["latency_ms"][1] / widths["latency_ms"][0] < 1.25
+
+
+def test_quality_is_the_true_one_with_enough_answers() -> None:
+    world = replace(SMALL, n_images=600, e2_requests=10, answered_requests=600)
+    for point in frontier_in(world, "qa").points:
+        right = world.right("qa", point.setting)
+        assert point.quality.low < right < point.quality.high
+        assert point.quality.high - point.quality.low < 0.1
+
+
+def test_images_that_are_timed_and_scored_count_alike_in_both() -> None:
+    # Slow images are the bad ones: draws with many of them are slow and bad at once.
+    slow = np.repeat([1.0, 2.0], 20)
+    timed, scored = by_hand(np.outer(slow, [100.0]), np.outer(3 - slow, [0.3]))
+    images: dict[Sample, Sequence[str]] = {
+        ("qa", "timed"): timed.images,
+        ("qa", "scored"): (*scored.images, *(f"scored-only-{i}" for i in range(40))),
+    }
+    drawn = draw_resamples(images, make_analysis())
+    latency = weighted_mean(timed.total_ms, drawn["qa", "timed"].weights(timed.images))
+    quality = weighted_mean(scored.quality, drawn["qa", "scored"].weights(scored.images))
+    assert np.corrcoef(latency[1:, 0], quality[1:, 0])[0, 1] < -0.999
+
+
+def test_cut_outputs_are_counted_at_each_setting() -> None:
+    world = replace(SMALL, n_images=150, answered_requests=150, cut_share=0.2)
+    for point in frontier_in(world, "captioning").points:
+        assert point.cut_share.low <= point.cut_share.value <= point.cut_share.high
+        assert point.cut_share.value == pytest.approx(0.2, abs=0.12)
+    assert all(point.cut_share.high == 0 for point in frontier_in(SMALL, "captioning").points)

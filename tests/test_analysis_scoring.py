@@ -1,22 +1,21 @@
 import pandas as pd
 import pytest
-from analysed import measured, of_experiment
+from analysed import answered, of_workload
 from simulated import World, simulate_requests
 
-from m1.analysis.scoring import further_quality, score_rows, scored_requests
+from m1.analysis.scoring import first_line, further_quality, score_rows, scored_answers
 from m1.errors import UserError
 from m1.quality.captions import CaptionCorpus, bleu4, rouge_l
 from m1.quality.vqa import vqa_accuracy
 from m1.schemas.requests import Workload
-from m1.schemas.results import ScoredRequest
+from m1.schemas.results import ScoredAnswer
 
 WORLD = World(n_images=12, e1_requests=0, e2_requests=6, observer_requests=2)
-ROWS = measured(WORLD)
-E2 = of_experiment(ROWS, "e2")
+ANSWERS = answered(WORLD)
 
 
 def rows_of(workload: Workload) -> pd.DataFrame:
-    return E2[E2["workload"] == workload]
+    return of_workload(workload, ANSWERS)
 
 
 def test_answers_are_scored_by_their_own_references() -> None:
@@ -63,18 +62,49 @@ def test_further_quality_is_of_all_captions_of_a_setting() -> None:
 
 
 def test_records_keep_whole_numbers_and_missing_values() -> None:
-    # The whole frame has rows without marks, which turn integers into floats.
-    assert ROWS["observed_vision_tokens"].dtype == float
-    observer = ROWS[(ROWS["experiment"] == "observer") & (ROWS["workload"] == "qa")]
-    records = scored_requests(score_rows(observer, simulate_requests("qa", WORLD)))
-    assert all(isinstance(record, ScoredRequest) for record in records)
-    assert [r.observed_vision_tokens for r in records] == [144, 144, None, None]
-    assert [r.total_ms for r in records] == observer["total_ms"].tolist()
+    # A knob that a model lacks is missing, which turns a column's integers into floats.
+    rows = pd.concat([rows_of("qa").iloc[:2], rows_of("qa").iloc[:1].assign(top_k=None)])
+    records = scored_answers(score_rows(rows, simulate_requests("qa", WORLD)))
+    assert all(isinstance(record, ScoredAnswer) for record in records)
+    assert [r.top_k for r in records] == [4, 4, None]
+    assert [r.output_text for r in records] == rows["output_text"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("output", "answer"),
+    [
+        ("red", "red"),
+        (" red \n", "red"),
+        ("\n\n red\nBecause the circle is red.", "red"),
+        ("red \r\nBecause", "red"),
+        ("", ""),
+        ("\n", ""),
+    ],
+)
+def test_an_answer_is_the_first_line_of_the_output(output: str, answer: str) -> None:
+    assert first_line(output) == answer
+
+
+def test_an_explanation_on_a_further_line_does_not_count() -> None:
+    rows, requests = rows_of("qa").iloc[:4], simulate_requests("qa", WORLD)
+    explained = rows.assign(output_text=[f" {text}\nI see it." for text in rows["output_text"]])
+    same = score_rows(explained, requests)["quality"]
+    assert same.tolist() == score_rows(rows, requests)["quality"].tolist()
+    assert same.max() > 0
+
+
+def test_a_caption_is_all_that_was_written() -> None:
+    rows, requests = rows_of("captioning").iloc[:4], simulate_requests("captioning", WORLD)
+    broken = rows.assign(output_text=[" " + t.replace(" ", "\n", 1) for t in rows["output_text"]])
+    expected = score_rows(rows, requests)["quality"].tolist()
+    assert score_rows(broken, requests)["quality"].tolist() == pytest.approx(expected)
+    first_word = rows.assign(output_text=[t.split()[0] for t in rows["output_text"]])
+    assert score_rows(first_word, requests)["quality"].max() < min(expected)
 
 
 def test_requests_that_are_not_in_the_set_are_an_error() -> None:
     small = simulate_requests("qa", World(n_images=3))
-    with pytest.raises(UserError, match=r"request 'qa-0003-0' was measured .* \(and 2 more\)"):
+    with pytest.raises(UserError, match=r"request 'qa-0003-0' was answered .* \(and 2 more\)"):
         score_rows(rows_of("qa"), small)
 
 

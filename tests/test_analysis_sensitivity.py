@@ -1,30 +1,29 @@
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from analysed import make_analysis, measured, of_experiment, scored
+from analysed import evidence_of, scored
 from simulated import World
 
-from m1.analysis.bootstrap import resamples_of
-from m1.analysis.cells import make_cells
-from m1.analysis.sensitivity import Move, draw_moves, sensitivity_point
+from m1.analysis.sensitivity import Move, sensitivity_point
 from m1.schemas.profile import STAGES
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.settings import KNOBS, Knob, Setting
 
 QUIET = World(
     n_images=10,
-    e1_requests=0,
+    e1_requests=2,
     e2_requests=8,
     observer_requests=0,
     row_noise=0.0,
 )
 
 
-def moves_of(world: World, workload: Workload) -> dict[Knob, tuple[Move, ...]]:
-    e2 = of_experiment(measured(world), "e2")
-    cells = make_cells(workload, scored(world, e2)[workload], world.grid)
-    return draw_moves(cells, resamples_of(e2, make_analysis())[workload])
+def moves_of(
+    world: World, workload: Workload, *, quality: bool = True
+) -> Mapping[Knob, Sequence[Move]]:
+    return evidence_of(world, quality=quality)[workload].moves
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
@@ -60,12 +59,22 @@ def total_ms(setting: Setting) -> float:
 
 
 def test_quality_changes_in_percent_of_the_reference() -> None:
-    e2 = of_experiment(measured(QUIET), "e2")
-    rows = scored(QUIET, e2)["qa"]
+    rows = scored(QUIET)["qa"]
     means = rows.groupby(list(KNOBS))["quality"].mean()
     (move, _) = moves_of(QUIET, "qa")["vision_tokens"]
     expected = 100 * (means[(36, 4, 8)] / means[(144, 4, 8)] - 1)
+    assert move.quality_percent is not None
     assert move.quality_percent[0] == pytest.approx(expected)
+
+
+def test_without_quality_latency_moves_as_it_does() -> None:
+    for (move, *_), (other, *_) in zip(
+        moves_of(QUIET, "qa").values(), moves_of(QUIET, "qa", quality=False).values(), strict=True
+    ):
+        assert other.quality_percent is None
+        point = sensitivity_point(other, 0.95)
+        assert point.quality_change_percent is None
+        np.testing.assert_allclose(move.latency_percent, other.latency_percent)
 
 
 def test_points_carry_values_and_intervals() -> None:

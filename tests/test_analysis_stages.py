@@ -9,14 +9,25 @@ from typing import Any
 
 import pytest
 from import_graph import ROOT
-from simulated import World, simulate_requests, simulate_rows, simulate_run
+from simulated import (
+    World,
+    simulate_answers,
+    simulate_answers_run,
+    simulate_requests,
+    simulate_rows,
+    simulate_run,
+)
+from typer.testing import CliRunner
 
 from m1.analysis.summary import rounded
+from m1.cli import app
 from m1.files import read_record, read_rows, write_record, write_rows
+from m1.schemas.answers import AnswersRun
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import (
     Frontier,
-    ScoredRequest,
+    ParetoResult,
+    ScoredAnswer,
     StageResult,
     Summary,
     WorkloadContrast,
@@ -29,13 +40,17 @@ FRONTIER_FIELDS = {
 }  # fmt: skip
 STAGE_FIELDS = {"workload", "stage", "mean_ms", "low", "high", "share", "start_ms", "end_ms"}
 SENSITIVITY_FIELDS = {"workload", "knob", "value", "change_percent", "low", "high"}
-WORLD = World(vision_tokens=(144, 16), top_k=(4, 2), active_blocks=(8, 6, 4))
+WORLD = World(vision_tokens=(144, 16), top_k=(4, 2), active_blocks=(8, 6, 4), answered_requests=20)
+WHY = "The weights are random, so answers mean nothing."
 
 
 def simulate_project(folder: Path, world: World) -> None:
     """What the stages before have written."""
-    write_rows(simulate_rows(0, world), folder / "data/profile/rows.parquet")
+    rows = simulate_rows(0, world)
+    write_rows(rows, folder / "data/profile/rows.parquet")
     write_record(simulate_run(world), folder / "data/profile/run.json")
+    write_rows(simulate_answers(rows, world), folder / "data/answers/answers.parquet")
+    write_record(simulate_answers_run(world), folder / "data/answers/run.json")
     for w in WORKLOADS:
         write_record(simulate_requests(w, world), folder / f"data/requests/{w}/requests.json")
     params = (ROOT / "params.yaml").read_text()
@@ -60,8 +75,12 @@ def pareto_options(workload: str) -> dict[str, str]:
     }
 
 
-def analyse(folder: Path, world: World) -> None:
+def analyse(folder: Path, world: World, not_available: str | None = None) -> None:
     simulate_project(folder, world)
+    if not_available:
+        (folder / "data/answers/answers.parquet").unlink()
+        record = AnswersRun(made=None, not_available=not_available)
+        write_record(record, folder / "data/answers/run.json")
     commands = [["pareto", *chain(*pareto_options(w).items())] for w in WORKLOADS]
     for name, *options in [*commands, ["contrast"]]:
         done = run_stage(folder, name, *options)
@@ -84,13 +103,19 @@ def read_contrast(project: Path) -> WorkloadContrast:
     return read_record(WorkloadContrast, project / "metrics/m1_workload_contrast.json")
 
 
+def read_frontier(project: Path, workload: str) -> Frontier:
+    frontier = read_record(ParetoResult, project / f"metrics/e2_pareto_{workload}.json").frontier
+    assert frontier is not None
+    return frontier
+
+
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_pareto_writes_scores_frontier_and_plot(project: Path, workload: str) -> None:
-    scores = read_rows(ScoredRequest, project / f"data/scores/{workload}.parquet")
-    assert len(scores) == len(WORLD.grid) * WORLD.e2_requests
-    assert set(scores["experiment"]) == {"e2"}
+    scores = read_rows(ScoredAnswer, project / f"data/scores/{workload}.parquet")
+    assert len(scores) == len(WORLD.grid) * 20
     assert set(scores["workload"]) == {workload}
-    frontier = read_record(Frontier, project / f"metrics/e2_pareto_{workload}.json")
+    frontier = read_frontier(project, workload)
+    assert (frontier.timed.n_requests, frontier.scored.n_requests) == (12, 20)
     rows = plot_rows(project, f"frontier_{workload}")
     assert [row["setting"] for row in rows] == [point.label for point in frontier.points]
     assert all(row.keys() == FRONTIER_FIELDS for row in rows)
@@ -100,13 +125,18 @@ def test_pareto_writes_scores_frontier_and_plot(project: Path, workload: str) ->
 def test_contrast_carries_e1_e2_and_the_run(project: Path) -> None:
     contrast, run = read_contrast(project), simulate_run(WORLD)
     stages = read_record(StageResult, project / "metrics/e1_stage_latency.json")
-    assert stages.model_dump().items() <= contrast.model_dump().items()
+    assert stages.model_dump(exclude={"schema_version"}).items() <= contrast.model_dump().items()
     assert (contrast.provenance, contrast.validity) == (run.provenance, run.validity)
     assert contrast.confidence == 0.95
+    frontiers = {w: read_frontier(project, w) for w in WORKLOADS}
+    assert contrast.quality_not_available is None
+    assert contrast.frontiers == frontiers
+    assert contrast.optimal_settings == {w: frontiers[w].best_settings for w in WORKLOADS}
     for workload in WORKLOADS:
-        path = project / f"metrics/e2_pareto_{workload}.json"
-        assert contrast.frontiers[workload] == read_record(Frontier, path)
-        assert contrast.optimal_settings[workload] == contrast.frontiers[workload].best_settings
+        pareto = read_record(ParetoResult, project / f"metrics/e2_pareto_{workload}.json")
+        assert contrast.agreement is not None
+        assert contrast.agreement[workload] == pareto.agreement
+        assert contrast.timed[workload].n_requests == 12
         assert set(contrast.sensitivity[workload]) == set(KNOBS)
     assert len(contrast.findings) == 8
 
@@ -128,9 +158,10 @@ def test_summary_is_the_contrast_rounded(project: Path) -> None:
         if name != "decode"
     )
     assert summary.qa.before_first_token_share == pytest.approx(early, rel=1e-3)
-    best = {b.level: b.label for b in contrast.optimal_settings["qa"]}
+    frontier = read_frontier(project, "qa")
+    best = {b.level: b.label for b in frontier.best_settings}
     assert summary.qa.best_setting == best[0.9]
-    reference = next(p for p in contrast.frontiers["qa"].points if p.setting == contrast.reference)
+    reference = next(p for p in frontier.points if p.setting == contrast.reference)
     assert summary.qa.reference_quality == pytest.approx(reference.quality.value, rel=1e-3)
 
 
@@ -198,6 +229,101 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     options = pareto_options("qa") | {"--requests": "few.json"}
     failed = run_stage(tmp_path, "pareto", *chain(*options.items()))
     assert failed.returncode == 1
-    assert failed.stderr.startswith("error: qa: request 'qa-0002-0' was measured")
+    assert failed.stderr.startswith("error: qa: request 'qa-0002-0' was answered")
     assert len(failed.stderr.splitlines()) == 1
     assert not (tmp_path / "metrics").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "told"),
+    [
+        ("answers", {"model_fingerprint": "1"}, "latencies and answers differ in model:"),
+        ("answers", {"dtype": "bfloat16"}, "differ in dtype:"),
+        ("answers", {"data_fingerprints": {"qa": "1", "captioning": "0"}}, "differ in requests:"),
+        ("answers", {"max_new_tokens": {"qa": 5, "captioning": 80}}, "differ in max_new_tokens:"),
+        ("profile", {"decode_mode": "reference_length"}, "differ in decode_mode:"),
+    ],
+)
+def test_answers_of_another_origin_are_refused(
+    tmp_path: Path, file: str, change: dict[str, Any], told: str
+) -> None:
+    simulate_project(tmp_path, WORLD)
+    path = tmp_path / f"data/{file}/run.json"
+    record = json.loads(path.read_text())
+    (record["made"] if file == "answers" else record).update(change)
+    path.write_text(json.dumps(record))
+    failed = run_stage(tmp_path, "pareto", *chain(*pareto_options("qa").items()))
+    assert failed.returncode == 1
+    assert told in failed.stderr
+    assert len(failed.stderr.splitlines()) == 1
+    assert not (tmp_path / "metrics").exists()
+
+
+# Without quality
+
+
+@pytest.fixture(scope="module")
+def no_quality(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("no_quality")
+    analyse(folder, WORLD, not_available=WHY)
+    return folder
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_pareto_says_why_there_is_no_frontier(no_quality: Path, workload: str) -> None:
+    result = read_record(ParetoResult, no_quality / f"metrics/e2_pareto_{workload}.json")
+    assert (result.frontier, result.agreement) == (None, None)
+    assert result.quality_not_available == WHY
+    assert plot_rows(no_quality, f"frontier_{workload}") == []
+    assert read_rows(ScoredAnswer, no_quality / f"data/scores/{workload}.parquet").empty
+
+
+def test_the_contrast_without_quality_still_has_latency(project: Path, no_quality: Path) -> None:
+    contrast, whole = read_contrast(no_quality), read_contrast(project)
+    assert contrast.quality_not_available == WHY
+    assert contrast.frontiers is contrast.optimal_settings is contrast.cut_share is None
+    for name in ("stage_breakdown", "latency", "mean_output_tokens", "timed"):
+        assert getattr(contrast, name) == getattr(whole, name)
+    point = contrast.sensitivity["qa"]["active_blocks"][0]
+    assert point.quality_change_percent is None
+    assert point.latency_change_percent.value == (
+        whole.sensitivity["qa"]["active_blocks"][0].latency_change_percent.value
+    )
+    assert {one.reason for one in contrast.not_tested} == {WHY}
+    assert len(contrast.findings) == 5
+    assert WHY in contrast.answers.optimal_settings
+    assert WHY in contrast.answers.frontier_structure
+    assert len(plot_rows(no_quality, "knob_sensitivity")) == 8
+
+
+def test_the_summary_without_quality_says_so(no_quality: Path) -> None:
+    summary = read_record(Summary, no_quality / "metrics/summary.json")
+    assert summary.quality_not_available == WHY
+    for one in (summary.qa, summary.captioning):
+        assert (one.reference_quality, one.steepness, one.best_setting) == (None, None, None)
+    assert summary.findings_supported + summary.findings_refuted <= 5
+
+
+def test_figures_and_show_bear_a_contrast_without_quality(no_quality: Path) -> None:
+    done = run_stage(
+        no_quality, "figures", "--contrast", "metrics/m1_workload_contrast.json",
+        "--cdf", "plots/data/latency_cdf.json", "--out", "plots/figures",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(list((no_quality / "plots/figures").glob("m1_*.png"))) == 4
+    shown = CliRunner(env={"COLUMNS": "200"}).invoke(
+        app, ["show", "--contrast", str(no_quality / "metrics/m1_workload_contrast.json")]
+    )
+    assert shown.exit_code == 0
+    assert f"No quality. {WHY}" in shown.output
+    assert "not tested" in shown.output
+
+
+def test_what_rests_on_quality_is_never_half_there(project: Path) -> None:
+    contrast = read_contrast(project)
+    for change in ({"frontiers": None}, {"quality_not_available": WHY}):
+        with pytest.raises(ValueError, match="what rests on quality"):
+            WorkloadContrast(**dict(contrast) | change)
+    pareto = read_record(ParetoResult, project / "metrics/e2_pareto_qa.json")
+    with pytest.raises(ValueError, match="what rests on quality"):
+        ParetoResult(**dict(pareto) | {"agreement": None})

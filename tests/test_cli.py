@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from contrast_example import WHY, contrast_without_quality
 from contrast_example import contrast as example
 from typer.testing import CliRunner
 
@@ -69,6 +70,26 @@ def test_show_says_what_is_not_available(contrast, tmp_path) -> None:
     no_p99 = contrast.latency["qa"].model_copy(update={"p99_ms": None})
     latency = contrast.latency | {"qa": no_p99}
     assert "not available" in shown(contrast.model_copy(update={"latency": latency}), tmp_path)
+
+
+def test_show_says_how_answers_were_made_and_whether_batches_agree(contrast, tmp_path) -> None:
+    output = shown(contrast, tmp_path)
+    for name, share in (
+        ("outputs cut at the longest", "2.0% (1.9% to 2.1%)"),
+        ("same text in batches", "98.0% (97.0% to 99.0%)"),
+    ):
+        (row,) = [line for line in output.splitlines() if name in line]
+        assert row.count(share) == 2
+
+
+def test_show_without_quality_says_why_and_lists_what_was_not_tested(tmp_path) -> None:
+    output = shown(contrast_without_quality(), tmp_path)
+    assert f"No quality. {WHY}" in output
+    (row,) = [line for line in output.splitlines() if "One is steeper." in line]
+    assert "not tested" in row
+    assert WHY in row
+    (row,) = [line for line in output.splitlines() if " quality " in line]
+    assert row.count("not available") == 2
 
 
 def test_show_before_any_run_says_what_to_do(tmp_path) -> None:

@@ -175,6 +175,26 @@ def test_a_percentile_that_is_not_available_says_why() -> None:
     assert f"P99 not available: {reason}" in said
 
 
+def test_the_caption_tells_timed_from_scored_requests() -> None:
+    said = caption(draw_pareto(example.contrast()))
+    n = f"{example.N_E2} requests timed and {example.N_SCORED} scored at each setting"
+    assert said.count(n) == len(WORKLOADS)
+
+
+def test_a_frontier_without_quality_says_why_it_is_not_there() -> None:
+    figure = draw_pareto(example.contrast_without_quality())
+    assert f"No frontier: quality is not available.\n{example.WHY}" in texts(figure)
+    assert not [c for axes in figure.axes for c in axes.containers]
+    assert f"n = {example.N_E2} requests timed" in caption(figure)
+
+
+def test_latency_is_drawn_without_quality_as_with_it() -> None:
+    both = example.contrast_without_quality(), example.contrast()
+    for draw in (draw_sensitivity, draw_stage_breakdown):
+        drawn = [[bar.get_bbox().bounds for a in draw(c).axes for bar in bars(a)] for c in both]
+        assert drawn[0] == drawn[1] != []
+
+
 def test_every_setting_is_a_point_with_whiskers() -> None:
     for axes, workload in zip(draw_pareto(example.contrast()).axes, WORKLOADS, strict=True):
         points = [c for c in axes.containers if isinstance(c, ErrorbarContainer)]

@@ -10,6 +10,7 @@ from import_graph import Module, Project, closure, make_module, read_project
 LAYERS = {
     "m1": 0,
     "m1.errors": 1,
+    "m1.progress": 1,
     "m1.schemas": 1,
     "m1.params": 2,
     "m1.files": 3,
@@ -17,19 +18,23 @@ LAYERS = {
     "m1.workloads": 5,
     "m1.vlm": 5,
     "m1.profiling": 5,
+    "m1.answering": 5,
     "m1.scene_vlm": 5,
     "m1.analysis": 5,
     "m1.figures": 5,
     "m1.cli": 6,
     "stages": 6,
 }
-# Profiling runs models; the embedded model is trained on the generated scenes.
+# Profiling and answering run models, and open images alike; the embedded model is trained on the
+# generated scenes.
 SIBLINGS = {
     ("m1.profiling", "m1.vlm"),
+    ("m1.answering", "m1.vlm"),
+    ("m1.answering", "m1.profiling"),
     ("m1.scene_vlm", "m1.vlm"),
     ("m1.scene_vlm", "m1.workloads"),
 }
-TORCH_AREAS = {"m1.vlm", "m1.profiling", "m1.scene_vlm"}
+TORCH_AREAS = {"m1.vlm", "m1.profiling", "m1.answering", "m1.scene_vlm"}
 TORCH_PACKAGES = {"torch", "transformers"}
 
 

@@ -242,6 +242,20 @@ def test_dvc_compares_two_commits(tmp_path: Path) -> None:
         assert [row["shade"] for row in values] == [shade for shade in (0, 255) for _ in rows]
 
 
+def test_dvc_draws_the_rest_where_there_is_no_frontier(tmp_path: Path) -> None:
+    start_repository(tmp_path)
+    for absent in (False, True):
+        for path, rows in ROWS.items():
+            write_plot_rows([] if absent and "frontier" in path else rows, tmp_path / path)
+        commit(tmp_path)
+    for arguments in (("show",), ("diff", *REVISIONS)):
+        dvc(tmp_path, "plots", *arguments, "--out", "page")
+        page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+        assert {"stage_breakdown", "latency_cdf", "knob_sensitivity"} <= set(
+            re.findall(r'<div id = "(\w+)">', page)
+        )
+
+
 def start_repository(folder: Path) -> None:
     """A repository with this project's plots and templates, and no pipeline."""
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)

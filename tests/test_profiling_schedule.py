@@ -17,6 +17,7 @@ def params(**changes) -> ProfileParams:
         "session": 1,
         "seed": 1,
         "max_new_tokens": PerWorkload(qa=10, captioning=80),
+        "decode_mode": "free",
         "e1_requests": PerWorkload(qa=30, captioning=20),
         "e2_requests": PerWorkload(qa=10, captioning=5),
         "observer_requests": PerWorkload(qa=6, captioning=4),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from m1.analysis.findings import EXPECTATIONS, Expectation
+from m1.analysis.frontiers import best_at
 from m1.schemas.profile import Stage
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import (
@@ -12,6 +12,7 @@ from m1.schemas.results import (
     Finding,
     Frontier,
     LatencyDistribution,
+    NotTested,
     StageEstimate,
     StageResult,
     Verdict,
@@ -33,40 +34,50 @@ ABOUT: dict[str, tuple[str, ...]] = {
 
 def make_answers(
     stages: StageResult,
-    best: Mapping[Workload, BestSetting],
-    frontiers: Mapping[Workload, Frontier],
+    frontiers: Mapping[Workload, Frontier] | None,
+    quality_not_available: str | None,
+    decision_level: float,
     findings: Sequence[Finding],
+    not_tested: Sequence[NotTested],
 ) -> Answers:
     """Answer the four key questions.
 
     Args:
         stages: latency, stages and tokens at the reference setting.
-        best: fastest setting at the decision level of quality.
-        frontiers: each workload's frontier.
+        frontiers: each workload's frontier; `None` where there is no quality.
+        quality_not_available: why there is none, in a sentence.
+        decision_level: share of reference quality at which the best setting is named.
         findings: the expectations that could be tested.
+        not_tested: the others.
+
+    Raises:
+        UserError: if the frontiers have no best setting at the level.
     """
+    nothing = f"There is no quality to compare. {quality_not_available}"
     numbers = {
         "latency_difference": _latency_difference(stages.latency, stages.mean_output_tokens),
         "dominant_stages": _dominant_stages(stages.stage_breakdown),
-        "optimal_settings": _optimal_settings(best, frontiers),
-        "frontier_structure": _frontier_structure(frontiers),
+        "optimal_settings": _optimal_settings(frontiers, decision_level) if frontiers else nothing,
+        "frontier_structure": _frontier_structure(frontiers) if frontiers else nothing,
     }
-    judged = {question: judge(ids, findings) for question, ids in ABOUT.items()}
+    judged = {question: judge(ids, findings, not_tested) for question, ids in ABOUT.items()}
     return Answers(**{question: f"{numbers[question]} {judged[question]}" for question in ABOUT})
 
 
-def judge(ids: Sequence[str], findings: Sequence[Finding]) -> str:
-    """What became of some expectations: a sentence for each verdict that occurs."""
+def judge(ids: Sequence[str], findings: Sequence[Finding], not_tested: Sequence[NotTested]) -> str:
+    """What became of some expectations: a sentence for each verdict or reason that occurs."""
     found = {finding.id: finding for finding in findings if finding.id in ids}
     verdicts: tuple[Verdict, ...] = ("supported", "refuted", "inconclusive")
     groups = {v: [_clause(f.claim) for f in found.values() if f.verdict == v] for v in verdicts}
     judged = [f"{v.capitalize()}: {'; '.join(claims)}." for v, claims in groups.items() if claims]
-    missing = [e for e in EXPECTATIONS if e.id in ids and e.id not in found]
-    return " ".join([*judged, *map(_not_tested, missing)])
+    return " ".join([*judged, *_missing([one for one in not_tested if one.id in ids])])
 
 
-def _not_tested(expected: Expectation) -> str:
-    return f"Not tested (it takes {expected.needs}): {_clause(expected.claim)}."
+def _missing(not_tested: Sequence[NotTested]) -> list[str]:
+    claims: dict[str, list[str]] = {}
+    for one in not_tested:
+        claims.setdefault(one.reason, []).append(_clause(one.claim))
+    return [f"Not tested ({_clause(why)}): {'; '.join(what)}." for why, what in claims.items()]
 
 
 def _clause(claim: str) -> str:
@@ -115,15 +126,14 @@ def _largest_stage(name: str, stages: Mapping[Stage, StageEstimate]) -> str:
     )
 
 
-def _optimal_settings(
-    best: Mapping[Workload, BestSetting], frontiers: Mapping[Workload, Frontier]
-) -> str:
+def _optimal_settings(frontiers: Mapping[Workload, Frontier], level: float) -> str:
+    best = {w: best_at(level, frontiers[w]) for w in WORKLOADS}
     if all(len(frontiers[w].points) == 1 for w in WORKLOADS):
         return "The grid has a single setting, so there is none to choose."
     shown = ", and ".join(_choice(best[w], frontiers[w]) for w in WORKLOADS)
     same = best["qa"].setting == best["captioning"].setting
     return (
-        f"The fastest setting (visual tokens / top_k / blocks) that keeps {best['qa'].level:.0%} "
+        f"The fastest setting (visual tokens / top_k / blocks) that keeps {level:.0%} "
         f"of reference quality is {shown}. On this sample "
         f"{'both are the same' if same else 'they differ'}."
     )

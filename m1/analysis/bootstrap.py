@@ -4,8 +4,9 @@ Images, not requests, are drawn with replacement, since the questions about one 
 One set of draws serves every setting, stage and workload, so that comparisons are paired.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,8 @@ from m1.params import AnalysisParams
 from m1.schemas.requests import Workload
 from m1.schemas.results import Estimate
 
+S = TypeVar("S", bound=Hashable)
+"""Name of a sample of images, such as a workload."""
 Draws = NDArray[np.float64]
 """Row 0 on the measured sample, every other row on a resample: [1 + n_resamples, ...]."""
 
@@ -38,20 +41,20 @@ class Resamples:
 
 
 def draw_resamples(
-    images: Mapping[Workload, Sequence[str]], analysis: AnalysisParams
-) -> dict[Workload, Resamples]:
-    """Draw the resamples of all workloads together.
+    images: Mapping[S, Sequence[str]], analysis: AnalysisParams
+) -> dict[S, Resamples]:
+    """Draw the resamples of all samples (of the workloads, say) together.
 
-    Images are drawn within strata: those that the same workloads show. An image of both workloads
-    then counts alike in both, images of one workload are independent of the other's, and each
-    resample of a workload has as many images as the workload.
+    Images are drawn within strata: those that the same samples show. An image of two samples
+    then counts alike in both, images of one sample are independent of the other's, and each
+    resample of a sample has as many images as the sample.
     """
     rng = np.random.default_rng(analysis.seed)
     parts = [
         (users, _draw(stratum, analysis.n_resamples, rng))
         for users, stratum in _strata(images).items()
     ]
-    return {w: _joined([part for users, part in parts if w in users]) for w in images}
+    return {s: _joined([part for users, part in parts if s in users]) for s in images}
 
 
 def resamples_of(frame: pd.DataFrame, analysis: AnalysisParams) -> dict[Workload, Resamples]:
@@ -60,15 +63,13 @@ def resamples_of(frame: pd.DataFrame, analysis: AnalysisParams) -> dict[Workload
     return draw_resamples({str(w): list(ids) for w, ids in groups}, analysis)  # type: ignore[misc]
 
 
-def _strata(
-    images: Mapping[Workload, Sequence[str]],
-) -> dict[tuple[Workload, ...], list[str]]:
-    """The images by which workloads show them, in an order that depends on their ids alone."""
-    users: dict[str, tuple[Workload, ...]] = {}
-    for workload in sorted(images):
-        for image in set(images[workload]):
-            users[image] = (*users.get(image, ()), workload)
-    strata: dict[tuple[Workload, ...], list[str]] = {}
+def _strata(images: Mapping[S, Sequence[str]]) -> dict[tuple[S, ...], list[str]]:
+    """The images by which samples show them, in an order that depends on their ids alone."""
+    users: dict[str, tuple[S, ...]] = {}
+    for sample in sorted(images, key=str):
+        for image in set(images[sample]):
+            users[image] = (*users.get(image, ()), sample)
+    strata: dict[tuple[S, ...], list[str]] = {}
     for image in sorted(users):
         strata.setdefault(users[image], []).append(image)
     return strata

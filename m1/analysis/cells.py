@@ -1,4 +1,4 @@
-"""The measured rows of a workload as arrays: requests by settings."""
+"""E2 of a workload as arrays, requests by settings: those that were timed, those that answered."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ STAGE_COLUMNS = [f"{stage}_ms" for stage in STAGES]
 
 
 @dataclass(frozen=True)
-class Cells:
-    """E2 of one workload: every request at every setting, so that settings are paired."""
+class TimedCells:
+    """Every timed request at every setting, so that settings are paired."""
 
     workload: Workload
     """Whose requests."""
@@ -29,32 +29,84 @@ class Cells:
     """Latency [n_requests, n_settings]."""
     stage_ms: Draws
     """Time of each stage [n_stages, n_requests, n_settings]."""
+
+
+@dataclass(frozen=True)
+class ScoredCells:
+    """Every scored request at every setting; not the same requests as those that are timed."""
+
+    images: tuple[str, ...]
+    """Image of each request [n_requests]."""
     quality: Draws
     """VQA accuracy or CIDEr-D [n_requests, n_settings]."""
+    cut: Draws
+    """1 where the output was cut at the longest one, else 0 [n_requests, n_settings]."""
 
 
-def make_cells(workload: Workload, scores: pd.DataFrame, settings: Sequence[Setting]) -> Cells:
-    """Arrange the scored rows of one workload.
+def make_timed_cells(
+    workload: Workload, rows: pd.DataFrame, settings: Sequence[Setting]
+) -> TimedCells:
+    """Arrange the measured rows of one workload's E2.
 
     Raises:
         UserError: if a request was not measured once at every setting.
     """
-    frame = scores.assign(label=labels_of(scores)).sort_values("request_id")
-    labels = [setting.label for setting in settings]
-    _check_complete(workload, frame, labels)
-
-    def table(column: str) -> Draws:
-        cells = frame.pivot(index="request_id", columns="label", values=column)
-        return cells[labels].to_numpy(dtype=np.float64)
-
-    return Cells(
+    table = _Table(rows, settings)
+    if not table.is_complete:
+        raise UserError(
+            f"{workload}: {len(rows)} rows of E2 are not {table.n_requests} requests measured "
+            f"once at each of {len(settings)} settings: profile again (`dvc repro profile`)"
+        )
+    return TimedCells(
         workload=workload,
         settings=tuple(settings),
-        images=tuple(frame.drop_duplicates("request_id")["image_id"]),
-        total_ms=table("total_ms"),
-        stage_ms=np.stack([table(column) for column in STAGE_COLUMNS]),
-        quality=table("quality"),
+        images=table.images(),
+        total_ms=table.values("total_ms"),
+        stage_ms=np.stack([table.values(column) for column in STAGE_COLUMNS]),
     )
+
+
+def make_scored_cells(
+    workload: Workload, scores: pd.DataFrame, settings: Sequence[Setting]
+) -> ScoredCells:
+    """Arrange the scored answers of one workload.
+
+    Raises:
+        UserError: if a request was not answered once at every setting.
+    """
+    table = _Table(scores.assign(cut=scores["finish_reason"] == "length"), settings)
+    if not table.is_complete:
+        raise UserError(
+            f"{workload}: {len(scores)} answers are not {table.n_requests} requests answered once "
+            f"at each of {len(settings)} settings: answer again (`dvc repro answers`)"
+        )
+    return ScoredCells(
+        images=table.images(), quality=table.values("quality"), cut=table.values("cut")
+    )
+
+
+class _Table:
+    """Rows by request and setting."""
+
+    def __init__(self, rows: pd.DataFrame, settings: Sequence[Setting]) -> None:
+        self.rows = rows.assign(label=labels_of(rows)).sort_values("request_id")
+        self.labels = [setting.label for setting in settings]
+        self.n_requests = rows["request_id"].nunique()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every request is there once at every setting."""
+        pairs = pd.MultiIndex.from_product([self.rows["request_id"].unique(), self.labels])
+        there = pd.MultiIndex.from_frame(self.rows[["request_id", "label"]])
+        complete = there.is_unique and pairs.symmetric_difference(there).empty
+        return self.n_requests > 0 and complete
+
+    def images(self) -> tuple[str, ...]:
+        return tuple(self.rows.drop_duplicates("request_id")["image_id"])
+
+    def values(self, column: str) -> Draws:
+        cells = self.rows.pivot(index="request_id", columns="label", values=column)
+        return cells[self.labels].to_numpy(dtype=np.float64)
 
 
 def labels_of(frame: pd.DataFrame) -> list[str]:
@@ -66,18 +118,6 @@ def labels_of(frame: pd.DataFrame) -> list[str]:
         ).label
         for row in values
     ]
-
-
-def _check_complete(workload: Workload, frame: pd.DataFrame, labels: Sequence[str]) -> None:
-    requests = frame["request_id"].unique()
-    pairs = pd.MultiIndex.from_product([requests, labels])
-    measured = pd.MultiIndex.from_frame(frame[["request_id", "label"]])
-    complete = measured.is_unique and pairs.symmetric_difference(measured).empty
-    if not len(requests) or not complete:
-        raise UserError(
-            f"{workload}: {len(frame)} rows of E2 are not {len(requests)} requests measured once "
-            f"at each of {len(labels)} settings: profile again (`dvc repro profile`)"
-        )
 
 
 def rows_of(workload: Workload, rows: pd.DataFrame) -> pd.DataFrame:

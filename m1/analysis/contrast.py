@@ -1,23 +1,33 @@
 """M1: the contrast of both workloads, assembled from E1 and E2."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from m1.analysis.answers import make_answers
 from m1.analysis.evidence import Evidence
-from m1.analysis.findings import judge_expectations
-from m1.analysis.frontiers import best_at
+from m1.analysis.findings import judge_expectations, list_not_tested
+from m1.analysis.frontiers import reference_point
 from m1.analysis.sensitivity import sensitivity_point
 from m1.params import AnalysisParams
 from m1.schemas.profile import ProfileRun
 from m1.schemas.requests import WORKLOADS, Workload
-from m1.schemas.results import Frontier, SensitivityPoint, StageResult, WorkloadContrast
+from m1.schemas.results import (
+    ParetoResult,
+    SampleSize,
+    SensitivityPoint,
+    StageResult,
+    WorkloadContrast,
+)
 from m1.schemas.settings import Knob
+
+T = TypeVar("T")
 
 
 def make_contrast(
     run: ProfileRun,
     stages: StageResult,
-    frontiers: Mapping[Workload, Frontier],
+    timed: Mapping[Workload, SampleSize],
+    pareto: Mapping[Workload, ParetoResult],
     evidence: Mapping[Workload, Evidence],
     analysis: AnalysisParams,
 ) -> WorkloadContrast:
@@ -26,7 +36,8 @@ def make_contrast(
     Args:
         run: what was measured, and whether it may be believed.
         stages: E1.
-        frontiers: E2, the frontier of each workload.
+        timed: E2, the timed requests of each workload.
+        pareto: E2, the frontier of each workload.
         evidence: draws from the same rows.
         analysis: confidence and decision level.
 
@@ -34,7 +45,9 @@ def make_contrast(
         UserError: if the frontiers were made with other levels.
     """
     findings = judge_expectations(evidence["qa"], evidence["captioning"], analysis.confidence)
-    best = {w: best_at(analysis.decision_level, frontiers[w]) for w in WORKLOADS}
+    reason = why_no_quality(pareto)
+    not_tested = list_not_tested(findings, reason)
+    frontiers = of_both(pareto, lambda one: one.frontier)
     return WorkloadContrast(
         provenance=run.provenance,
         validity=run.validity,
@@ -43,12 +56,37 @@ def make_contrast(
         stage_breakdown=stages.stage_breakdown,
         latency=stages.latency,
         mean_output_tokens=stages.mean_output_tokens,
-        frontiers=dict(frontiers),
-        optimal_settings={w: frontiers[w].best_settings for w in WORKLOADS},
+        timed=dict(timed),
+        quality_not_available=reason,
+        frontiers=frontiers,
+        optimal_settings={w: one.best_settings for w, one in frontiers.items()}
+        if frontiers
+        else None,
+        cut_share={w: reference_point(one).cut_share for w, one in frontiers.items()}
+        if frontiers
+        else None,
+        agreement=of_both(pareto, lambda one: one.agreement),
         sensitivity={w: _sensitivity(evidence[w], analysis.confidence) for w in WORKLOADS},
         findings=tuple(findings),
-        answers=make_answers(stages, best, frontiers, findings),
+        not_tested=tuple(not_tested),
+        answers=make_answers(
+            stages, frontiers, reason, analysis.decision_level, findings, not_tested
+        ),
     )
+
+
+def why_no_quality(pareto: Mapping[Workload, ParetoResult]) -> str | None:
+    """Why quality cannot be contrasted; nothing where both workloads have it."""
+    reasons = (pareto[w].quality_not_available for w in WORKLOADS)
+    return next((reason for reason in reasons if reason), None)
+
+
+def of_both(
+    pareto: Mapping[Workload, ParetoResult], part: Callable[[ParetoResult], T | None]
+) -> dict[Workload, T] | None:
+    """A part of the results of both workloads; none where either lacks it."""
+    parts = {w: found for w in WORKLOADS if (found := part(pareto[w])) is not None}
+    return parts if len(parts) == len(WORKLOADS) else None
 
 
 def _sensitivity(evidence: Evidence, confidence: float) -> dict[Knob, tuple[SensitivityPoint, ...]]:

@@ -7,13 +7,26 @@ import numpy as np
 import pandas as pd
 
 from m1.analysis.bootstrap import Draws, resamples_of
-from m1.analysis.cells import make_cells, rows_of
+from m1.analysis.cells import make_scored_cells, make_timed_cells, rows_of
 from m1.analysis.latency import draw_stages
+from m1.analysis.samples import draw_samples
 from m1.analysis.sensitivity import Move, draw_moves
 from m1.analysis.trade_off import TradeOff, draw_trade_off
 from m1.params import AnalysisParams
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.settings import KNOBS, Knob, Setting
+
+Scores = Mapping[Workload, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class QualityEvidence:
+    """What the findings about quality rest on, of one workload, in every draw."""
+
+    best_fraction: Mapping[Knob, Draws]
+    """Each knob at the fastest good setting, as a fraction of the reference [n_draws]."""
+    steepness: Draws
+    """Share of quality lost per share of latency saved along the frontier [n_draws]."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +37,44 @@ class Evidence:
     """Share of each stage in latency at the reference setting [n_draws, n_stages]."""
     moves: Mapping[Knob, Sequence[Move]]
     """What each knob does, largest value first."""
-    best_fraction: Mapping[Knob, Draws]
-    """Each knob at the fastest good setting, as a fraction of the reference [n_draws]."""
-    steepness: Draws
-    """Share of quality lost per share of latency saved along the frontier [n_draws]."""
+    quality: QualityEvidence | None
+    """What takes quality to know; none where outputs are no answers."""
+
+
+def gather_evidence(
+    e1: pd.DataFrame,
+    e2: pd.DataFrame,
+    scores: Scores | None,
+    grid: tuple[Setting, ...],
+    analysis: AnalysisParams,
+) -> dict[Workload, Evidence]:
+    """Everything the findings are about, in draws that are paired between the workloads.
+
+    Args:
+        e1: measured rows of E1.
+        e2: measured rows of E2.
+        scores: each workload's scored answers; `None` where there are none.
+        grid: all settings, the reference first.
+        analysis: resamples, latency statistic and decision level.
+    """
+    of_e1 = resamples_of(e1, analysis)
+    of_e2 = draw_samples(e2, pd.concat(scores.values()) if scores else None, analysis)
+    evidence: dict[Workload, Evidence] = {}
+    for w in WORKLOADS:
+        timed = make_timed_cells(w, rows_of(w, e2), grid)
+        trade_off = scores and draw_trade_off(
+            timed, make_scored_cells(w, scores[w], grid), of_e2, analysis.latency_statistic
+        )
+        evidence[w] = Evidence(
+            stage_share=draw_stages(rows_of(w, e1), of_e1[w]).share,
+            moves=draw_moves(timed, of_e2[w, "timed"], trade_off.quality if trade_off else None),
+            quality=_of_quality(trade_off, analysis.decision_level) if trade_off else None,
+        )
+    return evidence
+
+
+def _of_quality(trade_off: TradeOff, level: float) -> QualityEvidence:
+    return QualityEvidence(best_fractions(trade_off, level), trade_off.steepness)
 
 
 def best_fractions(trade_off: TradeOff, level: float) -> dict[Knob, Draws]:
@@ -38,25 +85,3 @@ def best_fractions(trade_off: TradeOff, level: float) -> dict[Knob, Draws]:
     best = trade_off.best(level)
     values = {k: [getattr(setting, k) for setting in trade_off.settings] for k in KNOBS}
     return {k: (np.array(v) / v[0])[best] for k, v in values.items() if len(set(v)) > 1}
-
-
-def gather_evidence(
-    rows: pd.DataFrame,
-    scores: Mapping[Workload, pd.DataFrame],
-    grid: tuple[Setting, ...],
-    analysis: AnalysisParams,
-) -> dict[Workload, Evidence]:
-    """Everything the findings are about, in draws that are paired between the workloads."""
-    of_e1 = resamples_of(rows, analysis)
-    of_e2 = resamples_of(pd.concat(scores.values()), analysis)
-    evidence: dict[Workload, Evidence] = {}
-    for w in WORKLOADS:
-        cells = make_cells(w, scores[w], grid)
-        trade_off = draw_trade_off(cells, of_e2[w], analysis.latency_statistic)
-        evidence[w] = Evidence(
-            stage_share=draw_stages(rows_of(w, rows), of_e1[w]).share,
-            moves=draw_moves(cells, of_e2[w]),
-            best_fraction=best_fractions(trade_off, analysis.decision_level),
-            steepness=trade_off.steepness,
-        )
-    return evidence

@@ -1,6 +1,6 @@
 """The expected differences of the workloads, each tested by the interval of one effect."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,14 +8,14 @@ import numpy as np
 from m1.analysis.bootstrap import Draws, estimate, is_defined
 from m1.analysis.evidence import Evidence
 from m1.schemas.profile import STAGES
-from m1.schemas.results import Finding, Verdict
+from m1.schemas.results import Finding, NotTested, Verdict
 from m1.schemas.settings import Knob
 
 DECODE = STAGES.index("decode")
 
 
 Effect = Callable[[Evidence, Evidence], Draws | None]
-"""From question answering and captioning to an effect [n_draws]; none without the knob's values."""
+"""From question answering and captioning to an effect [n_draws]; none without what it needs."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Expectation:
     needs: str
     """What the effect cannot be computed without."""
     effect: Effect
+    of_quality: bool = False
+    """Whether it takes answers whose quality means something."""
 
 
 def _before_first_token_margin(evidence: Evidence) -> Draws:
@@ -56,9 +58,17 @@ def _more_sensitive(knob: Knob, *, qa: bool) -> Effect:
 def _prefers_fewer(knob: Knob, *, qa: bool) -> Effect:
     def effect(in_qa: Evidence, in_captioning: Evidence) -> Draws | None:
         fewer, more = (in_qa, in_captioning) if qa else (in_captioning, in_qa)
-        return _minus(more.best_fraction.get(knob), fewer.best_fraction.get(knob))
+        if fewer.quality is None or more.quality is None:
+            return None
+        return _minus(more.quality.best_fraction.get(knob), fewer.quality.best_fraction.get(knob))
 
     return effect
+
+
+def _steeper(in_qa: Evidence, in_captioning: Evidence) -> Draws | None:
+    if in_qa.quality is None or in_captioning.quality is None:
+        return None
+    return in_qa.quality.steepness - in_captioning.quality.steepness
 
 
 _SAVED = "latency saved from the largest to the smallest value, {}, percentage points"
@@ -107,6 +117,7 @@ EXPECTATIONS = (
         _BEST.format("captioning minus question answering"),
         _VALUES.format("vision_tokens"),
         _prefers_fewer("vision_tokens", qa=True),
+        of_quality=True,
     ),
     Expectation(
         "captioning-prefers-fewer-blocks",
@@ -114,13 +125,15 @@ EXPECTATIONS = (
         _BEST.format("question answering minus captioning"),
         _VALUES.format("active_blocks"),
         _prefers_fewer("active_blocks", qa=False),
+        of_quality=True,
     ),
     Expectation(
         "qa-frontier-steeper",
         "Saving latency costs question answering more of its quality than it costs captioning.",
         "share of quality lost per share of latency saved, question answering minus captioning",
         "more than one sure point on both frontiers",
-        lambda qa, captioning: qa.steepness - captioning.steepness,
+        _steeper,
+        of_quality=True,
     ),
 )
 
@@ -132,6 +145,22 @@ def judge_expectations(qa: Evidence, captioning: Evidence, confidence: float) ->
         _finding(expected, effect, confidence)
         for expected, effect in effects
         if effect is not None and is_defined(effect, confidence)
+    ]
+
+
+def list_not_tested(
+    findings: Sequence[Finding], quality_not_available: str | None
+) -> list[NotTested]:
+    """The expectations that are not among the findings, with the reason."""
+    tested = {finding.id for finding in findings}
+    return [
+        NotTested(
+            id=expected.id,
+            claim=expected.claim,
+            reason=(expected.of_quality and quality_not_available) or f"It takes {expected.needs}.",
+        )
+        for expected in EXPECTATIONS
+        if expected.id not in tested
     ]
 
 

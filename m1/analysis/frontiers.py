@@ -5,9 +5,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from m1.analysis.bootstrap import estimate, estimate_if_defined, resamples_of
-from m1.analysis.cells import Cells, make_cells
+from m1.analysis.bootstrap import estimate, estimate_if_defined
+from m1.analysis.cells import (
+    ScoredCells,
+    TimedCells,
+    make_scored_cells,
+    make_timed_cells,
+    rows_of,
+)
 from m1.analysis.dominance import REFERENCE_POINT, hypervolume, on_frontier
+from m1.analysis.samples import draw_samples, size_of
 from m1.analysis.scoring import QUALITY_METRICS, further_quality
 from m1.analysis.trade_off import TradeOff, draw_trade_off
 from m1.errors import UserError
@@ -19,6 +26,7 @@ from m1.schemas.settings import KNOBS, Knob, Setting
 
 def find_frontier(
     rows: pd.DataFrame,
+    answers: pd.DataFrame,
     scores: pd.DataFrame,
     requests: RequestSet,
     grid: Sequence[Setting],
@@ -27,20 +35,24 @@ def find_frontier(
     """Find the frontier of one workload.
 
     Args:
-        rows: E2 of both workloads, for resamples are drawn for both together.
-        scores: the workload's rows of it, scored.
+        rows: measured rows of E2, of both workloads, for resamples are drawn for both together.
+        answers: answers to both workloads, for the same reason.
+        scores: the workload's answers, scored.
         requests: the workload's requests.
         grid: all settings, the reference first.
         analysis: resamples, confidence, latency statistic and levels.
     """
-    cells = make_cells(requests.workload, scores, grid)
-    resamples = resamples_of(rows, analysis)[cells.workload]
-    trade_off = draw_trade_off(cells, resamples, analysis.latency_statistic)
-    return make_frontier(cells, trade_off, further_quality(scores, requests), analysis)
+    workload = requests.workload
+    timed = make_timed_cells(workload, rows_of(workload, rows), grid)
+    scored = make_scored_cells(workload, scores, grid)
+    resamples = draw_samples(rows, answers, analysis)
+    trade_off = draw_trade_off(timed, scored, resamples, analysis.latency_statistic)
+    return make_frontier(timed, scored, trade_off, further_quality(scores, requests), analysis)
 
 
 def make_frontier(
-    cells: Cells,
+    timed: TimedCells,
+    scored: ScoredCells,
     trade_off: TradeOff,
     further: Mapping[str, dict[str, float]],
     analysis: AnalysisParams,
@@ -48,20 +60,21 @@ def make_frontier(
     """Assemble the frontier of one workload.
 
     Args:
-        cells: E2 of the workload.
-        trade_off: latency and quality drawn from it.
+        timed: its timed requests.
+        scored: its scored requests.
+        trade_off: latency and quality drawn from both.
         further: scores of all outputs of a setting together, by its label.
         analysis: levels and confidence.
     """
     confidence = analysis.confidence
     area = hypervolume(trade_off.latency_fraction, trade_off.quality_fraction)
     return Frontier(
-        workload=cells.workload,
+        workload=timed.workload,
         latency_statistic=analysis.latency_statistic,
-        quality_metric=QUALITY_METRICS[cells.workload],
-        n_requests=len(cells.images),
-        n_images=len(set(cells.images)),
-        reference=cells.settings[0],
+        quality_metric=QUALITY_METRICS[timed.workload],
+        timed=size_of(timed.images),
+        scored=size_of(scored.images),
+        reference=timed.settings[0],
         points=_points(trade_off, further, confidence),
         hypervolume=estimate(area, confidence),
         hypervolume_reference_point=REFERENCE_POINT,
@@ -89,6 +102,7 @@ def _points(
             quality_fraction=estimate(quality_fraction[:, i], confidence),
             on_frontier=bool(frontier[0, i]),
             frontier_share=float(shares[i]),
+            cut_share=estimate(trade_off.cut_share[:, i], confidence),
             further_quality=further.get(setting.label, {}),
         )
         for i, setting in _fastest_first(trade_off)
@@ -132,6 +146,11 @@ def _single_knob_frontier(knob: Knob, moving: TradeOff, confidence: float) -> Si
     return SingleKnobFrontier(
         knob=knob, labels=tuple(labels), hypervolume=estimate(area, confidence)
     )
+
+
+def reference_point(frontier: Frontier) -> FrontierPoint:
+    """The reference setting on a frontier."""
+    return next(point for point in frontier.points if point.setting == frontier.reference)
 
 
 def best_at(level: float, frontier: Frontier) -> BestSetting:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from m1.schemas.profile import Stage
 from m1.schemas.requests import WORKLOADS, Workload
-from m1.schemas.results import Frontier, StageEstimate, WorkloadContrast
+from m1.schemas.results import ParetoResult, StageEstimate, WorkloadContrast
 
 Row = dict[str, Any]
 
@@ -45,11 +45,11 @@ def latency_rows(rows: pd.DataFrame) -> list[Row]:
     ]
 
 
-def frontier_rows(frontier: Frontier) -> list[Row]:
-    """A point for each setting."""
+def frontier_rows(result: ParetoResult) -> list[Row]:
+    """A point for each setting; none where there is no quality."""
     return [
         {
-            "workload": frontier.workload,
+            "workload": result.workload,
             "setting": point.label,
             "latency_ms": point.latency_ms.value,
             "latency_low": point.latency_ms.low,
@@ -61,7 +61,7 @@ def frontier_rows(frontier: Frontier) -> list[Row]:
             "frontier_share": point.frontier_share,
             **point.setting.model_dump(),
         }
-        for point in frontier.points
+        for point in (result.frontier.points if result.frontier else ())
     ]
 
 

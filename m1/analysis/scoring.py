@@ -1,4 +1,4 @@
-"""Quality of the outputs of E2: per request, and per setting where a score needs all of them."""
+"""Quality of outputs: per request, and per setting where a score needs all of them."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,7 +11,7 @@ from m1.files import plain_records
 from m1.quality.captions import CaptionCorpus, bleu4, rouge_l
 from m1.quality.vqa import vqa_accuracy
 from m1.schemas.requests import RequestSet, Workload
-from m1.schemas.results import ScoredRequest
+from m1.schemas.results import ScoredAnswer
 
 QUALITY_METRICS: dict[Workload, str] = {"qa": "vqa_accuracy", "captioning": "cider_d"}
 
@@ -20,9 +20,9 @@ def score_rows(rows: pd.DataFrame, requests: RequestSet) -> pd.DataFrame:
     """Score every output by its own references.
 
     Args:
-        rows: measured rows of the workload.
+        rows: outputs of the workload, whether timed or answered in batches.
         requests: its requests; captions are weighed by the corpus they carry, so that a score
-            does not depend on which requests were measured.
+            does not depend on which requests were answered.
 
     Returns:
         The rows with a column `quality`: VQA accuracy (0 to 1) or CIDEr-D (0 to 10).
@@ -33,8 +33,8 @@ def score_rows(rows: pd.DataFrame, requests: RequestSet) -> pd.DataFrame:
     unknown = set(rows["request_id"]) - {request.request_id for request in requests.requests}
     if unknown:
         raise UserError(
-            f"{requests.workload}: request {min(unknown)!r} was measured but is not in the request "
-            f"set (and {len(unknown) - 1} more): profile again (`dvc repro profile`)"
+            f"{requests.workload}: request {min(unknown)!r} was answered but is not in the request "
+            f"set (and {len(unknown) - 1} more): answer again (`dvc repro`)"
         )
     try:
         score = _scorer(requests)
@@ -48,14 +48,23 @@ def _scorer(requests: RequestSet) -> Callable[[str, str, str], float]:
     """A function from request id, image id and output to quality."""
     if requests.workload == "qa":
         references = _references(requests)
-        return lambda request_id, _, text: vqa_accuracy(text, references[request_id])
+        return lambda request_id, _, text: vqa_accuracy(first_line(text), references[request_id])
     corpus = CaptionCorpus.from_references(requests.corpus)
-    return lambda _, image_id, text: corpus.cider_d(image_id, text)
+    return lambda _, image_id, text: corpus.cider_d(image_id, text.strip())
 
 
-def scored_requests(scores: pd.DataFrame) -> list[ScoredRequest]:
+def first_line(text: str) -> str:
+    """The answer in an output: its first line, stripped.
+
+    What a model adds on further lines explains the answer; as a part of it, it would match nobody's
+    words. A caption has no such part: all that is written describes the picture.
+    """
+    return text.strip().partition("\n")[0].strip()
+
+
+def scored_answers(scores: pd.DataFrame) -> list[ScoredAnswer]:
     """The records of scored rows."""
-    return TypeAdapter(list[ScoredRequest]).validate_python(plain_records(scores))
+    return TypeAdapter(list[ScoredAnswer]).validate_python(plain_records(scores))
 
 
 def further_quality(scores: pd.DataFrame, requests: RequestSet) -> dict[str, dict[str, float]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from m1.analysis.bootstrap import Draws, Resamples, estimate, weighted_mean
-from m1.analysis.cells import Cells
+from m1.analysis.cells import TimedCells
 from m1.schemas.profile import STAGES
 from m1.schemas.results import SensitivityPoint
 from m1.schemas.settings import KNOBS, Knob, Setting
@@ -22,8 +22,9 @@ class Move:
     """Change of mean latency [n_draws]."""
     stage_percent: Draws
     """Change of each stage in percent of the reference setting's total [n_draws, n_stages]."""
-    quality_percent: Draws
-    """Change of mean quality [n_draws]; NaN in draws where the reference has none."""
+    quality_percent: Draws | None
+    """Change of mean quality [n_draws], NaN in draws where the reference has none; or no quality
+    at all."""
     main_effect_percent: Draws
     """Change of mean latency, averaged over the settings of the other knobs [n_draws]."""
 
@@ -34,16 +35,25 @@ class _Means:
 
     total_ms: Draws
     stage_ms: Draws
-    quality: Draws
+    quality: Draws | None
 
 
-def draw_moves(cells: Cells, resamples: Resamples) -> dict[Knob, tuple[Move, ...]]:
-    """Move each knob to each of its values but the reference, largest first."""
+def draw_moves(
+    cells: TimedCells, resamples: Resamples, quality: Draws | None
+) -> dict[Knob, tuple[Move, ...]]:
+    """Move each knob to each of its values but the reference, largest first.
+
+    Args:
+        cells: the timed requests of E2.
+        resamples: their images.
+        quality: mean quality of every setting in the same draws, if there is any
+            [n_draws, n_settings].
+    """
     weights = resamples.weights(cells.images)
     means = _Means(
         total_ms=weighted_mean(cells.total_ms, weights),
         stage_ms=np.stack([weighted_mean(stage, weights) for stage in cells.stage_ms], axis=2),
-        quality=weighted_mean(cells.quality, weights),
+        quality=quality,
     )
     return {knob: _moves_of(knob, cells.settings, means) for knob in KNOBS}
 
@@ -55,7 +65,7 @@ def _moves_of(knob: Knob, settings: Sequence[Setting], means: _Means) -> tuple[M
             value=value,
             latency_percent=_percent(total_ms[:, i], total_ms[:, 0]),
             stage_percent=100 * (stage_ms[:, i] - stage_ms[:, 0]) / total_ms[:, :1],
-            quality_percent=_percent(quality[:, i], quality[:, 0]),
+            quality_percent=None if quality is None else _percent(quality[:, i], quality[:, 0]),
             main_effect_percent=_main_effect(knob, value, settings, total_ms),
         )
         for value, i in single_knob_moves(settings, knob).items()
@@ -104,6 +114,8 @@ def sensitivity_point(move: Move, confidence: float) -> SensitivityPoint:
         stage_change_percent={
             stage: estimate(move.stage_percent[:, i], confidence) for i, stage in enumerate(STAGES)
         },
-        quality_change_percent=estimate(move.quality_percent, confidence),
+        quality_change_percent=None
+        if move.quality_percent is None
+        else estimate(move.quality_percent, confidence),
         main_effect_percent=estimate(move.main_effect_percent, confidence),
     )

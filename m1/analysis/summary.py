@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from m1.analysis.frontiers import best_at
+from m1.analysis.frontiers import best_at, reference_point
 from m1.schemas.requests import Workload
 from m1.schemas.results import Summary, WorkloadContrast, WorkloadSummary
 
@@ -20,6 +20,7 @@ def summarise(contrast: WorkloadContrast, decision_level: float) -> Summary:
     verdicts = [finding.verdict for finding in contrast.findings]
     summary = Summary(
         valid=contrast.validity.verdict == "valid",
+        quality_not_available=contrast.quality_not_available,
         qa=_workload_summary(contrast, "qa", decision_level),
         captioning=_workload_summary(contrast, "captioning", decision_level),
         findings_supported=verdicts.count("supported"),
@@ -31,15 +32,16 @@ def summarise(contrast: WorkloadContrast, decision_level: float) -> Summary:
 def _workload_summary(
     contrast: WorkloadContrast, workload: Workload, decision_level: float
 ) -> WorkloadSummary:
-    latency, frontier = contrast.latency[workload], contrast.frontiers[workload]
-    reference = next(p for p in frontier.points if p.setting == contrast.reference)
+    latency = contrast.latency[workload]
+    frontier = contrast.frontiers[workload] if contrast.frontiers else None
+    steepness = frontier.steepness if frontier else None
     return WorkloadSummary(
         p50_ms=latency.p50_ms.value if latency.p50_ms else None,
         p99_ms=latency.p99_ms.value if latency.p99_ms else None,
         before_first_token_share=1 - contrast.stage_breakdown[workload]["decode"].share.value,
-        reference_quality=reference.quality.value,
-        steepness=frontier.steepness.value if frontier.steepness else None,
-        best_setting=best_at(decision_level, frontier).label,
+        reference_quality=reference_point(frontier).quality.value if frontier else None,
+        steepness=steepness.value if steepness else None,
+        best_setting=best_at(decision_level, frontier).label if frontier else None,
     )
 
 

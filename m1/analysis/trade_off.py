@@ -1,12 +1,14 @@
 """How fast and how good every setting of a workload is, in every draw."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from m1.analysis.bootstrap import Draws, Resamples, weighted_mean, weighted_quantile
-from m1.analysis.cells import Cells
+from m1.analysis.cells import ScoredCells, TimedCells
 from m1.analysis.dominance import Indices, fastest_keeping, steepness
+from m1.analysis.samples import Sample
 from m1.analysis.sensitivity import single_knob_moves
 from m1.errors import UserError
 from m1.schemas.settings import Knob, Setting
@@ -22,6 +24,8 @@ class TradeOff:
     """Latency by the chosen statistic [n_draws, n_settings]."""
     quality: Draws
     """Mean quality [n_draws, n_settings]."""
+    cut_share: Draws
+    """Share of outputs that were cut at the longest one [n_draws, n_settings]."""
 
     @property
     def latency_fraction(self) -> Draws:
@@ -47,29 +51,46 @@ class TradeOff:
     def moving(self, knob: Knob) -> "TradeOff":
         """Only the settings in which no other knob moves."""
         kept = [0, *single_knob_moves(self.settings, knob).values()]
+        columns = (self.latency_ms, self.quality, self.cut_share)
         settings = tuple(self.settings[i] for i in kept)
-        return TradeOff(settings, self.latency_ms[:, kept], self.quality[:, kept])
+        return TradeOff(settings, *(values[:, kept] for values in columns))
 
 
-def draw_trade_off(cells: Cells, resamples: Resamples, statistic: str) -> TradeOff:
+def draw_trade_off(
+    timed: TimedCells,
+    scored: ScoredCells,
+    resamples: Mapping[Sample, Resamples],
+    statistic: str,
+) -> TradeOff:
     """Latency and quality of every setting in every draw.
 
     Args:
-        cells: E2 of the workload.
-        resamples: its images.
+        timed: timed requests of E2 of a workload.
+        scored: its scored requests.
+        resamples: images of both, from `draw_samples`.
         statistic: `median` or `mean` of latency.
 
     Raises:
         UserError: if the reference setting has no quality to compare with.
     """
-    weights = resamples.weights(cells.images)
-    quality = weighted_mean(cells.quality, weights)
+    weights = resamples[timed.workload, "scored"].weights(scored.images)
+    quality = weighted_mean(scored.quality, weights)
     if quality[0, 0] == 0:
         raise UserError(
-            f"{cells.workload}: every answer at the reference setting scores 0, so there is no "
-            "quality to keep: look at `output_text` in the profile rows, and at the prompt"
+            f"{timed.workload}: every answer at the reference setting scores 0, so there is no "
+            "quality to keep: look at `output_text` in data/answers, and at the prompt"
         )
+    return TradeOff(
+        settings=timed.settings,
+        latency_ms=_latency(timed, resamples[timed.workload, "timed"], statistic),
+        quality=quality,
+        cut_share=weighted_mean(scored.cut, weights),
+    )
+
+
+def _latency(timed: TimedCells, resamples: Resamples, statistic: str) -> Draws:
+    weights = resamples.weights(timed.images)
     if statistic == "mean":
-        return TradeOff(cells.settings, weighted_mean(cells.total_ms, weights), quality)
-    medians = [weighted_quantile(column, weights, 0.5) for column in cells.total_ms.T]
-    return TradeOff(cells.settings, np.stack(medians, axis=1), quality)
+        return weighted_mean(timed.total_ms, weights)
+    medians = [weighted_quantile(column, weights, 0.5) for column in timed.total_ms.T]
+    return np.stack(medians, axis=1)

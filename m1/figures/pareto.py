@@ -25,6 +25,7 @@ from m1.schemas.results import Frontier, FrontierPoint, WorkloadContrast
 
 Line = tuple[tuple[float, float], tuple[float, float]]
 
+TITLE = "E2: quality against latency"
 QUALITY_NAMES = {"vqa_accuracy": "VQA accuracy (0 to 1)", "cider_d": "CIDEr-D (0 to 10)"}
 
 
@@ -32,11 +33,14 @@ QUALITY_NAMES = {"vqa_accuracy": "VQA accuracy (0 to 1)", "cider_d": "CIDEr-D (0
 def draw_pareto(contrast: WorkloadContrast) -> Figure:
     """Both workloads side by side, all settings and the frontier."""
     frontiers = contrast.frontiers
+    if frontiers is None:
+        return draw_no_frontier(contrast)
     sample = {
-        w: f"n = {frontiers[w].n_requests} requests a setting, {frontiers[w].n_images} images"
+        w: f"n = {frontiers[w].timed.n_requests} requests timed and "
+        f"{frontiers[w].scored.n_requests} scored at each setting"
         for w in WORKLOADS
     }
-    figure = new_figure("E2: quality against latency", contrast, sample, 3.9)
+    figure = new_figure(TITLE, contrast, sample, 3.9)
     panels = figure.subplots(1, len(WORKLOADS))
     for axes, workload in zip(panels, WORKLOADS, strict=True):
         draw_frontier(axes, frontiers[workload])
@@ -44,6 +48,17 @@ def draw_pareto(contrast: WorkloadContrast) -> Figure:
     figure.draw_without_rendering()  # labels need to know where the points end up
     for axes, workload in zip(panels, WORKLOADS, strict=True):
         label_frontier(axes, frontiers[workload])
+    return figure
+
+
+def draw_no_frontier(contrast: WorkloadContrast) -> Figure:
+    """The figure without panels, and why there are none."""
+    sample = {w: f"n = {contrast.timed[w].n_requests} requests timed" for w in WORKLOADS}
+    figure = new_figure(TITLE, contrast, sample, 1.6)
+    axes = figure.subplots()
+    axes.set_axis_off()
+    text = f"No frontier: quality is not available.\n{contrast.quality_not_available}"
+    axes.text(0.5, 0.5, text, ha="center", va="center", size=9, transform=axes.transAxes)
     return figure
 
 

@@ -28,7 +28,7 @@ OFFSETS: dict[Workload, float] = {"qa": -BAR_WIDTH / 2, "captioning": BAR_WIDTH 
 @styled
 def draw_sensitivity(contrast: WorkloadContrast) -> Figure:
     """A panel a knob: the change of latency at each value below the reference."""
-    sample = {w: f"n = {contrast.frontiers[w].n_requests} requests a setting" for w in WORKLOADS}
+    sample = {w: f"n = {contrast.timed[w].n_requests} requests a setting" for w in WORKLOADS}
     figure = new_figure(
         "E2: what each knob does to latency, the others at the reference setting",
         contrast,

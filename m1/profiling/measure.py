@@ -21,8 +21,9 @@ from m1.profiling.marks import (
     stage_times,
 )
 from m1.profiling.schedule import Planned, Round
-from m1.schemas.profile import DecodeMode, MeasuredRequest
+from m1.schemas.profile import MeasuredRequest
 from m1.schemas.requests import Request
+from m1.schemas.settings import DecodeMode
 from m1.vlm.encoding import count_visual_tokens, encode, plan_visual_tokens
 from m1.vlm.engine import Generation, answer, text_of, token_ids
 from m1.vlm.knobs import applied

@@ -6,16 +6,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from m1.params import ProfileParams
+from m1.params import ProfileParams, effective_decode_mode
 from m1.profiling.machine import CpuMeter
 from m1.profiling.measure import OutputLimit, measure, open_image
 from m1.profiling.progress import ProfileProgress
 from m1.profiling.schedule import Planned, Round, plan
 from m1.profiling.validity import Circumstances
 from m1.profiling.warmup import warm_up
-from m1.schemas.profile import DecodeMode, MeasuredRequest
+from m1.schemas.profile import MeasuredRequest
 from m1.schemas.requests import WORKLOADS, RequestSet, Workload
-from m1.schemas.settings import Setting
+from m1.schemas.settings import DecodeMode, Setting
 from m1.vlm.encoding import check_visual_tokens
 from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
@@ -46,8 +46,8 @@ class Profiler:
 
     @property
     def decode_mode(self) -> DecodeMode:
-        """Random weights would never end an output of their own accord, or end it at once."""
-        return "reference_length" if self.vlm.weights == "random" else self.params.decode_mode
+        """When outputs end."""
+        return effective_decode_mode(self.vlm.weights, self.params.decode_mode)
 
     def run(self, warmup_tolerance: float) -> tuple[list[MeasuredRequest], Circumstances]:
         """Measure everything.

@@ -4,10 +4,9 @@ from typing import Literal
 
 from m1.schemas.base import Record
 from m1.schemas.requests import Workload
-from m1.schemas.settings import Setting
+from m1.schemas.settings import DecodeMode, Setting, Weights
 
 Stage = Literal["vision", "projector", "prefill", "decode"]
-DecodeMode = Literal["free", "reference_length"]
 STAGES: tuple[Stage, ...] = ("vision", "projector", "prefill", "decode")
 
 
@@ -81,6 +80,8 @@ class Provenance(Record):
     """`random`: the architecture alone."""
     model_fingerprint: str
     """SHA-256 over configuration and weights."""
+    weights: Weights
+    """`random`: the architecture alone was measured, and outputs mean nothing."""
     data_fingerprints: dict[Workload, str]
     """Fingerprints of the request sets."""
     device: str
@@ -144,12 +145,14 @@ class ProfileRun(Record):
     """What was measured, on what."""
     validity: Validity
     """Whether it may be believed."""
+    decode_mode: DecodeMode
+    """`free`: up to an end-of-sequence token; `reference_length`: as long as the reference."""
+    max_new_tokens: dict[Workload, int]
+    """Longest output in tokens."""
     reference: Setting
     """The reference setting."""
     grid: tuple[Setting, ...]
     """All settings, the reference first."""
-    decode_mode: DecodeMode
-    """When an output ended."""
     block_policy: str
     """Which blocks stayed where fewer were active."""
     n_rows: int

@@ -1,9 +1,12 @@
 """Result files of the pareto and contrast stages."""
 
-from typing import Literal
+from typing import Literal, Self
 
+from pydantic import model_validator
+
+from m1.schemas.answers import Answer
 from m1.schemas.base import Record
-from m1.schemas.profile import MeasuredRequest, Provenance, Stage, Validity
+from m1.schemas.profile import Provenance, Stage, Validity
 from m1.schemas.requests import Workload
 from m1.schemas.settings import Knob, Setting
 
@@ -21,8 +24,8 @@ class Estimate(Record):
     """Upper end of the interval."""
 
 
-class ScoredRequest(MeasuredRequest):
-    """A measured request of E2 with the quality of its answer."""
+class ScoredAnswer(Answer):
+    """An answer with its quality."""
 
     quality: float
     """VQA accuracy (0 to 1) or CIDEr-D (0 to 10) of the output."""
@@ -47,6 +50,8 @@ class FrontierPoint(Record):
     """Whether no other setting is at least as good and faster, or as fast and better."""
     frontier_share: float
     """Share of resamples in which it is on the frontier."""
+    cut_share: Estimate
+    """Share of outputs that were cut at the longest one (`finish_reason` is `length`)."""
     further_quality: dict[str, float]
     """Corpus scores without an interval, such as BLEU-4 and ROUGE-L."""
 
@@ -77,21 +82,28 @@ class SingleKnobFrontier(Record):
     """Its hypervolume, comparable with the joint one."""
 
 
-class Frontier(Record):
-    """Quality and latency of one workload over the grid (`e2_pareto_<workload>.json`)."""
+class SampleSize(Record):
+    """How many requests a cell has."""
 
-    schema_version: Literal[1] = 1
-    """Version of this layout."""
+    n_requests: int
+    """Requests in each cell."""
+    n_images: int
+    """Images they are about: the units of the bootstrap."""
+
+
+class Frontier(Record):
+    """Quality and latency of one workload over the grid."""
+
     workload: Workload
     """Whose frontier."""
     latency_statistic: str
     """`median` or `mean`."""
     quality_metric: str
     """`vqa_accuracy` or `cider_d`."""
-    n_requests: int
-    """Requests in each cell."""
-    n_images: int
-    """Images they are about: the units of the bootstrap."""
+    timed: SampleSize
+    """What latency was measured on, one request at a time."""
+    scored: SampleSize
+    """What quality was measured on, in batches."""
     reference: Setting
     """The reference setting."""
     points: tuple[FrontierPoint, ...]
@@ -106,6 +118,47 @@ class Frontier(Record):
     """The fastest setting at each quality level."""
     single_knob: tuple[SingleKnobFrontier, ...]
     """Frontiers of one knob each, the others at the reference."""
+
+
+class Agreement(Record):
+    """Whether batches say what single requests say: E2's timed outputs against the answers."""
+
+    n_pairs: int
+    """Requests that were both timed and answered, at every setting."""
+    identical_share: Estimate
+    """Share of pairs with the same text."""
+    quality_difference: Estimate
+    """Mean quality of the answers minus that of the timed outputs."""
+
+
+class ParetoResult(Record):
+    """E2 of one workload (`e2_pareto_<workload>.json`)."""
+
+    schema_version: Literal[2] = 2
+    """Version of this layout."""
+    workload: Workload
+    """Whose frontier."""
+    quality_not_available: str | None
+    """Why there is no frontier, in a sentence; null where there is one."""
+    frontier: Frontier | None
+    """Quality and latency over the grid; null where there is no quality."""
+    agreement: Agreement | None
+    """Batches against single requests; null where there is no quality."""
+
+    @model_validator(mode="after")
+    def _all_or_nothing(self) -> Self:
+        check_absence(self.quality_not_available, self.frontier, self.agreement)
+        return self
+
+
+def check_absence(reason: str | None, *results: object) -> None:
+    """What rests on quality is there, or a reason is, never both.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if any((result is None) == (reason is None) for result in results):
+        raise ValueError("what rests on quality is null where quality_not_available says why")
 
 
 class StageEstimate(Record):
@@ -143,8 +196,8 @@ class SensitivityPoint(Record):
     """Change of mean latency from the reference setting."""
     stage_change_percent: dict[Stage, Estimate]
     """Change of each stage, in percent of the reference setting's total."""
-    quality_change_percent: Estimate
-    """Change of mean quality."""
+    quality_change_percent: Estimate | None
+    """Change of mean quality; null where there is no quality."""
     main_effect_percent: Estimate
     """Change of mean latency, averaged over the whole grid of the other knobs."""
 
@@ -183,6 +236,17 @@ class Finding(Record):
     """`supported` where the interval is above 0, `refuted` below, else `inconclusive`."""
 
 
+class NotTested(Record):
+    """An expected difference that could not be tested."""
+
+    id: str
+    """Stable name."""
+    claim: str
+    """What was expected, in a sentence."""
+    reason: str
+    """Why it could not be tested, in a sentence."""
+
+
 class Answers(Record):
     """The four key questions, answered from the numbers."""
 
@@ -199,7 +263,7 @@ class Answers(Record):
 class WorkloadContrast(Record):
     """M1: the contrast of both workloads (`m1_workload_contrast.json`)."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     """Version of this layout."""
     provenance: Provenance
     """What was measured, on what."""
@@ -215,16 +279,32 @@ class WorkloadContrast(Record):
     """E1: distribution of latencies."""
     mean_output_tokens: dict[Workload, Estimate]
     """E1: tokens written."""
-    frontiers: dict[Workload, Frontier]
+    timed: dict[Workload, SampleSize]
+    """E2: what latency was measured on at each setting."""
+    quality_not_available: str | None
+    """Why there is no quality, in a sentence; what rests on it is null then."""
+    frontiers: dict[Workload, Frontier] | None
     """E2: each workload's frontier."""
-    optimal_settings: dict[Workload, tuple[BestSetting, ...]]
+    optimal_settings: dict[Workload, tuple[BestSetting, ...]] | None
     """E2: the fastest setting at each quality level."""
+    cut_share: dict[Workload, Estimate] | None
+    """E2: share of outputs at the reference setting that were cut at the longest one."""
+    agreement: dict[Workload, Agreement] | None
+    """E2: whether answers in batches are those of single requests."""
     sensitivity: dict[Workload, dict[Knob, tuple[SensitivityPoint, ...]]]
     """E2: what each knob does, largest value first; a knob with one value has no points."""
     findings: tuple[Finding, ...]
     """The expected differences, tested."""
+    not_tested: tuple[NotTested, ...]
+    """Those that could not be tested, and why."""
     answers: Answers
     """The four key questions, answered."""
+
+    @model_validator(mode="after")
+    def _all_or_nothing(self) -> Self:
+        of_quality = (self.frontiers, self.optimal_settings, self.cut_share, self.agreement)
+        check_absence(self.quality_not_available, *of_quality)
+        return self
 
 
 class WorkloadSummary(Record):
@@ -236,12 +316,12 @@ class WorkloadSummary(Record):
     """99th percentile."""
     before_first_token_share: float
     """Share of latency before the first token is known."""
-    reference_quality: float
-    """Quality at the reference setting."""
+    reference_quality: float | None
+    """Quality at the reference setting; null where there is none."""
     steepness: float | None
     """Share of quality lost per share of latency saved along the frontier."""
-    best_setting: str
-    """Fastest setting at the decision level of quality."""
+    best_setting: str | None
+    """Fastest setting at the decision level of quality; null where there is none."""
 
 
 class Summary(Record):
@@ -249,6 +329,8 @@ class Summary(Record):
 
     valid: bool
     """Whether the run passed every check."""
+    quality_not_available: str | None
+    """Why there is no quality, in a sentence; null where there is."""
     qa: WorkloadSummary
     """Question answering."""
     captioning: WorkloadSummary

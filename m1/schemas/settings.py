@@ -1,4 +1,4 @@
-"""Knobs and their settings."""
+"""Knobs and their settings, and the ways in which a model is run."""
 
 from typing import Literal
 
@@ -6,6 +6,9 @@ from m1.schemas.base import Record
 
 Knob = Literal["vision_tokens", "top_k", "active_blocks"]
 KNOBS: tuple[Knob, ...] = ("vision_tokens", "top_k", "active_blocks")
+
+DecodeMode = Literal["free", "reference_length"]
+Weights = Literal["pretrained", "random"]
 
 
 class Setting(Record):

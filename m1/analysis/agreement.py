@@ -1,0 +1,77 @@
+"""Answers in batches against E2's timed rows: of one origin, and do they say the same?"""
+
+import numpy as np
+import pandas as pd
+
+from m1.analysis.bootstrap import estimate, resamples_of, weighted_mean
+from m1.analysis.cells import labels_of
+from m1.analysis.scoring import score_rows
+from m1.errors import UserError
+from m1.params import AnalysisParams
+from m1.schemas.answers import AnswersMade
+from m1.schemas.profile import ProfileRun
+from m1.schemas.requests import RequestSet
+from m1.schemas.results import Agreement
+
+PAIR = ["request_id", "label"]
+
+
+def check_same_origin(run: ProfileRun, made: AnswersMade, requests: RequestSet) -> None:
+    """Whether latencies and answers are about the same thing.
+
+    Args:
+        run: the record of the profile run.
+        made: the record of the answers.
+        requests: the requests that the answers are scored by.
+
+    Raises:
+        UserError: naming what differs.
+    """
+    seen, workload = run.provenance, requests.workload
+    data = {requests.fingerprint, made.data_fingerprints[workload]}
+    alike = {
+        "model": seen.model_fingerprint == made.model_fingerprint,
+        "requests": data == {seen.data_fingerprints[workload]},
+        "dtype": seen.dtype == made.dtype,
+        "max_new_tokens": run.max_new_tokens == made.max_new_tokens,
+        "decode_mode": run.decode_mode == "free",
+    }
+    different = [name for name, same in alike.items() if not same]
+    if different:
+        raise UserError(
+            f"{workload}: latencies and answers differ in {', '.join(different)}: make both with "
+            "the same parameters (`dvc repro`)"
+        )
+
+
+def compare(
+    rows: pd.DataFrame, scores: pd.DataFrame, requests: RequestSet, analysis: AnalysisParams
+) -> Agreement:
+    """Compare the outputs of requests that were both timed and answered.
+
+    Args:
+        rows: measured rows of E2, of one workload.
+        scores: its answers, scored.
+        requests: its requests.
+        analysis: resamples and confidence.
+
+    Raises:
+        UserError: if no request was both timed and answered.
+    """
+    single, batched = (frame.assign(label=labels_of(frame)) for frame in (rows, scores))
+    single = single[single["request_id"].isin(batched["request_id"])]
+    if single.empty:
+        raise UserError(
+            f"{requests.workload}: no request was both timed and answered: raise "
+            "profile.e2_requests or quality.n_requests"
+        )
+    both = score_rows(single, requests).merge(batched, on=PAIR, suffixes=("", "_batched"))
+    same = both["output_text"] == both["output_text_batched"]
+    gained = both["quality_batched"] - both["quality"]
+    weights = resamples_of(both, analysis)[requests.workload].weights(list(both["image_id"]))
+    means = weighted_mean(np.column_stack([same, gained]).astype(np.float64), weights)
+    return Agreement(
+        n_pairs=len(both),
+        identical_share=estimate(means[:, 0], analysis.confidence),
+        quality_difference=estimate(means[:, 1], analysis.confidence),
+    )

@@ -1,0 +1,1 @@
+"""Answering requests over the whole grid, in batches, reusing what was answered before."""

@@ -1,0 +1,64 @@
+"""Answers that were made before, found again by all that decides them.
+
+They lie outside what DVC tracks: DVC removes a stage's results before it runs the stage again, and
+an answer stays true as long as its key does.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import m1.vlm
+from m1.errors import UserError
+from m1.files import read_record, write_record
+from m1.profiling.measure import open_image
+from m1.schemas.answers import Answer, AnsweredCell, AnswerKey
+
+LIBRARIES = ("torch", "transformers", "tokenizers", "pillow")
+# Makes the embedded model, and answers nothing.
+NOT_ANSWERING = "scene_vlm"
+
+
+def find_answers(key: AnswerKey, folder: Path) -> tuple[Answer, ...] | None:
+    """The answers that were kept under a key; none where there are none, or no whole file."""
+    try:
+        cell = read_record(AnsweredCell, _path(key, folder))
+    except UserError:
+        return None
+    return cell.answers if cell.key == key else None
+
+
+def keep_answers(key: AnswerKey, answers: Sequence[Answer], folder: Path) -> None:
+    """Keep the answers of a cell, whole or not at all."""
+    write_record(AnsweredCell(key=key, answers=tuple(answers)), _path(key, folder))
+
+
+def _path(key: AnswerKey, folder: Path) -> Path:
+    return folder / f"{hashlib.sha256(key.model_dump_json().encode()).hexdigest()}.json"
+
+
+def shared_folder(folder: Path, working: Path) -> Path:
+    """Where answers are kept: `folder` in the project.
+
+    Queued experiments run in copies of the project below its `.dvc`, which are thrown away. They
+    keep their answers with the project's, so that one experiment uses what another has answered.
+    """
+    inside = [parent.parent for parent in working.parents if parent.name == ".dvc"]
+    return (inside[-1] if inside else working) / folder
+
+
+def code_fingerprint(folders: Iterable[Path] | None = None) -> str:
+    """SHA-256 over the source that makes answers: of `folders`, and how images are opened."""
+    digest = hashlib.sha256(inspect.getsource(open_image).encode())
+    for folder in folders or (Path(m1.vlm.__path__[0]), Path(__file__).parent):
+        for file in sorted(folder.rglob("*.py")):
+            if not file.name.startswith(NOT_ANSWERING):
+                digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that make answers."""
+    return {name: version(name) for name in LIBRARIES}

@@ -1,0 +1,187 @@
+"""The answers of every cell: found where they are kept, else made in batches and kept."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import JsonValue
+from torch import Tensor, uint8
+
+from m1.answering.cache import code_fingerprint, find_answers, keep_answers, library_versions
+from m1.params import KnobParams, ModelParams, PerWorkload, QualityParams
+from m1.profiling.measure import open_image
+from m1.progress import CellProgress
+from m1.schemas.answers import Answer, AnswerKey, AnswersMade
+from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
+from m1.schemas.settings import KNOBS, DecodeMode, Setting, Weights
+from m1.vlm.batching import BatchedAnswer, answer_in_batches
+from m1.vlm.encoding import encode
+from m1.vlm.knobs import applied
+from m1.vlm.loaded import LoadedVlm
+
+# Encoded requests in memory at once. Settings that differ in other knobs than visual tokens share
+# them, and on large models encoding takes as long as answering.
+MOST_ENCODED = 512
+# Batches that are encoded together, so that requests of like length meet.
+BATCHES_AT_ONCE = 8
+
+
+def why_no_answers(weights: Weights, decode_mode: DecodeMode) -> str | None:
+    """A sentence about what keeps outputs from being answers, if anything does."""
+    if weights == "random":
+        return "The weights are random, so answers mean nothing."
+    if decode_mode == "reference_length":
+        return "Decode is forced to the length of the reference, so outputs are not answers."
+    return None
+
+
+@dataclass(frozen=True)
+class How:
+    """What is decided about answers beside model, requests and setting."""
+
+    model: ModelParams
+    knobs: KnobParams
+    quality: QualityParams
+    max_new_tokens: PerWorkload
+
+    def options(self) -> dict[str, JsonValue]:
+        """Parameters of model and knobs that may change answers and are in no fingerprint."""
+        model = self.model.model_dump(mode="json", exclude={"source", "device", "n_threads"})
+        return model | self.knobs.model_dump(mode="json", exclude=set[str](KNOBS))
+
+
+class Answering:
+    """Answers the requests of both workloads over the grid."""
+
+    def __init__(
+        self,
+        vlm: LoadedVlm,
+        sets: Mapping[Workload, RequestSet],
+        folders: Mapping[Workload, Path],
+        how: How,
+        kept: Path,
+    ) -> None:
+        """Prepare to answer.
+
+        Args:
+            vlm: the model.
+            sets: the requests of each workload, of which the first are answered.
+            folders: where each workload's images are.
+            how: everything else that is decided about answers.
+            kept: folder of the answers that were made before.
+        """
+        self.vlm, self.sets, self.folders, self.how, self.kept = vlm, sets, folders, how, kept
+        self.requests: dict[Workload, tuple[Request, ...]] = {
+            w: one.requests[: how.quality.n_requests.of(w)] for w, one in sets.items()
+        }
+        self.model_fingerprint = vlm.fingerprint
+        self.code, self.versions = code_fingerprint(), library_versions()
+        self.encoded = lru_cache(MOST_ENCODED)(self._encode)
+
+    def run(self) -> tuple[list[Answer], AnswersMade]:
+        """Answer every cell, or find its answers.
+
+        A run that is stopped goes on from the cells that are finished.
+
+        Returns:
+            The answers, cell by cell, and the record of how they were made.
+
+        Raises:
+            UserError: if the model cannot take a setting, or an image cannot be read.
+        """
+        keys = [self.key(w, setting) for w in WORKLOADS for setting in self.how.knobs.grid()]
+        cells = [find_answers(key, self.kept) for key in keys]
+        due = [key for key, cell in zip(keys, cells, strict=True) if cell is None]
+        made = iter(self._answer_all(due, n_reused=len(keys) - len(due)))
+        answers = [answer for cell in cells for answer in cell or next(made)]
+        return answers, self.record(n_cells_reused=len(keys) - len(due), n_cells_computed=len(due))
+
+    def record(self, n_cells_reused: int, n_cells_computed: int) -> AnswersMade:
+        """How the answers were made."""
+        return AnswersMade(
+            model=self.how.model.source,
+            model_fingerprint=self.model_fingerprint,
+            data_fingerprints={w: one.fingerprint for w, one in self.sets.items()},
+            dtype=str(self.vlm.model.dtype).removeprefix("torch."),
+            max_new_tokens=self.how.max_new_tokens.by_workload(),
+            n_requests={w: len(requests) for w, requests in self.requests.items()},
+            batch_size=self.how.quality.batch_size,
+            n_cells_reused=n_cells_reused,
+            n_cells_computed=n_cells_computed,
+        )
+
+    def key(self, workload: Workload, setting: Setting) -> AnswerKey:
+        """All that decides the answers of a cell."""
+        with applied(self.vlm.structure, setting):
+            first = self.encoded(workload, 0, setting.vision_tokens)
+        return AnswerKey(
+            workload=workload,
+            data_fingerprint=self.sets[workload].fingerprint,
+            n_requests=len(self.requests[workload]),
+            setting=setting,
+            model_fingerprint=self.model_fingerprint,
+            inputs_fingerprint=_inputs_fingerprint(first),
+            options=self.how.options(),
+            device_type=self.vlm.device.type,
+            max_new_tokens=self.how.max_new_tokens.of(workload),
+            batch_size=self.how.quality.batch_size,
+            code=self.code,
+            versions=self.versions,
+        )
+
+    def _answer_all(self, due: Sequence[AnswerKey], n_reused: int) -> list[tuple[Answer, ...]]:
+        n_requests = sum(key.n_requests for key in due)
+        with CellProgress("answers", n_requests, len(due)) as progress:
+            progress.note(f"{n_reused} cells were answered before, {len(due)} are to be answered")
+            progress.begin()
+            return [self._answer_cell(key, progress) for key in due]
+
+    def _answer_cell(self, key: AnswerKey, progress: CellProgress) -> tuple[Answer, ...]:
+        at_once = BATCHES_AT_ONCE * key.batch_size
+        answers: list[Answer] = []
+        with applied(self.vlm.structure, key.setting):
+            for start in range(0, key.n_requests, at_once):
+                places = range(start, min(start + at_once, key.n_requests))
+                answers += self._answer(key, places)
+                progress.requests_done(len(places))
+        keep_answers(key, answers, self.kept)
+        progress.cell_done()
+        progress.tell(f"{key.workload} {key.setting.label}: {key.n_requests} requests")
+        return tuple(answers)
+
+    def _answer(self, key: AnswerKey, places: Sequence[int]) -> list[Answer]:
+        encoded = [self.encoded(key.workload, i, key.setting.vision_tokens) for i in places]
+        written = answer_in_batches(self.vlm, encoded, key.max_new_tokens, key.batch_size)
+        requests = [self.requests[key.workload][i] for i in places]
+        return [_answer(key, *pair) for pair in zip(requests, written, strict=True)]
+
+    def _encode(
+        self, workload: Workload, place: int, n_visual_tokens: int | None
+    ) -> dict[str, Tensor]:
+        request = self.requests[workload][place]
+        image = open_image(self.folders[workload] / request.image)
+        inputs = encode(self.vlm, image, request.prompt, n_visual_tokens)
+        # Off the device, whose memory is for the batch at work.
+        return {name: tensor.cpu() for name, tensor in inputs.items()}
+
+
+def _answer(key: AnswerKey, request: Request, written: BatchedAnswer) -> Answer:
+    return Answer(
+        workload=key.workload,
+        request_id=request.request_id,
+        image_id=request.image_id,
+        **key.setting.model_dump(),
+        n_output_tokens=len(written.tokens),
+        finish_reason=written.finish_reason,
+        output_text=written.text,
+    )
+
+
+def _inputs_fingerprint(inputs: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(inputs.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,51 @@
+"""Answer the requests of both workloads over the knob grid, in batches, for their quality."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from m1.answering.cache import shared_folder
+from m1.answering.run import Answering, How, why_no_answers
+from m1.errors import run_command
+from m1.files import read_record, write_record, write_rows
+from m1.params import load_params
+from m1.schemas.answers import AnswersRun
+from m1.schemas.requests import WORKLOADS, RequestSet
+from m1.vlm.loading import load_vlm
+
+
+def main(
+    requests: Annotated[Path, typer.Option(help="Folder with both request sets.")] = Path(
+        "data/requests"
+    ),
+    params_file: Annotated[Path, typer.Option("--params", help="Parameters.")] = Path(
+        "params.yaml"
+    ),
+    kept: Annotated[Path, typer.Option(help="Folder of answers made before.")] = Path(
+        ".m1/answers"
+    ),
+    out: Annotated[Path, typer.Option(help="Folder for answers.parquet and run.json.")] = Path(
+        "data/answers"
+    ),
+) -> None:
+    """Answer every cell, or say why outputs would be no answers."""
+    params = load_params(params_file)
+    reason = why_no_answers(params.model.weights, params.profile.decode_mode)
+    if reason:
+        (out / "answers.parquet").unlink(missing_ok=True)
+        write_record(AnswersRun(made=None, not_available=reason), out / "run.json")
+        print(f"no answers: {reason}")
+        return
+    sets = {w: read_record(RequestSet, requests / w / "requests.json") for w in WORKLOADS}
+    vlm = load_vlm(params.model)
+    how = How(params.model, params.knobs, params.quality, params.profile.max_new_tokens)
+    folders = {w: requests / w for w in WORKLOADS}
+    answers, made = Answering(vlm, sets, folders, how, shared_folder(kept, Path.cwd())).run()
+    write_rows(answers, out / "answers.parquet")
+    write_record(AnswersRun(made=made, not_available=None), out / "run.json")
+    print(f"{len(answers)} answers; {made.n_cells_reused} cells were answered before")
+
+
+if __name__ == "__main__":
+    run_command(main)
