@@ -12,12 +12,13 @@ from m1.schemas.base import describe
 IMAGE_FORMATS = ("JPEG", "PNG")
 
 
-def image_bytes(path: Path) -> bytes:
+def image_bytes(path: Path, origin: str = "") -> bytes:
     """The bytes of an image that can be decoded and turned upright.
 
     Raises:
-        UserError: naming the file, and what is wrong with it.
+        UserError: naming where it came from, or else its path, and what is wrong with it.
     """
+    place = origin or path
     try:
         content = path.read_bytes()
         with warnings.catch_warnings():
@@ -26,8 +27,8 @@ def image_bytes(path: Path) -> bytes:
             # Other formats run larger decoders, Ghostscript even, on files we did not make.
             ImageOps.exif_transpose(Image.open(io.BytesIO(content), formats=IMAGE_FORMATS)).load()
     except UnidentifiedImageError:
-        raise UserError(f"{path}: neither JPEG nor PNG; fetch it again or convert it") from None
+        raise UserError(f"{place}: neither JPEG nor PNG; fetch it again or convert it") from None
     except Exception as error:  # broken files make decoders raise almost anything
         reason = getattr(error, "strerror", None) or describe(error)
-        raise UserError(f"{path}: not a readable image ({reason}); fetch it again") from None
+        raise UserError(f"{place}: not a readable image ({reason}); fetch it again") from None
     return content
