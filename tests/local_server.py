@@ -24,6 +24,9 @@ class Fault:
     at_most: int | None = None
     """Longest part that is sent at once."""
     delay_s: float = 0.0
+    """Silence before the answer."""
+    stall_s: float = 0.0
+    """Silence before the connection breaks."""
 
 
 @dataclass
@@ -89,19 +92,19 @@ def handler_for(local: LocalServer) -> type[BaseHTTPRequestHandler]:
             content = local.files.get(self.path)
             status = fault.status or (404 if content is None else 200)
             if status != 200 or content is None:
-                self.reply(status, fault.headers, b"", None)
+                self.reply(status, fault.headers, b"", Fault())
                 return
             tag = local.tag or f'"{hashlib.md5(content).hexdigest()}"'
             begin = 0 if fault.ignore_range else self.begin_asked(tag)
             headers = {"ETag": tag} | fault.headers
             if begin is None or begin == 0:
-                self.reply(200, headers, content, fault.cut_after)
+                self.reply(200, headers, content, fault)
                 return
             begin += fault.shift
             part = content[begin : begin + (fault.at_most or len(content))]
             end = begin + len(part) - 1
             headers["Content-Range"] = f"bytes {begin}-{end}/{len(content)}"
-            self.reply(206 if part else 416, headers, part, fault.cut_after)
+            self.reply(206 if part else 416, headers, part, fault)
 
         def begin_asked(self, tag: str) -> int | None:
             asked = self.headers["Range"]
@@ -109,17 +112,16 @@ def handler_for(local: LocalServer) -> type[BaseHTTPRequestHandler]:
                 return None
             return int(asked.removeprefix("bytes=").removesuffix("-"))
 
-        def reply(
-            self, status: int, headers: dict[str, str], body: bytes, cut_after: int | None
-        ) -> None:
+        def reply(self, status: int, headers: dict[str, str], body: bytes, fault: Fault) -> None:
             self.send_response(status)
             for key, value in headers.items():
                 self.send_header(key, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body[:cut_after])
+            self.wfile.write(body[: fault.cut_after])
             self.wfile.flush()
-            if cut_after is not None:
+            if fault.cut_after is not None:
+                time.sleep(fault.stall_s)
                 self.close_connection = True
 
     return Handler
