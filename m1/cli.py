@@ -13,6 +13,7 @@ from m1.errors import UserError
 from m1.files import read_record
 from m1.params import load_params
 from m1.schemas.base import Record
+from m1.schemas.datasets import FetchManifest
 from m1.schemas.profile import STAGES, MeasuredRequest, ProfileRun
 from m1.schemas.requests import WORKLOADS, RequestSet, Sample
 from m1.schemas.results import (
@@ -27,6 +28,7 @@ from m1.workloads.fetch import Dataset, fetch
 from m1.workloads.fetch_progress import FetchProgress
 
 RESULT_FILES: dict[str, type[Record]] = {
+    "data/raw/<dataset>.json": FetchManifest,
     "data/requests/<workload>/requests.json": RequestSet,
     "data/samples/<workload>.json": Sample,
     "data/profile/rows.parquet": MeasuredRequest,
@@ -58,8 +60,9 @@ def fetch_dataset(
 
     The sample is the one that `dvc repro` will draw: it follows from data.seed and from
     n_requests in the dataset's section of params.yaml (data.qa for vqa-v2, data.captioning for
-    coco-captions). Everything goes to the folder `root` of that section; what is there is checked,
-    and not fetched again. Stop it at any time: the same command goes on.
+    coco-captions). `root` of that section is the manifest that is written, for git: every file
+    with its SHA-256. The files go to the folder beside it; what is there is checked and not
+    fetched again. Stop it at any time: the same command goes on.
 
     Then measure on it:
 

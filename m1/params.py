@@ -47,7 +47,8 @@ class WorkloadData(Record):
     source: Literal["scenes", "vqa-v2", "coco-captions", "jsonl"]
     """`scenes` are generated; the others are read from `root`."""
     root: str
-    """Folder of the dataset in its official layout, or the JSON Lines file; scenes ignore it."""
+    """Where the dataset is: the manifest of `m1 fetch` (the files are in the folder beside it that
+    has its name), a folder in the official layout, or a JSON Lines file. Scenes ignore it."""
     n_requests: PositiveInt
     """Requests to prepare."""
     prompt: str | None

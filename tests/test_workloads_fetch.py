@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -128,12 +129,16 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
 
 def data_in(root: Path, n: int = 6, seed: int = 1, split: str | None = None) -> DataParams:
     common = {"n_requests": n, "prompt": None}
-    captioning = common | {"source": "coco-captions", "root": str(root / "coco"), "split": split}
+    captioning = common | {
+        "source": "coco-captions",
+        "root": str(root / "coco.json"),
+        "split": split,
+    }
     return DataParams(
         seed=seed,
         scenes=SceneData(n_images=1, questions_per_image=1),
-        qa=WorkloadData(**common | {"source": "vqa-v2", "root": str(root / "vqa")}),
-        captioning=CaptioningData(**captioning),
+        qa=WorkloadData(**common | {"source": "vqa-v2", "root": str(root / "vqa.json")}),
+        captioning=CaptioningData(**captioning, split=split),
     )
 
 
@@ -244,8 +249,8 @@ def test_the_users_own_files_are_used_as_they_are(served: Served, tmp_path: Path
 def test_the_manifest_has_every_file_with_size_and_checksum(served: Served, tmp_path: Path) -> None:
     run(served, "vqa-v2", data_in(tmp_path))
     files = contents(tmp_path / "vqa")
-    noted = read_record(FetchManifest, tmp_path / "vqa" / "manifest.json").files
-    assert set(noted) == set(files) - {"manifest.json"}
+    noted = read_record(FetchManifest, tmp_path / "vqa.json").files
+    assert set(noted) == set(files)
     for name, entry in noted.items():
         assert entry.size_bytes == len(files[name])
         assert entry.sha256 == hashlib.sha256(files[name]).hexdigest()
@@ -293,12 +298,46 @@ def test_images_fetched_before_a_failure_are_not_fetched_again(
     data = data_in(tmp_path, n=14)
     served.server.faults[image_path(7)] = [Fault(status=404)]
     one_line(served, "vqa-v2", data, n_parallel=1)
-    noted = read_record(FetchManifest, tmp_path / "vqa" / "manifest.json").files
+    noted = read_record(FetchManifest, tmp_path / "vqa.json").files
     here = [name for name in noted if name.startswith("val2014/")]
     assert len(here) == len(image_names(tmp_path / "vqa")) == 6
     n_asked = len(served.server.asked)
     run(served, "vqa-v2", data)
     assert served.server.paths()[n_asked:] == [image_path(7)]
+
+
+def test_prepare_refuses_what_is_not_as_it_was_fetched(served: Served, tmp_path: Path) -> None:
+    data = data_in(tmp_path)
+    run(served, "vqa-v2", data)
+    for folder in ("val2014", "annotations"):
+        path = next((tmp_path / "vqa" / folder).iterdir())
+        content = path.read_bytes()
+        path.write_bytes(content + b"\n")
+        with pytest.raises(UserError, match=f"{path.name}: not as .*vqa.json has it; run `m1 fet"):
+            prepare("qa", data, tmp_path / "out")
+        path.write_bytes(content)
+    prepare("qa", data, tmp_path / "out")
+
+
+def test_a_manifest_alone_brings_back_the_same_files(served: Served, tmp_path: Path) -> None:
+    run(served, "vqa-v2", data_in(tmp_path))
+    before = contents(tmp_path)
+    shutil.rmtree(tmp_path / "vqa")
+    run(served, "vqa-v2", data_in(tmp_path))
+    assert contents(tmp_path) == before
+
+
+def test_images_are_fetched_into_a_folder_of_the_users_own(served: Served, tmp_path: Path) -> None:
+    data = data_in(tmp_path)
+    mine = data.model_copy(
+        update={"qa": data.qa.model_copy(update={"root": str(tmp_path / "mine")})}
+    )
+    run(served, "vqa-v2", mine)
+    files = contents(tmp_path / "mine")
+    assert "manifest.json" in files
+    prepare("qa", mine, tmp_path / "out")
+    run(served, "vqa-v2", mine)
+    assert contents(tmp_path / "mine") == files
 
 
 # Bad input: one line, nothing half-written, what was there before intact
@@ -387,9 +426,7 @@ def test_bad_images(image: bytes | None, expected: str, served: Served, tmp_path
     assert expected in message
     after = contents(tmp_path / "vqa")
     assert not [name for name in after if ".part" in name or name.endswith(image_path(bad))]
-    assert {name: after[name] for name in before if name != "manifest.json"} == {
-        name: content for name, content in before.items() if name != "manifest.json"
-    }
+    assert after.items() >= before.items()
 
 
 def test_more_requests_than_there_are(served: Served, tmp_path: Path) -> None:
@@ -405,10 +442,9 @@ def test_a_root_that_is_a_file(served: Served, tmp_path: Path) -> None:
 
 
 def test_a_broken_manifest(served: Served, tmp_path: Path) -> None:
-    (tmp_path / "vqa").mkdir()
-    (tmp_path / "vqa" / "manifest.json").write_text("{}")
+    (tmp_path / "vqa.json").write_text("{}")
     message = one_line(served, "vqa-v2", data_in(tmp_path))
-    assert message == f"{tmp_path / 'vqa' / 'manifest.json'}: files is missing"
+    assert message == f"{tmp_path / 'vqa.json'}: files is missing"
 
 
 @pytest.mark.parametrize("number", [28, 30, 13])
@@ -493,8 +529,8 @@ def test_in_a_terminal_there_are_bars(served: Served, tmp_path: Path) -> None:
 def params_file(served: Served, folder: Path, **changes: Any) -> Path:
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     raw["fetch"] = json.loads(served.params(**changes).model_dump_json())
-    raw["data"]["qa"] |= {"root": str(folder / "vqa"), "n_requests": 6}
-    raw["data"]["captioning"] |= {"root": str(folder / "coco"), "n_requests": 6}
+    raw["data"]["qa"] |= {"root": str(folder / "vqa.json"), "n_requests": 6}
+    raw["data"]["captioning"] |= {"root": str(folder / "coco.json"), "n_requests": 6}
     (folder / "params.yaml").write_text(yaml.safe_dump(raw))
     return folder / "params.yaml"
 
@@ -541,7 +577,7 @@ def test_an_interrupt_leaves_no_half_file(served: Served, tmp_path: Path) -> Non
     assert after.items() > before.items()
     assert {*after} - {*before} <= {
         "params.yaml",
-        "vqa/manifest.json",
+        "vqa.json",
         "vqa/val2014/COCO_val2014_000000000001.jpg",
     }
 

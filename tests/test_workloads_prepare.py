@@ -346,7 +346,8 @@ def test_other_folders_are_never_replaced(tmp_path: Path) -> None:
         (
             "qa",
             {"qa": {"source": "vqa-v2", "root": "no/where"}},
-            "no/where: no such folder; set the dataset's in params.yaml",
+            "no/where: no such folder; run `m1 fetch vqa-v2`, or set root in params.yaml to the "
+            "dataset's folder",
         ),
         (
             "qa",

@@ -34,9 +34,12 @@ class FetchedFile(Record):
 
 
 class FetchManifest(Record):
-    """What `m1 fetch` put into a folder (`manifest.json`), checked again on the next fetch."""
+    """What `m1 fetch` fetched of a dataset (`data/raw/<dataset>.json`).
+
+    Small enough for git, where it says which images were sampled; DVC watches it.
+    """
 
     schema_version: Literal[1] = 1
     """Version of this layout."""
     files: dict[str, FetchedFile]
-    """Path from the folder to the file."""
+    """Path from the dataset's folder to the file."""

@@ -17,7 +17,7 @@ from m1.workloads.archives import Archive, unpack
 from m1.workloads.download import Remote, Report, download
 from m1.workloads.fetch_progress import FetchProgress
 from m1.workloads.images import image_bytes
-from m1.workloads.manifest import Manifest
+from m1.workloads.manifest import Manifest, folder_of
 from m1.workloads.official import OfficialImages, find_all, image_name
 from m1.workloads.partial import part_of
 from m1.workloads.sources import draw_sample, read_source
@@ -30,7 +30,7 @@ MOST_IMAGE_BYTES = 1 << 26
 
 
 def fetch(dataset: Dataset, data: DataParams, params: FetchParams, progress: FetchProgress) -> None:
-    """Fetch what is missing in the dataset's folder, `root` in its section of the parameters.
+    """Fetch what is missing of a dataset to where `root` in its section of the parameters says.
 
     Files that are there and were not fetched are the user's own: they are used as they are.
 
@@ -39,13 +39,13 @@ def fetch(dataset: Dataset, data: DataParams, params: FetchParams, progress: Fet
     """
     workload = WORKLOAD_OF[dataset]
     chosen = data.of(workload).model_copy(update={"source": dataset})
-    root = Path(chosen.root)
-    if root.exists() and not root.is_dir():
-        raise UserError(f"{root}: not a folder; set data.{workload}.root to where to fetch to")
+    folder = folder_of(Path(chosen.root))
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: not a folder; set data.{workload}.root to where to fetch to")
     try:
         asyncio.run(_fetch(workload, chosen, data.seed, params, progress))
     except OSError as error:
-        raise UserError(f"{error.filename or root}: {error.strerror or error}") from None
+        raise UserError(f"{error.filename or folder}: {error.strerror or error}") from None
 
 
 async def _fetch(
@@ -55,14 +55,13 @@ async def _fetch(
     params: FetchParams,
     progress: FetchProgress,
 ) -> None:
-    root = Path(chosen.root)
-    manifest = Manifest(root)
+    manifest = Manifest(Path(chosen.root))
     try:
         async with _client(params) as client:
-            fetcher = Fetcher(client, params, root, manifest, progress)
+            fetcher = Fetcher(client, params, manifest.folder, manifest, progress)
             for archive in _archives(workload, chosen):
                 await fetcher.fetch_annotations(archive)
-            requests = read_source(workload, chosen, root).requests
+            requests = read_source(workload, chosen, manifest.folder).requests
             sample = draw_sample(workload, requests, chosen.n_requests, seed)
             # Several questions may be about one image.
             await fetcher.fetch_images(dict.fromkeys(int(r.image_id) for r in sample))
@@ -95,21 +94,21 @@ class Fetcher:
 
     client: httpx2.AsyncClient
     params: FetchParams
-    root: Path
+    folder: Path
     manifest: Manifest
     progress: FetchProgress
 
     async def fetch_annotations(self, archive: Archive) -> None:
         """See that an annotation file is there: the user's own, an earlier fetch, or a new one."""
-        found = find_all(self.root, archive.pattern)
+        found = find_all(self.folder, archive.pattern)
         if found and not any(map(self.manifest.has_changed, found)):
             return
         url = f"{getattr(self.params, archive.mirror).rstrip('/')}/{archive.path}"
-        packed = self.root / Path(archive.path).name
+        packed = self.folder / Path(archive.path).name
         remote = Remote(url, MOST_ARCHIVE_BYTES, archive.sha256)
         with self.progress.archive(packed.name) as report:
             await download(self.client, remote, packed, self.params, report)
-        target = self.root / "annotations" / archive.member
+        target = self.folder / "annotations" / archive.member
         try:
             unpack(packed, archive.member, target)
         finally:
@@ -119,12 +118,12 @@ class Fetcher:
 
     async def fetch_images(self, image_ids: Collection[int]) -> None:
         """Fetch the images that are missing, a few at a time; one failure stops the others."""
-        here = OfficialImages(self.root)
+        here = OfficialImages(self.folder)
         missing = [i for i in image_ids if i not in here or self._has_changed(here, i)]
         with self.progress.images(len(missing)) as report:
             await self._fetch_each(missing, here, report)
         n = len(image_ids)
-        self.progress.note(f"images: {n} here, {len(missing)} of them new, in {self.root}")
+        self.progress.note(f"images: {n} here, {len(missing)} of them new, in {self.folder}")
 
     async def _fetch_each(self, missing: list[int], here: OfficialImages, report: Report) -> None:
         slots, done = asyncio.Semaphore(self.params.n_parallel), itertools.count(1)
@@ -144,7 +143,7 @@ class Fetcher:
     async def _fetch_image(self, image_id: int, here: OfficialImages) -> None:
         name = f"val2014/COCO_val2014_{image_name(image_id)}.jpg"
         url = f"{self.params.coco_url.rstrip('/')}/{name}"
-        target = here.path_of(image_id) if image_id in here else self.root / name
+        target = here.path_of(image_id) if image_id in here else self.folder / name
         remote = Remote(url, MOST_IMAGE_BYTES, self.manifest.sha256_on_record(target))
         try:
             await download(

@@ -1,25 +1,33 @@
-"""What was fetched into a folder: noted file by file, and checked on the next fetch."""
+"""What was fetched for a dataset: noted file by file, and checked whenever it is used."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
+from m1.errors import UserError
 from m1.files import read_record, write_record
 from m1.schemas.datasets import FetchedFile, FetchManifest
 from m1.workloads.download import sha256_of
 
+MANIFEST_SUFFIX = ".json"
 MANIFEST_FILE = "manifest.json"
 
 
+def folder_of(root: Path) -> Path:
+    """Where the files of a dataset are: beside its manifest, or `root` itself."""
+    return root.with_suffix("") if root.suffix == MANIFEST_SUFFIX else root
+
+
 class Manifest:
-    """The record of a folder; written by `save`."""
+    """The record of a dataset; written by `save`."""
 
     def __init__(self, root: Path) -> None:
-        """Read what earlier fetches noted.
+        """Read what earlier fetches noted in `root`, or in a file in it if it is a folder.
 
         Raises:
-            UserError: if the file is there and is no manifest.
+            UserError: if what is there is no manifest.
         """
-        self.root = root
-        self.path = root / MANIFEST_FILE
+        self.folder = folder_of(root)
+        self.path = root / MANIFEST_FILE if root == self.folder else root
         known = read_record(FetchManifest, self.path).files if self.path.exists() else {}
         self.files = dict(known)
 
@@ -35,6 +43,18 @@ class Manifest:
             return False
         return path.stat().st_size != known.size_bytes or sha256_of(path) != known.sha256
 
+    def check(self, paths: Iterable[Path]) -> None:
+        """See that files are as they were fetched.
+
+        Raises:
+            UserError: naming the first that is not.
+        """
+        changed = next((path for path in paths if self.has_changed(path)), None)
+        if changed is not None:
+            raise UserError(
+                f"{changed}: not as {self.path} has it; run `m1 fetch`, which restores it"
+            )
+
     def note(self, path: Path, url: str) -> None:
         """Note a file that was just fetched."""
         size_bytes = path.stat().st_size
@@ -48,4 +68,4 @@ class Manifest:
             write_record(FetchManifest(files=dict(sorted(self.files.items()))), self.path)
 
     def _key(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
+        return path.relative_to(self.folder).as_posix()

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from m1.errors import UserError
@@ -11,6 +11,7 @@ from m1.files import write_record
 from m1.params import DataParams, WorkloadData
 from m1.schemas.requests import Request, RequestSet, Workload
 from m1.workloads.images import image_bytes
+from m1.workloads.manifest import Manifest, folder_of
 from m1.workloads.scene_dataset import write_scene_dataset
 from m1.workloads.sources import check_source, draw_sample, read_source
 
@@ -29,6 +30,7 @@ def prepare(workload: Workload, data: DataParams, out: Path) -> RequestSet:
         dataset = read_source(workload, chosen, root)
         sample = draw_sample(workload, dataset.requests, chosen.n_requests, data.seed)
         images = {request.image_id: dataset.image_path(request) for request in sample}
+        _check_fetched(chosen, images.values())
         copies = {image_id: _copied_image(image_id, path) for image_id, path in images.items()}
         image_digests = _copy_images(images, copies, folder)
         requests = tuple(r.model_copy(update={"image": copies[r.image_id]}) for r in sample)
@@ -47,20 +49,33 @@ def prepare(workload: Workload, data: DataParams, out: Path) -> RequestSet:
 def _dataset(chosen: WorkloadData, data: DataParams) -> Iterator[Path]:
     """Where the dataset is; scenes are written to a folder that is gone afterwards."""
     if chosen.source != "scenes":
-        _check_root(chosen)
-        yield Path(chosen.root)
+        yield _existing(chosen)
         return
     with tempfile.TemporaryDirectory() as folder:
         write_scene_dataset(Path(folder), data.seed, data.scenes)
         yield Path(folder)
 
 
-def _check_root(chosen: WorkloadData) -> None:
+def _existing(chosen: WorkloadData) -> Path:
+    """The file or folder that `root` stands for."""
     root = Path(chosen.root)
-    if chosen.source == "jsonl" and not root.is_file():
-        raise UserError(f"{root}: no such file; set root in params.yaml to the .jsonl file")
-    if chosen.source != "jsonl" and not root.is_dir():
-        raise UserError(f"{root}: no such folder; set the dataset's in params.yaml")
+    if chosen.source == "jsonl":
+        if not root.is_file():
+            raise UserError(f"{root}: no such file; set root in params.yaml to the .jsonl file")
+        return root
+    if not (folder := folder_of(root)).is_dir():
+        raise UserError(
+            f"{folder}: no such folder; run `m1 fetch {chosen.source}`, or set root in "
+            "params.yaml to the dataset's folder"
+        )
+    return folder
+
+
+def _check_fetched(chosen: WorkloadData, images: Iterable[Path]) -> None:
+    """DVC watches the manifest; see that it is true of the annotations and of the images used."""
+    if chosen.source in ("vqa-v2", "coco-captions"):
+        manifest = Manifest(Path(chosen.root))
+        manifest.check([*manifest.folder.glob("annotations/*"), *images])
 
 
 def _copied_image(image_id: str, path: Path) -> str:
