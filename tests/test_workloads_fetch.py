@@ -138,7 +138,7 @@ def data_in(root: Path, n: int = 6, seed: int = 1, split: str | None = None) -> 
         seed=seed,
         scenes=SceneData(n_images=1, questions_per_image=1),
         qa=WorkloadData(**common | {"source": "vqa-v2", "root": str(root / "vqa.json")}),
-        captioning=CaptioningData(**captioning, split=split),
+        captioning=CaptioningData(**captioning),
     )
 
 
