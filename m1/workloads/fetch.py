@@ -120,8 +120,9 @@ class Fetcher:
         """Fetch the images that are missing, a few at a time; one failure stops the others."""
         here = OfficialImages(self.folder)
         missing = [i for i in image_ids if i not in here or self._has_changed(here, i)]
-        with self.progress.images(len(missing)) as report:
-            await self._fetch_each(missing, here, report)
+        if missing:
+            with self.progress.images(len(missing)) as report:
+                await self._fetch_each(missing, here, report)
         n = len(image_ids)
         self.progress.note(f"images: {n} here, {len(missing)} of them new, in {self.folder}")
 
