@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from m1.errors import UserError
+from m1.workloads import archives
 from m1.workloads.archives import COCO_CAPTIONS, KARPATHY, VQA_V2, unpack
 
 TEXT = '{"captions": "Café ☕"}'.encode()
@@ -75,6 +76,16 @@ def test_a_bad_archive_is_named_and_leaves_what_was_there(case: str, tmp_path: P
     assert "\n" not in message
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.zip", "c.json", "data"]
     assert (folder / "c.json").read_bytes() == b"earlier"
+
+
+def test_an_archive_of_absurd_size_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "MOST_UNPACKED_BYTES", len(TEXT) - 1)
+    (tmp_path / "a.zip").write_bytes(zipped(("c.json", TEXT)))
+    with pytest.raises(UserError, match=f"c.json would unpack to {len(TEXT)} bytes"):
+        unpack(tmp_path / "a.zip", "c.json", tmp_path / "c.json")
+    assert not (tmp_path / "c.json").exists()
 
 
 def test_readers_look_for_what_is_unpacked() -> None:
