@@ -16,12 +16,15 @@ def main(
     workload: Annotated[Workload, typer.Option(help="Whose requests.")],
     params_path: Annotated[Path, typer.Option("--params", help="params.yaml.")],
     out: Annotated[Path, typer.Option(help="Folder that they are written to.")],
-    sample: Annotated[Path, typer.Option(help="JSON file for their ids, which git keeps.")],
+    sample: Annotated[
+        Path | None, typer.Option(help="JSON file for their ids, small enough for git.")
+    ] = None,
 ) -> None:
     """Write a workload's requests and their images, in the place of earlier ones."""
     params = load_params(params_path)
     prepared = prepare(workload, params.data, out)
-    write_record(Sample.of(prepared), sample)
+    if sample is not None:
+        write_record(Sample.of(prepared), sample)
     n_images = len({request.image_id for request in prepared.requests})
     print(
         f"{workload}: {len(prepared.requests)} requests about {n_images} images "
