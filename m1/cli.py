@@ -1,6 +1,7 @@
-"""The `m1` command: look at results, and at what the result files hold."""
+"""The `m1` command: fetch datasets, look at results, and at what the result files hold."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +11,12 @@ from rich.table import Table
 
 from m1.errors import UserError
 from m1.files import read_record
+from m1.params import load_params
 from m1.schemas.answers import Answer, AnswersRun
 from m1.schemas.base import Record
+from m1.schemas.datasets import FetchManifest
 from m1.schemas.profile import STAGES, MeasuredRequest, ProfileRun
-from m1.schemas.requests import WORKLOADS, RequestSet
+from m1.schemas.requests import WORKLOADS, RequestSet, Sample
 from m1.schemas.results import (
     Estimate,
     ParetoResult,
@@ -22,9 +25,13 @@ from m1.schemas.results import (
     Summary,
     WorkloadContrast,
 )
+from m1.workloads.fetch import Dataset, fetch
+from m1.workloads.fetch_progress import FetchProgress
 
 RESULT_FILES: dict[str, type[Record]] = {
+    "data/raw/<dataset>.json": FetchManifest,
     "data/requests/<workload>/requests.json": RequestSet,
+    "data/samples/<workload>.json": Sample,
     "data/profile/rows.parquet": MeasuredRequest,
     "data/profile/run.json": ProfileRun,
     "data/answers/answers.parquet": Answer,
@@ -37,11 +44,42 @@ RESULT_FILES: dict[str, type[Record]] = {
 }
 
 app = typer.Typer(
-    help="How prefill-heavy and decode-heavy vision-language work differ. `dvc repro` measures; "
-    "these commands read what it left.",
+    help="How prefill-heavy and decode-heavy vision-language work differ. `m1 fetch` gets a real "
+    "dataset, `dvc repro` measures, `m1 show` prints what came out.",
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     add_completion=False,
 )
+
+
+@app.command(name="fetch")
+def fetch_dataset(
+    dataset: Annotated[Dataset, typer.Argument(help="Which dataset.")],
+    params_path: Annotated[
+        Path, typer.Option("--params", help="Says how many requests, from where, and to where.")
+    ] = Path("params.yaml"),
+) -> None:
+    """Fetch VQA v2 or the COCO captions: the annotations, then only the images of the sample.
+
+    The sample is the one that `dvc repro` will draw: it follows from data.seed and from
+    n_requests in the dataset's section of params.yaml (data.qa for vqa-v2, data.captioning for
+    coco-captions). `root` of that section is the manifest that is written, for git: every file
+    with its SHA-256. The files go to the folder beside it; what is there is checked and not
+    fetched again. Stop it at any time: the same command goes on.
+
+    Then measure on it:
+
+        dvc exp run -S data.qa.source=vqa-v2 -S data.captioning.source=coco-captions
+    """
+    try:
+        params = load_params(params_path)
+        fetch(dataset, params.data, params.fetch, FetchProgress())
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """The only code that touches file formats: atomic writes, validated reads."""
 
 import contextlib
+import gc
 import os
 import tempfile
 from collections.abc import Hashable, Iterator, Sequence
@@ -108,11 +109,45 @@ def read_plot_rows(kind: type[R], path: Path) -> list[R]:
     return _parsed(TypeAdapter(list[kind]), path)  # type: ignore[valid-type]
 
 
+def read_lines(kind: type[R], path: Path) -> list[tuple[int, R]]:
+    """Read JSON Lines, blank ones left out.
+
+    Returns:
+        The number of each line, from 1, and its record.
+
+    Raises:
+        UserError: naming the file, the line and what is wrong in it.
+    """
+    adapter = TypeAdapter(kind)
+    lines = enumerate(read_text(path).split("\n"), start=1)
+    return [(n, _parsed_line(adapter, line, path, n)) for n, line in lines if line.strip()]
+
+
+def _parsed_line(adapter: TypeAdapter[R], line: str, path: Path, number: int) -> R:
+    try:
+        return adapter.validate_json(line)
+    except ValidationError as error:
+        raise UserError(f"{path}: line {number}: {describe(error)}") from None
+
+
 def _parsed(adapter: TypeAdapter[T], path: Path) -> T:
     try:
-        return adapter.validate_json(read_text(path))
+        with _no_garbage_collection():
+            return adapter.validate_json(read_text(path))
     except ValidationError as error:
         raise UserError(f"{path}: {describe(error)}") from None
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Millions of records without cycles: looking for some takes longer than making them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def write_plot_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:

@@ -16,6 +16,7 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Seed = Annotated[int, Field(ge=0)]
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0.0)]
+Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
 
 
 def _as_tuple(value: Any) -> Any:  # noqa: ANN401 (whatever YAML holds)
@@ -47,14 +48,22 @@ class PerWorkload(Record):
 class WorkloadData(Record):
     """Where the requests of one workload come from."""
 
-    source: Literal["scenes", "vqa-v2", "coco-captions"]
+    source: Literal["scenes", "vqa-v2", "coco-captions", "jsonl"]
     """`scenes` are generated; the others are read from `root`."""
-    root: str | None
-    """Folder of the dataset in its official layout; null for generated scenes."""
+    root: str
+    """Where the dataset is: the manifest of `m1 fetch` (the files are in the folder beside it that
+    has its name), a folder in the official layout, or a JSON Lines file. Scenes ignore it."""
     n_requests: PositiveInt
     """Requests to prepare."""
-    prompt: str
-    """What the model is asked; `{question}` stands for the question."""
+    prompt: str | None
+    """What the model is asked; `{question}` stands for the question. Null: the source's own."""
+
+
+class CaptioningData(WorkloadData):
+    """Where the requests of captioning come from."""
+
+    split: Literal["karpathy-test"] | None
+    """Part of the COCO captions to take; null takes all images of the file."""
 
 
 class SceneData(Record):
@@ -75,8 +84,31 @@ class DataParams(Record):
     """Generated scenes."""
     qa: WorkloadData
     """Question answering."""
-    captioning: WorkloadData
+    captioning: CaptioningData
     """Captioning."""
+
+    def of(self, workload: Workload) -> WorkloadData:
+        """The part of one workload."""
+        return self.qa if workload == "qa" else self.captioning
+
+
+class FetchParams(Record):
+    """Section `fetch`: how `m1 fetch` downloads, and from where."""
+
+    vqa_v2_url: Url
+    """Folder of the archives of VQA v2."""
+    coco_url: Url
+    """Folder of COCO's `annotations/` and `val2014/`."""
+    karpathy_url: Url
+    """Folder of the archive with the Karpathy split."""
+    n_parallel: Annotated[int, Field(ge=1, le=32)]
+    """Images fetched at the same time."""
+    n_attempts: PositiveInt
+    """Attempts at each file."""
+    backoff_s: PositiveFloat
+    """Seconds before the second attempt, twice as many before each further one."""
+    timeout_s: PositiveFloat
+    """Seconds of silence after which an attempt is given up."""
 
 
 class ModelParams(Record):
@@ -222,6 +254,8 @@ class Params(Record):
 
     data: DataParams
     """Requests."""
+    fetch: FetchParams
+    """Downloads."""
     model: ModelParams
     """The model under study."""
     knobs: KnobParams

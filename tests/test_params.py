@@ -48,7 +48,7 @@ def one_line(path: Path) -> str:
 
 def test_params_yaml_is_valid() -> None:
     params = load_params(PARAMS)
-    assert params.data.qa.prompt == "{question}"
+    assert params.data.qa.source == params.data.captioning.source == "scenes"
     assert params.profile.e1_requests.of("qa") >= 299
     assert params.profile.e1_requests.of("captioning") >= 299
     assert params.analysis.decision_level in params.analysis.quality_levels
@@ -103,15 +103,19 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("data.seed", 7.5, "data.seed = 7.5: Input should be a valid integer.*"),
     ("profile.n_trials", True, "profile.n_trials = true: Input should be a valid integer"),
     ("model.n_threads", "all", 'model.n_threads = "all": Input should be a valid integer'),
-    ("data.qa.prompt", None, "data.qa.prompt = null: Input should be a valid string"),
+    ("data.qa.root", None, "data.qa.root = null: Input should be a valid string"),
     ("validity.drift", "1e-3", 'validity.drift = "1e-3": Input should be a valid number'),
     ("knobs.top_k", "two", r'knobs.top_k\[0\] = "two": Input should be a valid integer'),
     # Choices name what is allowed
     (
         "data.qa.source",
         "vqa",
-        "data.qa.source = \"vqa\": Input should be 'scenes', 'vqa-v2' or 'coco-captions'",
+        "data.qa.source = \"vqa\": Input should be 'scenes', 'vqa-v2', 'coco-captions' or 'jsonl'",
     ),
+    ("data.captioning.split", "test", ".*split = \"test\": Input should be 'karpathy-test'"),
+    ("data.qa.split", "karpathy-test", "data.qa.split is not a known key; correct or remove it"),
+    ("fetch.coco_url", "coco.org", 'fetch.coco_url = "coco.org": String should match pattern .*'),
+    ("fetch.n_parallel", 33, "fetch.n_parallel = 33: Input should be less than or equal to 32"),
     (
         "model.dtype",
         "fp16",
@@ -158,7 +162,7 @@ def test_a_misspelt_key_is_named_beside_the_one_that_is_missing(tmp_path: Path) 
 
 def test_many_mistakes_still_make_one_short_line(tmp_path: Path) -> None:
     message = one_line(write("a: 1\nb: 2\n", tmp_path))
-    assert message == "data is missing (also wrong: model, knobs, profile, ...)"
+    assert message == "data is missing (also wrong: fetch, model, knobs, ...)"
 
 
 def test_a_long_value_is_cut(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from PIL import Image
 
 from m1.errors import UserError
 from m1.files import read_record
-from m1.params import DataParams, SceneData, WorkloadData
-from m1.schemas.requests import WORKLOADS, RequestSet, Workload
+from m1.params import CaptioningData, DataParams, SceneData, WorkloadData
+from m1.schemas.requests import WORKLOADS, RequestSet, Sample, Workload
 from m1.workloads import scene_dataset, scene_language, scenes
 from m1.workloads.prepare import prepare
 
@@ -24,12 +24,13 @@ CASES = ROOT.parent / "shared" / "cases"
 
 def make_data(n_images: int = 8, n_requests: int = 5, seed: int = 1, **changes: Any) -> DataParams:
     """Settings for scenes; `qa` and `captioning` change those of one workload."""
-    common = {"source": "scenes", "root": None, "n_requests": n_requests}
+    common = {"source": "scenes", "root": "unused", "n_requests": n_requests, "prompt": None}
+    captioning = common | {"split": None} | changes.pop("captioning", {})
     return DataParams(
         seed=seed,
         scenes=SceneData(n_images=n_images, questions_per_image=changes.pop("per_image", 1)),
-        qa=WorkloadData(**common | {"prompt": "{question}"} | changes.pop("qa", {})),
-        captioning=WorkloadData(**common | {"prompt": "Describe."} | changes.pop("captioning", {})),
+        qa=WorkloadData(**common | changes.pop("qa", {})),
+        captioning=CaptioningData(**captioning),
     )
 
 
@@ -93,7 +94,7 @@ def test_captioning_requests_are_what_was_generated(tmp_path: Path, generated: G
     assert prepared.corpus == said
     assert len(prepared.requests) == 12
     assert all(r.references == said[r.image_id] for r in prepared.requests)
-    assert {r.prompt for r in prepared.requests} == {"Describe."}
+    assert {r.prompt for r in prepared.requests} == {"Describe the image."}
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
@@ -329,22 +330,24 @@ def test_other_folders_are_never_replaced(tmp_path: Path) -> None:
         (
             "qa",
             {"qa": {"source": "coco-captions", "root": "."}},
-            "data.qa.source = 'coco-captions': qa needs 'scenes' or 'vqa-v2'",
+            "data.qa.source = 'coco-captions': qa takes 'scenes', 'vqa-v2' or 'jsonl'",
         ),
         (
             "captioning",
             {"captioning": {"source": "vqa-v2", "root": "."}},
-            "data.captioning.source = 'vqa-v2': captioning needs 'scenes' or 'coco-captions'",
+            "data.captioning.source = 'vqa-v2': captioning takes 'scenes', 'coco-captions' or "
+            "'jsonl'",
         ),
         (
             "qa",
-            {"qa": {"source": "vqa-v2"}},
-            "data.qa.root is null: give the folder of vqa-v2 in its official layout",
+            {"qa": {"source": "jsonl", "root": "no/where"}},
+            "no/where: no such file; set root in params.yaml to the .jsonl file",
         ),
         (
             "qa",
             {"qa": {"source": "vqa-v2", "root": "no/where"}},
-            "no/where: no such folder; set the dataset's in params.yaml",
+            "no/where: no such folder; run `m1 fetch vqa-v2`, or set root in params.yaml to the "
+            "dataset's folder",
         ),
         (
             "qa",
@@ -376,6 +379,7 @@ def run_stage(
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     (folder / "params.yaml").write_text(yaml.safe_dump(params | {"data": data}))
     command = [sys.executable, "-m", "stages.prepare", "--params", str(folder / "params.yaml")]
+    command += ["--sample", str(folder / "sample.json")]
     return subprocess.run(
         [*command, *options], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -386,7 +390,11 @@ def test_the_command_says_in_one_line_what_it_prepared(tmp_path: Path) -> None:
     run = run_stage(tmp_path, data, "--workload", "qa", "--out", str(tmp_path / "out"))
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout == f"qa: 8 requests about 4 images from scenes in {tmp_path / 'out'}\n"
-    assert len(read_record(RequestSet, tmp_path / "out" / "requests.json").requests) == 8
+    prepared = read_record(RequestSet, tmp_path / "out" / "requests.json")
+    sample = read_record(Sample, tmp_path / "sample.json")
+    assert sample.request_ids == tuple(request.request_id for request in prepared.requests)
+    assert (sample.source, sample.fingerprint) == ("scenes", prepared.fingerprint)
+    assert len(sample.request_ids) == 8
 
 
 def test_the_command_fails_with_one_line(tmp_path: Path) -> None:
@@ -398,3 +406,4 @@ def test_the_command_fails_with_one_line(tmp_path: Path) -> None:
         "or fewer\n"
     )
     assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "sample.json").exists()

@@ -10,6 +10,7 @@ import pytest
 from m1.errors import UserError
 from m1.quality.vqa import vqa_accuracy
 from m1.workloads.coco_captions import read_coco_captions
+from m1.workloads.dataset import Dataset
 from m1.workloads.vqa_v2 import read_vqa_v2
 
 CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
@@ -87,11 +88,13 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_vqa_v2_is_read_in_the_order_of_the_questions(root: Path) -> None:
-    requests = read_vqa_v2(root, "Q: {question} Answer in {one} word.")
+    dataset = read_vqa_v2(root, "Q: {question} Answer in {one} word.")
+    requests = dataset.requests
     assert [r.request_id for r in requests] == ["qa-42001", "qa-42000", "qa-7000"]
     assert [r.image_id for r in requests] == ["000000000042"] * 2 + ["000000000007"]
-    assert requests[0].image == "val2014/COCO_val2014_000000000042.jpg"
-    assert requests[2].image == "more/000000000007.png"
+    assert dataset.corpus == {}
+    assert dataset.image_path(requests[0]) == root / "val2014/COCO_val2014_000000000042.jpg"
+    assert dataset.image_path(requests[2]) == root / "more/000000000007.png"
     assert requests[1].prompt == "Q: Is it {big}? Answer in {one} word."
     assert requests[0].references == tuple(f"cat {i}" for i in range(10))
     assert requests[2].references == ("sea",) * 9 + ("beach",)
@@ -99,10 +102,11 @@ def test_vqa_v2_is_read_in_the_order_of_the_questions(root: Path) -> None:
 
 
 def test_coco_captions_are_read_in_the_order_of_the_images(root: Path) -> None:
-    requests, corpus = read_coco_captions(root, "Describe {question}.")
+    dataset = read_coco_captions(root, "Describe {question}.")
+    requests, corpus = dataset.requests, dataset.corpus
     assert [r.request_id for r in requests] == ["captioning-42", "captioning-7"]
     assert [r.image_id for r in requests] == ["000000000042", "000000000007"]
-    assert requests[1].image == "more/000000000007.png"
+    assert dataset.image_path(requests[1]) == root / "more/000000000007.png"
     assert {r.prompt for r in requests} == {"Describe {question}."}
     assert {r.kind for r in requests} == {None}
     assert requests[0].references == ("A cat.", "One cat.")
@@ -114,7 +118,8 @@ def test_coco_captions_are_read_in_the_order_of_the_images(root: Path) -> None:
 def test_files_and_images_may_lie_in_the_root_itself(tmp_path: Path) -> None:
     write_files(small_dataset(), tmp_path, folder=".")
     touch_images(tmp_path, "000000000042.jpg", "000000000007.JPEG")
-    assert [r.image for r in read_vqa_v2(tmp_path, "{question}")] == [
+    dataset = read_vqa_v2(tmp_path, "{question}")
+    assert [dataset.image_path(r).relative_to(tmp_path).as_posix() for r in dataset.requests] == [
         *["000000000042.jpg"] * 2,
         "000000000007.JPEG",
     ]
@@ -124,7 +129,8 @@ def test_a_question_type_may_be_missing(root: Path) -> None:
     files = small_dataset()
     for entry in files[ANNOTATIONS]["annotations"]:
         del entry["question_type"]
-    assert {r.kind for r in read_vqa_v2(write_files(files, root), "{question}")} == {None}
+    dataset = read_vqa_v2(write_files(files, root), "{question}")
+    assert {r.kind for r in dataset.requests} == {None}
 
 
 # Real files
@@ -136,9 +142,7 @@ def test_real_vqa_v2_questions(tmp_path: Path) -> None:
     shutil.copyfile(questions_path, tmp_path / QUESTIONS)
     shutil.copyfile(annotations_path, tmp_path / ANNOTATIONS)
     questions = json.loads(questions_path.read_text())["questions"]
-    image_ids = {q["image_id"] for q in questions}
-    touch_images(tmp_path, *(f"train2014/COCO_train2014_{i:012d}.jpg" for i in image_ids))
-    requests = read_vqa_v2(tmp_path, "{question}")
+    requests = read_vqa_v2(tmp_path, "{question}").requests
     assert [r.prompt for r in requests] == [q["question"] for q in questions]
     assert [r.request_id for r in requests] == [f"qa-{q['question_id']}" for q in questions]
     assert {len(r.references) for r in requests} == {10}
@@ -151,9 +155,8 @@ def test_real_coco_captions(tmp_path: Path) -> None:
     path = case("coco_captions") / "captions_val2014_1000.json"
     shutil.copyfile(path, tmp_path / CAPTIONS)
     annotations = json.loads(path.read_text())["annotations"]
-    image_ids = {a["image_id"] for a in annotations}
-    touch_images(tmp_path, *(f"val2014/COCO_val2014_{i:012d}.jpg" for i in image_ids))
-    requests, corpus = read_coco_captions(tmp_path, "Describe the image.")
+    dataset = read_coco_captions(tmp_path, "Describe the image.")
+    requests, corpus = dataset.requests, dataset.corpus
     assert len(requests) == len(corpus) == 1000
     assert sum(map(len, corpus.values())) == len(annotations)
     for request in requests:
@@ -162,9 +165,9 @@ def test_real_coco_captions(tmp_path: Path) -> None:
 
 
 def test_real_photographs_are_found() -> None:
-    requests, _ = read_coco_captions(case("photos"), "Describe the image.")
-    assert len(requests) == 6
-    assert all((CASES / "photos" / request.image).is_file() for request in requests)
+    dataset = read_coco_captions(case("photos"), "Describe the image.")
+    assert len(dataset.requests) == 6
+    assert all(dataset.image_path(request).is_file() for request in dataset.requests)
 
 
 # Errors
@@ -259,13 +262,26 @@ CAPTION_MISTAKES: dict[str, tuple[Callable[[Files], object], str]] = {
 }
 
 
-def one_line(read: Callable[[Path, str], object], root: Path) -> str:
+Reader = Callable[[Path, str], Dataset]
+
+
+def one_line(act: Callable[[], object], start: object) -> str:
     with pytest.raises(UserError) as caught:
-        read(root, "{question}")
+        act()
     message = str(caught.value)
-    assert message.startswith(str(root))
+    assert message.startswith(str(start))
     assert "\n" not in message
     return message
+
+
+def mistake_in(read: Reader, root: Path) -> str:
+    return one_line(lambda: read(root, "{question}"), root)
+
+
+def mistake_in_images(read: Reader, root: Path) -> str:
+    """Reading is no mistake, looking up all images is."""
+    dataset = read(root, "{question}")
+    return one_line(lambda: [dataset.image_path(r) for r in dataset.requests], root)
 
 
 @pytest.mark.parametrize("mistake", QA_MISTAKES)
@@ -273,7 +289,7 @@ def test_mistakes_in_vqa_v2(mistake: str, root: Path) -> None:
     files = small_dataset()
     make, expected = QA_MISTAKES[mistake]
     make(files)
-    assert re.search(expected, one_line(read_vqa_v2, write_files(files, root)))
+    assert re.search(expected, mistake_in(read_vqa_v2, write_files(files, root)))
 
 
 @pytest.mark.parametrize("mistake", CAPTION_MISTAKES)
@@ -281,28 +297,65 @@ def test_mistakes_in_coco_captions(mistake: str, root: Path) -> None:
     files = small_dataset()
     make, expected = CAPTION_MISTAKES[mistake]
     make(files)
-    assert re.search(expected, one_line(read_coco_captions, write_files(files, root)))
+    assert re.search(expected, mistake_in(read_coco_captions, write_files(files, root)))
 
 
 @pytest.mark.parametrize("name", [QUESTIONS, ANNOTATIONS])
 def test_a_missing_vqa_v2_file(name: str, root: Path) -> None:
     (root / "annotations" / name).unlink()
-    assert re.search(r"no v2_\S+\.json in it or its annotations/", one_line(read_vqa_v2, root))
+    assert re.search(r"no v2_\S+\.json in it or its annotations/", mistake_in(read_vqa_v2, root))
 
 
 def test_a_missing_captions_file(root: Path) -> None:
     (root / "annotations" / CAPTIONS).unlink()
-    assert re.search(r"no captions\*\.json in it or its", one_line(read_coco_captions, root))
+    assert re.search(r"no captions\*\.json in it or its", mistake_in(read_coco_captions, root))
 
 
 @pytest.mark.parametrize("read", [read_vqa_v2, read_coco_captions])
-def test_a_missing_image(read: Callable[[Path, str], object], root: Path) -> None:
+def test_a_missing_image(read: Reader, root: Path) -> None:
     (root / "more" / "000000000007.png").unlink()
-    assert re.search("image 7 is missing; put 000000000007.jpg", one_line(read, root))
+    message = mistake_in_images(read, root)
+    assert "image 7 is missing; run `m1 fetch`, or put 000000000007.jpg" in message
 
 
 @pytest.mark.parametrize("read", [read_vqa_v2, read_coco_captions])
-def test_an_image_in_two_places(read: Callable[[Path, str], object], root: Path) -> None:
+def test_an_image_in_two_places(read: Reader, root: Path) -> None:
     touch_images(root, "val2017/000000000042.jpg")
-    message = one_line(read, root)
+    message = mistake_in_images(read, root)
     assert "COCO_val2014_000000000042.jpg and val2017/000000000042.jpg; keep one" in message
+
+
+# The Karpathy split
+
+
+def write_split(root: Path, **splits: int) -> None:
+    images = [
+        {"cocoid": image, "split": split, "filepath": "val2014", "sentences": [{"raw": "A."}]}
+        for split, image in splits.items()
+    ]
+    (root / "dataset_coco.json").write_text(json.dumps({"dataset": "coco", "images": images}))
+
+
+def test_the_karpathy_test_split_takes_its_images_and_their_captions(root: Path) -> None:
+    write_split(root, test=7, val=42, train=9)
+    dataset = read_coco_captions(root, "Describe.", "karpathy-test")
+    assert [r.request_id for r in dataset.requests] == ["captioning-7"]
+    assert dataset.corpus == {"000000000007": ("A beach.", "The sea.")}
+    assert len(read_coco_captions(root, "Describe.").requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("splits", "expected"),
+    [
+        (None, r"no dataset_coco.json in it or its annotations/"),
+        ({"val": 42}, r"dataset_coco.json: no image is in the split `test`"),
+        ({"test": 9}, r"dataset_coco.json: image 9 of the split `test` is not in captions_val2014"),
+    ],
+)
+def test_mistakes_in_the_karpathy_split(
+    splits: dict[str, int] | None, expected: str, root: Path
+) -> None:
+    if splits:
+        write_split(root, **splits)
+    act = lambda: read_coco_captions(root, "Describe.", "karpathy-test")  # noqa: E731
+    assert re.search(expected, one_line(act, root))

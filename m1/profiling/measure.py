@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from m1.errors import UserError
 from m1.profiling.clocks import Stopwatch, clock_for
@@ -112,15 +112,15 @@ def measure(
 
 
 def open_image(path: Path) -> Image.Image:
-    """Read an RGB image.
+    """Read an image as RGB, upright: cameras note in EXIF how they were held.
 
     Raises:
         UserError: if it is missing or no image.
     """
     try:
         with Image.open(path) as file:
-            return file.convert("RGB")
-    except OSError as error:
+            return ImageOps.exif_transpose(file).convert("RGB")
+    except (OSError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: not a readable image ({error})") from None
 
 

@@ -1,6 +1,6 @@
 """Requests: one image, one prompt, its references."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from m1.schemas.base import Record
 
@@ -40,3 +40,28 @@ class RequestSet(Record):
     """The requests, in the order of the dataset."""
     corpus: dict[str, tuple[str, ...]]
     """Image id to references for the whole dataset: CIDEr's document frequencies (captioning)."""
+
+
+class Sample(Record):
+    """Which requests were drawn, small enough for git (`data/samples/<workload>.json`)."""
+
+    schema_version: Literal[1] = 1
+    """Version of this layout."""
+    workload: Workload
+    """Whose requests these are."""
+    source: str
+    """Where they come from."""
+    fingerprint: str
+    """SHA-256 over requests and image bytes: the same where the same was prepared."""
+    request_ids: tuple[str, ...]
+    """The ids of the requests, in the order of the dataset."""
+
+    @classmethod
+    def of(cls, prepared: RequestSet) -> Self:
+        """The record of a request set."""
+        return cls(
+            workload=prepared.workload,
+            source=prepared.source,
+            fingerprint=prepared.fingerprint,
+            request_ids=tuple(request.request_id for request in prepared.requests),
+        )

@@ -5,43 +5,64 @@ from pathlib import Path
 from m1.errors import UserError
 from m1.files import read_record
 from m1.schemas.requests import Request
+from m1.workloads.dataset import Dataset
 from m1.workloads.official import (
+    CAPTIONS,
+    KARPATHY_SPLIT,
     Captions,
+    KarpathySplit,
+    OfficialImages,
     check_unique,
-    find_images,
     find_one,
     image_name,
-    image_of,
 )
 
-Corpus = dict[str, tuple[str, ...]]
 
-
-def read_coco_captions(root: Path, prompt: str) -> tuple[list[Request], Corpus]:
-    """Read all images with their captions, in the order of the file's list of images.
+def read_coco_captions(root: Path, prompt: str, split: str | None = None) -> Dataset:
+    """Read images with their captions, in the order of the file's list of images.
 
     Args:
         root: folder of the dataset, images in it or in subfolders.
         prompt: what the model is asked.
+        split: `karpathy-test` takes the 5,000 images that papers on captioning report on, as
+            `dataset_coco.json` in `root` lists them; None takes all images.
 
     Returns:
-        Requests whose images are paths from `root`, and the captions of all images, from which
-        CIDEr takes its document frequencies.
+        Requests whose images are COCO ids (only those that are used need be there), and the
+        captions of all images of the split, from which CIDEr takes its document frequencies.
 
     Raises:
         UserError: naming the file, what is wrong in it and how to mend it.
     """
-    path = find_one(root, "captions*.json")
+    path = find_one(root, CAPTIONS)
     captions = read_record(Captions, path)
     check_unique("image", (image.id for image in captions.images), path)
     check_unique("caption", (caption.id for caption in captions.annotations), path)
     references = _references(captions, path)
-    images = find_images(root)
-    requests = [
-        _request(image_id, image_of(image_id, images, root), texts, prompt)
-        for image_id, texts in references.items()
-    ]
-    return requests, {image_name(image_id): texts for image_id, texts in references.items()}
+    if split == "karpathy-test":
+        references = _karpathy_test(references, root, path)
+    images = OfficialImages(root)
+    return Dataset(
+        [_request(image_id, texts, prompt) for image_id, texts in references.items()],
+        {image_name(image_id): texts for image_id, texts in references.items()},
+        lambda request: images.path_of(int(request.image_id)),
+    )
+
+
+def _karpathy_test(
+    references: dict[int, tuple[str, ...]], root: Path, captions_path: Path
+) -> dict[int, tuple[str, ...]]:
+    path = find_one(root, KARPATHY_SPLIT)
+    images = read_record(KarpathySplit, path).images
+    chosen = {image.cocoid for image in images if image.split == "test"}
+    if not chosen:
+        raise UserError(f"{path}: no image is in the split `test`; take the file of COCO")
+    if missing := chosen - references.keys():
+        raise UserError(
+            f"{path}: image {min(missing)} of the split `test` is not in {captions_path.name}; "
+            "take the captions of val2014"
+        )
+    return {image_id: said for image_id, said in references.items() if image_id in chosen}
 
 
 def _references(captions: Captions, path: Path) -> dict[int, tuple[str, ...]]:
@@ -60,11 +81,11 @@ def _references(captions: Captions, path: Path) -> dict[int, tuple[str, ...]]:
     return {image_id: tuple(said) for image_id, said in texts.items()}
 
 
-def _request(image_id: int, image: str, references: tuple[str, ...], prompt: str) -> Request:
+def _request(image_id: int, references: tuple[str, ...], prompt: str) -> Request:
     return Request(
         request_id=f"captioning-{image_id}",
         image_id=image_name(image_id),
-        image=image,
+        image=image_name(image_id),
         prompt=prompt,
         references=references,
         kind=None,

@@ -5,7 +5,7 @@ Keys that M1 does not use (licences, URLs, dates) are ignored.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ConfigDict
@@ -13,9 +13,11 @@ from pydantic import ConfigDict
 from m1.errors import UserError
 from m1.schemas.base import Record
 
+QUESTIONS = "v2_OpenEnded_*_questions.json"
+ANNOTATIONS = "v2_*_annotations.json"
+CAPTIONS = "captions*.json"
+KARPATHY_SPLIT = "dataset_coco.json"
 IMAGE_NAME = re.compile(r"(?:COCO_\w+_)?(\d{12})\.(?:jpg|jpeg|png)", re.IGNORECASE)
-
-Images = Mapping[int, list[str]]
 
 
 class Official(Record):
@@ -95,6 +97,22 @@ class Caption(Official):
     """The caption's text."""
 
 
+class KarpathyImage(Official):
+    """An image in one part of the Karpathy split."""
+
+    cocoid: int
+    """COCO id."""
+    split: str
+    """train, restval, val or test."""
+
+
+class KarpathySplit(Official):
+    """`dataset_coco.json`."""
+
+    images: tuple[KarpathyImage, ...]
+    """All images of COCO's train2014 and val2014."""
+
+
 class Captions(Official):
     """`captions_*.json`."""
 
@@ -109,49 +127,63 @@ def image_name(image_id: int) -> str:
     return f"{image_id:012d}"
 
 
+def find_all(root: Path, pattern: str) -> list[Path]:
+    """The files of that name in `root` and in `root/annotations`."""
+    return sorted([*root.glob(pattern), *root.glob(f"annotations/{pattern}")])
+
+
 def find_one(root: Path, pattern: str) -> Path:
     """The one file of that name in `root` or in `root/annotations`.
 
     Raises:
         UserError: if there is none, or more than one.
     """
-    found = sorted([*root.glob(pattern), *root.glob(f"annotations/{pattern}")])
+    found = find_all(root, pattern)
     if not found:
-        raise UserError(f"{root}: no {pattern} in it or its annotations/; put the file there")
+        raise UserError(
+            f"{root}: no {pattern} in it or its annotations/; run `m1 fetch`, or put the file there"
+        )
     if len(found) > 1:
         names = ", ".join(path.relative_to(root).as_posix() for path in found)
         raise UserError(f"{root}: several {pattern} ({names}); leave the one to use")
     return found[0]
 
 
-def find_images(root: Path) -> Images:
-    """The images in `root` and its subfolders: paths from `root` for each COCO id."""
-    images: dict[int, list[str]] = {}
-    for path in sorted([*root.glob("*"), *root.glob("*/*")]):
-        if name := IMAGE_NAME.fullmatch(path.name):
-            images.setdefault(int(name[1]), []).append(path.relative_to(root).as_posix())
-    return images
+class OfficialImages:
+    """The images in a folder and its subfolders, by COCO id."""
+
+    def __init__(self, root: Path) -> None:
+        """List what is there; no image is opened."""
+        self.root = root
+        self.names: dict[int, list[str]] = {}
+        for path in sorted([*root.glob("*"), *root.glob("*/*")]):
+            if name := IMAGE_NAME.fullmatch(path.name):
+                self.names.setdefault(int(name[1]), []).append(path.relative_to(root).as_posix())
+
+    def __contains__(self, image_id: int) -> bool:
+        """Whether the image is there."""
+        return image_id in self.names
+
+    def path_of(self, image_id: int) -> Path:
+        """The path of one image.
+
+        Raises:
+            UserError: if there is no such image, or more than one.
+        """
+        found = self.names.get(image_id, [])
+        if not found:
+            name = image_name(image_id)
+            raise UserError(
+                f"{self.root}: image {image_id} is missing; run `m1 fetch`, or put {name}.jpg "
+                f"(or COCO_..._{name}.jpg) in it or a subfolder"
+            )
+        if len(found) > 1:
+            both = " and ".join(found)
+            raise UserError(f"{self.root}: image {image_id} is there as {both}; keep one")
+        return self.root / found[0]
 
 
-def image_of(image_id: int, images: Images, root: Path) -> str:
-    """The path of one image from `root`.
-
-    Raises:
-        UserError: if there is no such image, or more than one.
-    """
-    found = images.get(image_id, [])
-    if not found:
-        name = image_name(image_id)
-        raise UserError(
-            f"{root}: image {image_id} is missing; put {name}.jpg (or COCO_..._{name}.jpg) "
-            "in it or a subfolder"
-        )
-    if len(found) > 1:
-        raise UserError(f"{root}: image {image_id} is there as {' and '.join(found)}; keep one")
-    return found[0]
-
-
-def check_unique(what: str, ids: Iterable[int], path: Path) -> None:
+def check_unique(what: str, ids: Iterable[int | str], path: Path) -> None:
     """See that no id occurs twice.
 
     Raises:

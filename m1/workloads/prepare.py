@@ -2,26 +2,19 @@
 
 import contextlib
 import hashlib
-import io
 import tempfile
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from m1.errors import UserError
 from m1.files import write_record
 from m1.params import DataParams, WorkloadData
-from m1.schemas.base import describe
 from m1.schemas.requests import Request, RequestSet, Workload
-from m1.workloads.coco_captions import Corpus, read_coco_captions
+from m1.workloads.images import image_bytes
+from m1.workloads.manifest import Manifest, folder_of
 from m1.workloads.scene_dataset import write_scene_dataset
-from m1.workloads.vqa_v2 import read_vqa_v2
+from m1.workloads.sources import check_source, draw_sample, read_source
 
-REAL_SOURCES = {"qa": "vqa-v2", "captioning": "coco-captions"}
-IMAGE_FORMATS = ("JPEG", "PNG")
 REQUESTS_FILE = "requests.json"
 
 
@@ -31,100 +24,73 @@ def prepare(workload: Workload, data: DataParams, out: Path) -> RequestSet:
     Raises:
         UserError: what is wrong and how to mend it; `out` is then as it was before.
     """
-    chosen = data.qa if workload == "qa" else data.captioning
-    _check_choice(workload, chosen)
+    chosen = data.of(workload)
+    check_source(workload, chosen)
     with _dataset(chosen, data) as root, _folder_written_whole(out) as folder:
-        found, corpus = _read(workload, root, chosen.prompt)
-        sample = _sample(workload, found, chosen.n_requests, data.seed)
-        image_digests = _copy_images(sample, root, folder)
-        requests = tuple(_with_copied_image(request) for request in sample)
+        dataset = read_source(workload, chosen, root)
+        sample = draw_sample(workload, dataset.requests, chosen.n_requests, data.seed)
+        images = {request.image_id: dataset.image_path(request) for request in sample}
+        _check_fetched(chosen, images.values())
+        copies = {image_id: _copied_image(image_id, path) for image_id, path in images.items()}
+        image_digests = _copy_images(images, copies, folder)
+        requests = tuple(r.model_copy(update={"image": copies[r.image_id]}) for r in sample)
         request_set = RequestSet(
             workload=workload,
             source=chosen.source,
             fingerprint=_fingerprint(requests, image_digests),
             requests=requests,
-            corpus=corpus,
+            corpus=dataset.corpus,
         )
         write_record(request_set, folder / REQUESTS_FILE)
     return request_set
 
 
-def _check_choice(workload: Workload, chosen: WorkloadData) -> None:
-    key, real = f"data.{workload}", REAL_SOURCES[workload]
-    if chosen.source not in ("scenes", real):
-        raise UserError(f"{key}.source = {chosen.source!r}: {workload} needs 'scenes' or {real!r}")
-    if chosen.source == real and chosen.root is None:
-        raise UserError(f"{key}.root is null: give the folder of {real} in its official layout")
-    if workload == "qa" and "{question}" not in chosen.prompt:
-        raise UserError(
-            f"{key}.prompt = {chosen.prompt!r}: the question is not in it; write {{question}} "
-            "where it belongs"
-        )
-
-
 @contextlib.contextmanager
 def _dataset(chosen: WorkloadData, data: DataParams) -> Iterator[Path]:
-    """The folder of the dataset; scenes are written to one that is gone afterwards."""
-    if chosen.root is not None and chosen.source != "scenes":
-        if not Path(chosen.root).is_dir():
-            raise UserError(f"{chosen.root}: no such folder; set the dataset's in params.yaml")
-        yield Path(chosen.root)
+    """Where the dataset is; scenes are written to a folder that is gone afterwards."""
+    if chosen.source != "scenes":
+        yield _existing(chosen)
         return
     with tempfile.TemporaryDirectory() as folder:
         write_scene_dataset(Path(folder), data.seed, data.scenes)
         yield Path(folder)
 
 
-def _read(workload: Workload, root: Path, prompt: str) -> tuple[list[Request], Corpus]:
-    return (read_vqa_v2(root, prompt), {}) if workload == "qa" else read_coco_captions(root, prompt)
-
-
-def _sample(workload: Workload, found: list[Request], n: int, seed: int) -> list[Request]:
-    """Some of the requests in the order of the dataset; a larger sample contains a smaller one."""
-    if n > len(found):
+def _existing(chosen: WorkloadData) -> Path:
+    """The file or folder that `root` stands for."""
+    root = Path(chosen.root)
+    if chosen.source == "jsonl":
+        if not root.is_file():
+            raise UserError(f"{root}: no such file; set root in params.yaml to the .jsonl file")
+        return root
+    if not (folder := folder_of(root)).is_dir():
         raise UserError(
-            f"data.{workload}.n_requests = {n}: the dataset has {len(found)} requests; ask for "
-            "that many or fewer"
+            f"{folder}: no such folder; run `m1 fetch {chosen.source}`, or set root in "
+            "params.yaml to the dataset's folder"
         )
-    chosen = np.random.default_rng(seed).permutation(len(found))[:n]
-    return [found[i] for i in sorted(chosen)]
+    return folder
 
 
-def _copied_image(request: Request) -> str:
-    return f"images/{request.image_id}{Path(request.image).suffix.lower()}"
+def _check_fetched(chosen: WorkloadData, images: Iterable[Path]) -> None:
+    """DVC watches the manifest; see that it is true of the annotations and of the images used."""
+    if chosen.source in ("vqa-v2", "coco-captions"):
+        manifest = Manifest(Path(chosen.root))
+        manifest.check([*manifest.folder.glob("annotations/*"), *images])
 
 
-def _with_copied_image(request: Request) -> Request:
-    return request.model_copy(update={"image": _copied_image(request)})
+def _copied_image(image_id: str, path: Path) -> str:
+    return f"images/{image_id}{path.suffix.lower()}"
 
 
-def _copy_images(requests: list[Request], root: Path, folder: Path) -> list[bytes]:
+def _copy_images(images: dict[str, Path], copies: dict[str, str], folder: Path) -> list[bytes]:
     """Copy each image once, after seeing that it can be decoded; return their digests."""
     (folder / "images").mkdir()
-    copies = {_copied_image(request): root / request.image for request in requests}
     digests = []
-    for copy, source in copies.items():
-        content = _image_bytes(source)
-        (folder / copy).write_bytes(content)
+    for image_id, source in images.items():
+        content = image_bytes(source)
+        (folder / copies[image_id]).write_bytes(content)
         digests.append(hashlib.sha256(content).digest())
     return digests
-
-
-def _image_bytes(path: Path) -> bytes:
-    """The bytes of an image that can be decoded."""
-    try:
-        content = path.read_bytes()
-        with warnings.catch_warnings():
-            # Pillow warns before it decodes a picture of absurd size: refuse it there.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            # Other formats run larger decoders, Ghostscript even, on files we did not make.
-            Image.open(io.BytesIO(content), formats=IMAGE_FORMATS).load()
-    except UnidentifiedImageError:
-        raise UserError(f"{path}: neither JPEG nor PNG; fetch it again or convert it") from None
-    except Exception as error:  # broken files make decoders raise almost anything
-        reason = getattr(error, "strerror", None) or describe(error)
-        raise UserError(f"{path}: not a readable image ({reason}); fetch it again") from None
-    return content
 
 
 def _fingerprint(requests: tuple[Request, ...], image_digests: list[bytes]) -> str:

@@ -6,20 +6,22 @@ from pathlib import Path
 from m1.errors import UserError
 from m1.files import read_record
 from m1.schemas.requests import Request
+from m1.workloads.dataset import Dataset
 from m1.workloads.official import (
+    ANNOTATIONS,
+    QUESTIONS,
     Annotation,
     Annotations,
+    OfficialImages,
     Question,
     Questions,
     check_unique,
-    find_images,
     find_one,
     image_name,
-    image_of,
 )
 
 
-def read_vqa_v2(root: Path, prompt: str) -> list[Request]:
+def read_vqa_v2(root: Path, prompt: str) -> Dataset:
     """Read all questions with their answers, in the order of the questions file.
 
     Args:
@@ -27,23 +29,21 @@ def read_vqa_v2(root: Path, prompt: str) -> list[Request]:
         prompt: what the model is asked; `{question}` stands for the question.
 
     Returns:
-        Requests whose images are paths from `root`.
+        Requests whose images are COCO ids; only those that are used need be there.
 
     Raises:
         UserError: naming the file, what is wrong in it and how to mend it.
     """
-    questions_path = find_one(root, "v2_OpenEnded_*_questions.json")
-    annotations_path = find_one(root, "v2_*_annotations.json")
+    questions_path = find_one(root, QUESTIONS)
+    annotations_path = find_one(root, ANNOTATIONS)
     questions = read_record(Questions, questions_path).questions
     _check_questions(questions, questions_path)
     annotations = read_record(Annotations, annotations_path).annotations
     check_unique("question", (a.question_id for a in annotations), annotations_path)
     pairs = _paired(questions, annotations, annotations_path)
-    images = find_images(root)
-    return [
-        _request(question, annotation, image_of(question.image_id, images, root), prompt)
-        for question, annotation in pairs
-    ]
+    images = OfficialImages(root)
+    requests = [_request(question, annotation, prompt) for question, annotation in pairs]
+    return Dataset(requests, {}, lambda request: images.path_of(int(request.image_id)))
 
 
 def _check_questions(questions: Sequence[Question], path: Path) -> None:
@@ -84,11 +84,11 @@ def _check_annotation(question: Question, annotation: Annotation | None, path: P
         raise UserError(f"{place} has no answers; add them, or remove it from both files")
 
 
-def _request(question: Question, annotation: Annotation, image: str, prompt: str) -> Request:
+def _request(question: Question, annotation: Annotation, prompt: str) -> Request:
     return Request(
         request_id=f"qa-{question.question_id}",
         image_id=image_name(question.image_id),
-        image=image,
+        image=image_name(question.image_id),
         prompt=prompt.replace("{question}", question.question),
         references=tuple(answer.answer for answer in annotation.answers),
         kind=annotation.question_type,

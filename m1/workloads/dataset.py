@@ -1,0 +1,21 @@
+"""A dataset as it is read: all its requests, before any image is looked up."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from m1.schemas.requests import Request
+
+Corpus = dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Requests in the order of the dataset, and how to find their images."""
+
+    requests: list[Request]
+    """`image` is what the dataset calls it; it need not be there."""
+    corpus: Corpus
+    """Image id to references, from which CIDEr takes document frequencies; empty for answers."""
+    image_path: Callable[[Request], Path]
+    """Where a request's image is; raises `UserError` if it is missing."""

@@ -1,0 +1,34 @@
+"""Images as bytes that are known to decode."""
+
+import io
+import warnings
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from m1.errors import UserError
+from m1.schemas.base import describe
+
+IMAGE_FORMATS = ("JPEG", "PNG")
+
+
+def image_bytes(path: Path, origin: str = "") -> bytes:
+    """The bytes of an image that can be decoded and turned upright.
+
+    Raises:
+        UserError: naming where it came from, or else its path, and what is wrong with it.
+    """
+    place = origin or path
+    try:
+        content = path.read_bytes()
+        with warnings.catch_warnings():
+            # Pillow warns before it decodes a picture of absurd size: refuse it there.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            # Other formats run larger decoders, Ghostscript even, on files we did not make.
+            ImageOps.exif_transpose(Image.open(io.BytesIO(content), formats=IMAGE_FORMATS)).load()
+    except UnidentifiedImageError:
+        raise UserError(f"{place}: neither JPEG nor PNG; fetch it again or convert it") from None
+    except Exception as error:  # broken files make decoders raise almost anything
+        reason = getattr(error, "strerror", None) or describe(error)
+        raise UserError(f"{place}: not a readable image ({reason}); fetch it again") from None
+    return content

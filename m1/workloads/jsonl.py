@@ -1,0 +1,94 @@
+"""Requests from a JSON Lines file of the user's own: one request a line."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from m1.errors import UserError
+from m1.files import read_lines
+from m1.schemas.datasets import JsonlRequest
+from m1.schemas.requests import Request, Workload
+from m1.workloads.dataset import Corpus, Dataset
+from m1.workloads.official import check_unique
+
+# Copies of images are named by their id.
+SAFE_ID = re.compile(r"\w[\w.-]*")
+
+Line = tuple[int, JsonlRequest]
+
+
+def read_jsonl(path: Path, prompt: str, workload: Workload) -> Dataset:
+    """Read all requests, in the order of the lines.
+
+    Args:
+        path: the file; images are named relative to it.
+        prompt: what the model is asked; `{question}` stands for the line's own prompt.
+        workload: what the requests are for.
+
+    Returns:
+        Requests whose images are paths from the file's folder, and for captioning the references
+        of all images, from which CIDEr takes its document frequencies.
+
+    Raises:
+        UserError: naming the file, the line, what is wrong in it and how to mend it.
+    """
+    lines = read_lines(JsonlRequest, path)
+    if not lines:
+        raise UserError(f"{path}: no request in it; write one a line")
+    image_ids = _image_ids(lines, path)
+    requests = [
+        _request(number, line, image_ids[line.image], prompt, workload, path)
+        for number, line in lines
+    ]
+    check_unique("request", (request.request_id for request in requests), path)
+    corpus = _corpus(requests) if workload == "captioning" else {}
+    return Dataset(requests, corpus, lambda request: _image_path(request, path))
+
+
+def _image_ids(lines: Sequence[Line], path: Path) -> dict[str, str]:
+    """An id for each image: the one given, or its number in the file."""
+    ids: dict[str, str] = {}
+    owner: dict[str, str] = {}
+    for number, line in lines:
+        image_id = line.image_id or ids.get(line.image) or f"image-{len(ids) + 1}"
+        place = f"{path}: line {number}: image_id {image_id!r}"
+        if not SAFE_ID.fullmatch(image_id):
+            raise UserError(f"{place}: use letters, digits, '.', '-' and '_'")
+        if ids.setdefault(line.image, image_id) != image_id:
+            raise UserError(f"{place}: {line.image} is {ids[line.image]!r} before; keep one id")
+        if owner.setdefault(image_id, line.image) != line.image:
+            raise UserError(f"{place}: {owner[image_id]} has that id; give each image its own")
+    return ids
+
+
+def _request(
+    number: int, line: JsonlRequest, image_id: str, prompt: str, workload: Workload, path: Path
+) -> Request:
+    place = f"{path}: line {number}"
+    if not line.prompt.strip():
+        raise UserError(f"{place}: the prompt has no text; say what the model is asked")
+    if not any(text.strip() for text in line.references):
+        raise UserError(f"{place}: no reference has text; give one or more")
+    return Request(
+        request_id=line.request_id or f"{workload}-{number}",
+        image_id=image_id,
+        image=line.image,
+        prompt=prompt.replace("{question}", line.prompt),
+        references=line.references,
+        kind=line.kind,
+    )
+
+
+def _corpus(requests: Sequence[Request]) -> Corpus:
+    """All references of each image; several requests may share one."""
+    references: dict[str, dict[str, None]] = {}
+    for request in requests:
+        references.setdefault(request.image_id, {}).update(dict.fromkeys(request.references))
+    return {image_id: tuple(said) for image_id, said in references.items()}
+
+
+def _image_path(request: Request, path: Path) -> Path:
+    image = path.parent / request.image
+    if not image.is_file():
+        raise UserError(f"{path}: request {request.request_id}: no image {image}; mend the path")
+    return image

@@ -1,0 +1,84 @@
+"""Where requests come from: each source's reader and prompt, and the sample that is drawn."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from m1.errors import UserError
+from m1.params import CaptioningData, WorkloadData
+from m1.schemas.requests import Request, Workload
+from m1.workloads.coco_captions import read_coco_captions
+from m1.workloads.dataset import Dataset
+from m1.workloads.jsonl import read_jsonl
+from m1.workloads.vqa_v2 import read_vqa_v2
+
+# What the model is asked where `data.<workload>.prompt` is null.
+PROMPTS: dict[Workload, dict[str, str]] = {
+    "qa": {
+        "scenes": "{question}",
+        "vqa-v2": "{question} Answer with one word or a short phrase.",
+        "jsonl": "{question}",
+    },
+    "captioning": {
+        "scenes": "Describe the image.",
+        "coco-captions": "Describe the image in one sentence.",
+        "jsonl": "{question}",
+    },
+}
+
+
+def check_source(workload: Workload, chosen: WorkloadData) -> None:
+    """See that the settings of a workload fit together.
+
+    Raises:
+        UserError: naming the key, its value and what is allowed.
+    """
+    key = f"data.{workload}"
+    if chosen.source not in PROMPTS[workload]:
+        *first, last = map(repr, PROMPTS[workload])
+        allowed = f"{', '.join(first)} or {last}"
+        raise UserError(f"{key}.source = {chosen.source!r}: {workload} takes {allowed}")
+    if workload == "qa" and "{question}" not in prompt_of(workload, chosen):
+        raise UserError(
+            f"{key}.prompt = {chosen.prompt!r}: the question is not in it; write {{question}} "
+            "where it belongs"
+        )
+
+
+def prompt_of(workload: Workload, chosen: WorkloadData) -> str:
+    """What the model is asked: as set, or the source's own."""
+    return PROMPTS[workload][chosen.source] if chosen.prompt is None else chosen.prompt
+
+
+def read_source(workload: Workload, chosen: WorkloadData, root: Path) -> Dataset:
+    """Read all requests of a workload; `root` holds generated scenes too.
+
+    Raises:
+        UserError: naming the file, what is wrong in it and how to mend it.
+    """
+    prompt = prompt_of(workload, chosen)
+    if chosen.source == "jsonl":
+        return read_jsonl(root, prompt, workload)
+    if workload == "qa":
+        return read_vqa_v2(root, prompt)
+    scenes = chosen.source == "scenes"
+    split = chosen.split if isinstance(chosen, CaptioningData) and not scenes else None
+    return read_coco_captions(root, prompt, split)
+
+
+def draw_sample(
+    workload: Workload, found: Sequence[Request], n_requests: int, seed: int
+) -> list[Request]:
+    """Some of the requests in the order of the dataset; a larger sample contains a smaller one.
+
+    Raises:
+        UserError: if there are fewer requests than asked for.
+    """
+    if n_requests > len(found):
+        raise UserError(
+            f"data.{workload}.n_requests = {n_requests}: the dataset has {len(found)} requests; "
+            "ask for that many or fewer"
+        )
+    chosen = np.random.default_rng(seed).permutation(len(found))[:n_requests]
+    return [found[i] for i in sorted(chosen)]

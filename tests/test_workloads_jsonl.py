@@ -1,0 +1,119 @@
+"""Requests from the user's own JSON Lines."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from test_workloads_prepare import make_data, one_line
+
+from m1.schemas.requests import Workload
+from m1.workloads.jsonl import read_jsonl
+from m1.workloads.prepare import prepare
+
+LINES: list[dict[str, Any]] = [
+    {"image": "pics/a.png", "prompt": "Où est le café ☕?", "references": ["là", "ici"]},
+    {"image": "pics/b.png", "prompt": "How many?", "references": ["2"], "kind": "count"},
+    {"image": "pics/a.png", "prompt": "Is it {big}?", "references": ["yes"], "request_id": "big"},
+]
+
+
+def write(folder: Path, lines: list[Any]) -> Path:
+    (folder / "pics").mkdir(exist_ok=True)
+    for name, colour in (("a", "red"), ("b", "blue")):
+        Image.new("RGB", (8, 8), colour).save(folder / "pics" / f"{name}.png")
+    texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    (folder / "mine.jsonl").write_text("\n".join(texts) + "\n", encoding="utf-8")
+    return folder / "mine.jsonl"
+
+
+def data_of(workload: Workload, path: Path, n: int = 3, **changes: Any) -> Any:
+    chosen = {"source": "jsonl", "root": str(path), "n_requests": n} | changes
+    return make_data(**{workload: chosen})
+
+
+def test_questions_are_prepared(tmp_path: Path) -> None:
+    path = write(tmp_path, LINES)
+    prepared = prepare("qa", data_of("qa", path), tmp_path / "out")
+    assert [r.prompt for r in prepared.requests] == [line["prompt"] for line in LINES]
+    assert [r.request_id for r in prepared.requests] == ["qa-1", "qa-2", "big"]
+    assert [r.image_id for r in prepared.requests] == ["image-1", "image-2", "image-1"]
+    assert [r.kind for r in prepared.requests] == [None, "count", None]
+    assert prepared.requests[0].references == ("là", "ici")
+    assert (prepared.source, prepared.corpus) == ("jsonl", {})
+    copied = tmp_path / "out" / prepared.requests[1].image
+    assert copied.read_bytes() == (tmp_path / "pics" / "b.png").read_bytes()
+    assert len(list((tmp_path / "out" / "images").iterdir())) == 2
+
+
+def test_captions_are_weighed_by_all_references_of_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, LINES)
+    prepared = prepare("captioning", data_of("captioning", path, n=1), tmp_path / "out")
+    assert prepared.corpus == {"image-1": ("là", "ici", "yes"), "image-2": ("2",)}
+    assert len(prepared.requests) == 1
+
+
+def test_a_prompt_in_the_params_stands_around_or_for_those_of_the_lines(tmp_path: Path) -> None:
+    path = write(tmp_path, LINES)
+    around = data_of("qa", path, prompt="{question} Be brief.")
+    assert prepare("qa", around, tmp_path / "qa").requests[1].prompt == "How many? Be brief."
+    instead = data_of("captioning", path, prompt="Describe it.")
+    prepared = prepare("captioning", instead, tmp_path / "captioning")
+    assert {r.prompt for r in prepared.requests} == {"Describe it."}
+
+
+def test_images_are_looked_up_from_the_file_and_only_where_they_are_used(tmp_path: Path) -> None:
+    absent = LINES[1] | {"image": "none.png"}
+    dataset = read_jsonl(write(tmp_path, [LINES[0], "", absent]), "{question}", "qa")
+    assert dataset.image_path(dataset.requests[0]) == tmp_path / "pics" / "a.png"
+    assert dataset.requests[1].request_id == "qa-3"
+
+
+def with_first(**changes: Any) -> list[Any]:
+    return [LINES[0] | changes, *LINES[1:]]
+
+
+MISTAKES: dict[str, tuple[list[Any], str]] = {
+    "not JSON": ([LINES[0], "{image: a}"], "line 2: not JSON: "),
+    "no prompt": ([{"image": "a.png", "references": ["a"]}], "line 1: prompt is missing"),
+    "a blank prompt": (with_first(prompt=" "), "line 1: the prompt has no text; say what"),
+    "no references": (with_first(references=[]), "line 1: no reference has text; give one"),
+    "blank references": (with_first(references=["", " "]), "line 1: no reference has text"),
+    "a text as references": (with_first(references="a"), 'line 1: references = "a": '),
+    "an unknown key": (with_first(answer="a"), "line 1: answer is not a known key"),
+    "an id twice": (with_first(request_id="big"), "request big occurs more than once"),
+    "an id like a default one": (with_first(request_id="qa-2"), "request qa-2 occurs more"),
+    "an id that is a path": (
+        with_first(image_id="../../x"),
+        "line 1: image_id '../../x': use letters, digits",
+    ),
+    "two images with one id": (
+        [LINES[0] | {"image_id": "x"}, LINES[1] | {"image_id": "x"}],
+        "line 2: image_id 'x': pics/a.png has that id; give each image its own",
+    ),
+    "an image with two ids": (
+        [LINES[0] | {"image_id": "x"}, LINES[2] | {"image_id": "y"}],
+        "line 2: image_id 'y': pics/a.png is 'x' before; keep one id",
+    ),
+    "a missing image": (with_first(image="no.png"), "request qa-1: no image "),
+    "an image that is none": (with_first(image="mine.jsonl"), "neither JPEG nor PNG"),
+    "nothing": (["", "  "], "no request in it; write one a line"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes(mistake: str, tmp_path: Path) -> None:
+    lines, expected = MISTAKES[mistake]
+    path = write(tmp_path, lines)
+    message = one_line("qa", data_of("qa", path, n=len(lines)), tmp_path / "out")
+    assert message.startswith(str(path))
+    assert expected in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    message = one_line("qa", data_of("qa", tmp_path / "no.jsonl"), tmp_path / "out")
+    assert message == f"{tmp_path / 'no.jsonl'}: no such file; set root in params.yaml to the " + (
+        ".jsonl file"
+    )
