@@ -13,10 +13,10 @@ from rich.progress import track
 from m1.errors import run_command
 from m1.files import read_record
 from m1.params import load_params
-from m1.profiling.measure import open_image
 from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
 from m1.vlm.encoding import encode
 from m1.vlm.engine import answer
+from m1.vlm.images import open_image
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.loading import load_vlm
 

@@ -12,6 +12,7 @@ from m1.files import read_record, write_record, write_rows
 from m1.params import load_params
 from m1.schemas.answers import AnswersRun
 from m1.schemas.requests import WORKLOADS, RequestSet
+from m1.vlm.calibration import calibrated
 from m1.vlm.loading import load_vlm
 
 
@@ -38,9 +39,9 @@ def main(
         print(f"no answers: {reason}")
         return
     sets = {w: read_record(RequestSet, requests / w / "requests.json") for w in WORKLOADS}
-    vlm = load_vlm(params.model)
-    how = How(params.model, params.knobs, params.quality, params.profile.max_new_tokens)
     folders = {w: requests / w for w in WORKLOADS}
+    vlm = calibrated(load_vlm(params.model), params.knobs, sets, folders)
+    how = How(params.model, params.knobs, params.quality, params.profile.max_new_tokens)
     answers, made = Answering(vlm, sets, folders, how, shared_folder(kept, Path.cwd())).run()
     write_rows(answers, out / "answers.parquet")
     write_record(AnswersRun(made=made, not_available=None), out / "run.json")

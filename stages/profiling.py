@@ -10,12 +10,12 @@ import typer
 from m1.errors import run_command
 from m1.files import read_record, write_record, write_rows
 from m1.params import load_params
-from m1.profiling.calibration import calibrated
 from m1.profiling.provenance import provenance
 from m1.profiling.run import Profiler
 from m1.profiling.validity import judge
 from m1.schemas.profile import ProfileRun
 from m1.schemas.requests import WORKLOADS, RequestSet
+from m1.vlm.calibration import calibrated
 from m1.vlm.loading import load_vlm
 
 

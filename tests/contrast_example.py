@@ -176,7 +176,6 @@ def provenance() -> Provenance:
         duration_s=900.0,
         model="data/models/scene-vlm",
         model_class="SceneVLM",
-        weights="pretrained",
         model_fingerprint="0" * 64,
         weights="pretrained",
         data_fingerprints={"qa": "1" * 64, "captioning": "2" * 64},

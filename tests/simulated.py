@@ -277,7 +277,6 @@ def simulate_run(world: World | None = None) -> ProfileRun:
         max_new_tokens={"qa": 10, "captioning": 80},
         reference=world.grid[0],
         grid=world.grid,
-        decode_mode="free",
         block_policy="evenly_spaced",
         n_rows=len(WORKLOADS) * each,
     )
@@ -307,7 +306,6 @@ def _provenance() -> Provenance:
         duration_s=60.0,
         model="data/models/simulated",
         model_class="SimulatedModel",
-        weights="pretrained",
         model_fingerprint="0",
         weights="pretrained",
         data_fingerprints={"qa": "0", "captioning": "0"},

@@ -15,15 +15,16 @@ from m1.cli import app
 from m1.errors import UserError
 from m1.files import read_record, read_rows
 from m1.params import KnobParams, ModelParams, PerWorkload, QualityParams, load_params
-from m1.profiling.measure import open_image
 from m1.progress import CellProgress
 from m1.schemas.answers import Answer, AnswersMade, AnswersRun
 from m1.schemas.requests import WORKLOADS, RequestSet
 from m1.schemas.results import ParetoResult, Summary, WorkloadContrast
 from m1.vlm.batching import BatchedAnswer
-from m1.vlm.engine import answer, encode, text_of
+from m1.vlm.encoding import encode
+from m1.vlm.engine import answer, text_of
+from m1.vlm.images import open_image
 from m1.vlm.knobs import applied
-from m1.vlm.loading import LoadedVlm
+from m1.vlm.loaded import LoadedVlm
 
 QUALITY = {"n_requests": {"qa": 7, "captioning": 3}, "batch_size": 4}
 
@@ -148,12 +149,14 @@ def test_changed_code_libraries_prompts_and_weights_make_new_answers(world, monk
     changed: dict[str, object] = {
         "code_fingerprint": lambda: "other",
         "library_versions": lambda: {"torch": "0"},
-        "model_fingerprint": lambda _: "other",
     }
     for name, value in changed.items():
         with monkeypatch.context() as patch:
             patch.setattr(answering_run, name, value)
             assert world.cells() == (0, 4), name
+    with monkeypatch.context() as patch:
+        patch.setitem(vars(world.vlm), "fingerprint", "other")
+        assert world.cells() == (0, 4)
     with monkeypatch.context() as patch:
         patch.setattr(world.vlm.processor, "chat_template", "<bos><user><image>?<assistant>")
         assert world.cells() == (0, 4)
@@ -207,11 +210,10 @@ def test_a_setting_that_the_model_cannot_take_is_refused_before_any_answer(world
 
 def test_code_counts_that_answers_and_no_other(tmp_path) -> None:
     (tmp_path / "deeper").mkdir()
-    for name in ("engine.py", "deeper/knobs.py", "scene_vlm_training.py", "notes.txt"):
+    for name in ("engine.py", "deeper/knobs.py", "notes.txt"):
         (tmp_path / name).write_text("1")
     before = code_fingerprint([tmp_path])
-    for name in ("scene_vlm_training.py", "notes.txt"):
-        (tmp_path / name).write_text("2")
+    (tmp_path / "notes.txt").write_text("2")
     assert code_fingerprint([tmp_path]) == before
     for name in ("engine.py", "deeper/knobs.py"):
         (tmp_path / name).write_text("2")

@@ -25,12 +25,10 @@ LAYERS = {
     "m1.cli": 6,
     "stages": 6,
 }
-# Profiling and answering run models, and open images alike; the embedded model is trained on the
-# generated scenes.
+# Profiling and answering run models; the embedded model is trained on the generated scenes.
 SIBLINGS = {
     ("m1.profiling", "m1.vlm"),
     ("m1.answering", "m1.vlm"),
-    ("m1.answering", "m1.profiling"),
     ("m1.scene_vlm", "m1.vlm"),
     ("m1.scene_vlm", "m1.workloads"),
 }

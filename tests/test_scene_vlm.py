@@ -13,7 +13,7 @@ from yaml import safe_load
 
 from m1.files import read_record
 from m1.scene_vlm.batches import Batch, SceneBatches
-from m1.scene_vlm.evaluation import SceneVlmEvaluation, generate, quality
+from m1.scene_vlm.evaluation import SceneVlmEvaluation, quality, written_for
 from m1.scene_vlm.training import SceneVlmParams, Trainer, learning_rate
 from m1.schemas.settings import Setting
 
@@ -69,9 +69,9 @@ def test_quality_falls_as_each_knob_shrinks(shrunk) -> None:
 def test_the_published_quality_is_what_the_weights_give(vlm, held_out) -> None:
     native = Setting(vision_tokens=144, top_k=4, active_blocks=8)
     texts = [question.text for question in held_out.questions]
-    answers = generate(vlm, held_out, texts, native, "qa")
+    answers = written_for(vlm, held_out, texts, native, "qa")
     prompts = ["Describe the image."] * len(held_out.scenes)
-    seen = quality(held_out, answers, generate(vlm, held_out, prompts, native, "captioning"))
+    seen = quality(held_out, answers, written_for(vlm, held_out, prompts, native, "captioning"))
     assert seen.objects_described >= 0.95
     assert seen.qa_accuracy >= 0.75
 

@@ -10,7 +10,7 @@ from PIL import Image
 from test_workloads_prepare import png_claiming
 
 from m1.errors import UserError
-from m1.profiling.measure import open_image
+from m1.vlm.images import open_image
 from m1.workloads.images import image_bytes
 
 ORIENTATION = 0x0112

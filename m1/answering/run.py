@@ -11,13 +11,13 @@ from torch import Tensor, uint8
 
 from m1.answering.cache import code_fingerprint, find_answers, keep_answers, library_versions
 from m1.params import KnobParams, ModelParams, PerWorkload, QualityParams
-from m1.profiling.measure import open_image
 from m1.progress import CellProgress
 from m1.schemas.answers import Answer, AnswerKey, AnswersMade
 from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
 from m1.schemas.settings import KNOBS, DecodeMode, Setting, Weights
 from m1.vlm.batching import BatchedAnswer, answer_in_batches
 from m1.vlm.encoding import encode
+from m1.vlm.images import open_image
 from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
 

@@ -7,9 +7,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from PIL import Image, ImageOps
 
-from m1.errors import UserError
 from m1.profiling.clocks import Stopwatch, clock_for
 from m1.profiling.marks import (
     FIRST_TOKEN,
@@ -26,6 +24,7 @@ from m1.schemas.requests import Request
 from m1.schemas.settings import DecodeMode
 from m1.vlm.encoding import count_visual_tokens, encode, plan_visual_tokens
 from m1.vlm.engine import Generation, answer, text_of, token_ids
+from m1.vlm.images import open_image
 from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
 
@@ -109,19 +108,6 @@ def measure(
         output_text=text_of(vlm, timed.generation),
         peak_memory_mb=peak_memory_mb(vlm.device),
     )
-
-
-def open_image(path: Path) -> Image.Image:
-    """Read an image as RGB, upright: cameras note in EXIF how they were held.
-
-    Raises:
-        UserError: if it is missing or no image.
-    """
-    try:
-        with Image.open(path) as file:
-            return ImageOps.exif_transpose(file).convert("RGB")
-    except (OSError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: not a readable image ({error})") from None
 
 
 def timed_with_marks(

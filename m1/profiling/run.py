@@ -8,7 +8,7 @@ from pathlib import Path
 
 from m1.params import ProfileParams, effective_decode_mode
 from m1.profiling.machine import CpuMeter
-from m1.profiling.measure import OutputLimit, measure, open_image
+from m1.profiling.measure import OutputLimit, measure
 from m1.profiling.progress import ProfileProgress
 from m1.profiling.schedule import Planned, Round, plan
 from m1.profiling.validity import Circumstances
@@ -17,6 +17,7 @@ from m1.schemas.profile import MeasuredRequest
 from m1.schemas.requests import WORKLOADS, RequestSet, Workload
 from m1.schemas.settings import DecodeMode, Setting
 from m1.vlm.encoding import check_visual_tokens
+from m1.vlm.images import open_image
 from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from m1.quality.captions import CaptionCorpus
 from m1.schemas.base import Record
 from m1.schemas.settings import Setting
+from m1.vlm.batching import answer_in_batches
+from m1.vlm.encoding import encode
 from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
 from m1.workloads.scene_language import (
@@ -73,9 +73,10 @@ def evaluate(vlm: LoadedVlm, settings: Sequence[Setting], held_out: HeldOut) -> 
     by_kind: dict[str, float] = {}
     for setting in settings:
         with applied(vlm.structure, setting):
-            answers = generate(vlm, held_out, [q.text for q in held_out.questions], setting, "qa")
+            questions = [question.text for question in held_out.questions]
+            answers = written_for(vlm, held_out, questions, setting, "qa")
             prompts = [CAPTION_PROMPT] * len(held_out.scenes)
-            written = generate(vlm, held_out, prompts, setting, "captioning")
+            written = written_for(vlm, held_out, prompts, setting, "captioning")
         qualities[setting.label] = quality(held_out, answers, written)
         by_kind = by_kind or accuracy_by_kind(held_out.questions, answers)
         print(f"{setting.label}: {qualities[setting.label]}", flush=True)
@@ -84,44 +85,14 @@ def evaluate(vlm: LoadedVlm, settings: Sequence[Setting], held_out: HeldOut) -> 
     )
 
 
-@torch.inference_mode()
-def generate(
+def written_for(
     vlm: LoadedVlm, held_out: HeldOut, prompts: Sequence[str], setting: Setting, workload: str
 ) -> list[str]:
-    """Greedy outputs in batches, padded on the left."""
-    vlm.processor.tokenizer.padding_side = "left"
-    texts: list[str] = []
-    model: Any = vlm.model
-    for start in range(0, len(prompts), BATCH_SIZE):
-        chosen = slice(start, start + BATCH_SIZE)
-        inputs = _batch(vlm, prompts[chosen], held_out.images[chosen], setting)
-        longest = MAX_NEW_TOKENS[workload]
-        output = model.generate(**inputs, do_sample=False, max_new_tokens=longest)
-        written = output[:, inputs["input_ids"].shape[1] :]
-        texts += vlm.processor.batch_decode(written, skip_special_tokens=True)
-    return [text.strip() for text in texts]
-
-
-def _batch(
-    vlm: LoadedVlm, prompts: Sequence[str], images: Sequence[Image.Image], setting: Setting
-) -> dict[str, torch.Tensor]:
-    processor = vlm.processor
-    text = [processor.apply_chat_template(_chat(p), add_generation_prompt=True) for p in prompts]
-    if setting.vision_tokens is not None:
-        placeholders = processor.image_token * setting.vision_tokens
-        text = [one.replace(processor.image_token, placeholders) for one in text]
-    tokens = processor.tokenizer(text, return_tensors="pt", padding=True, add_special_tokens=False)
-    pixels = processor.image_processor(list(images), return_tensors="pt")["pixel_values"]
-    inputs = {
-        "input_ids": tokens["input_ids"],
-        "attention_mask": tokens["attention_mask"],
-        "pixel_values": pixels.to(vlm.model.dtype),
-    }
-    return {name: tensor.to(vlm.device) for name, tensor in inputs.items()}
-
-
-def _chat(prompt: str) -> list[dict[str, Any]]:
-    return [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}]
+    """Greedy outputs for a prompt about each scene; the knobs are already turned."""
+    pairs = zip(held_out.images, prompts, strict=True)
+    encoded = [encode(vlm, image, prompt, setting.vision_tokens) for image, prompt in pairs]
+    answers = answer_in_batches(vlm, encoded, MAX_NEW_TOKENS[workload], BATCH_SIZE)
+    return [answer.text for answer in answers]
 
 
 def quality(held_out: HeldOut, answers: Sequence[str], written: Sequence[str]) -> SettingQuality:

@@ -76,8 +76,6 @@ class Provenance(Record):
     """`model.source`."""
     model_class: str
     """Class of the model."""
-    weights: Literal["pretrained", "random"]
-    """`random`: the architecture alone."""
     model_fingerprint: str
     """SHA-256 over configuration and weights."""
     weights: Weights

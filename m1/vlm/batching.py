@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DynamicCache
 
-from m1.vlm.engine import FinishReason, Generation, text_of
+from m1.vlm.engine import FinishReason, Generation, position_offset_kept, text_of
 from m1.vlm.loaded import LoadedVlm
+from m1.vlm.pooling import GRID, batch_of
 
 Inputs = Mapping[str, Tensor]
 
@@ -79,8 +80,13 @@ def batches(encoded: Sequence[Inputs], batch_size: int) -> list[list[int]]:
 
 
 def _kind(one: Inputs) -> str:
-    """Equal for requests that can be put together: all but their lengths and first dimensions."""
-    parts = [(n, t.dtype, _by_position(one, t) or t.shape[1:]) for n, t in sorted(one.items())]
+    """Equal for requests that can be put together.
+
+    Where the model has a grid to tell patches of one image from those of the next, images may
+    have different numbers of them; else also the first dimensions are equal.
+    """
+    first = 1 if any(GRID in name for name in one) else 0
+    parts = [(n, t.dtype, _by_position(one, t) or t.shape[first:]) for n, t in sorted(one.items())]
     return repr(parts)
 
 
@@ -138,13 +144,14 @@ def _generate(
 ) -> list[BatchedAnswer]:
     model: Any = vlm.model
     on_device = {name: tensor.to(vlm.device) for name, tensor in inputs.items()}
-    output = model.generate(
-        **on_device,
-        **GREEDY,
-        max_new_tokens=max_new_tokens,
-        eos_token_id=sorted(vlm.eos_token_ids) or None,
-        pad_token_id=pad_token_id(vlm),
-    )
+    with batch_of(vlm.structure, len(inputs["input_ids"])), position_offset_kept(vlm.model):
+        output = model.generate(
+            **on_device,
+            **GREEDY,
+            max_new_tokens=max_new_tokens,
+            eos_token_id=sorted(vlm.eos_token_ids) or None,
+            pad_token_id=pad_token_id(vlm),
+        )
     written = output[:, inputs["input_ids"].shape[1] :].tolist()
     return [_batched_answer(vlm, tokens) for tokens in written]
 

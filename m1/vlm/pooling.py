@@ -120,26 +120,37 @@ def _along_sequence(features: Tensor, n: int) -> Tensor:
 
 
 @contextmanager
+def batch_of(structure: VlmStructure, n: int) -> Iterator[None]:
+    """Say how many requests `generate` gets: it encodes their images before it runs the model."""
+    before = structure.batch.n
+    structure.batch.n = n
+    try:
+        yield
+    finally:
+        structure.batch.n = before
+
+
+@contextmanager
 def pooled_visual_tokens(structure: VlmStructure, n_tokens: int) -> Iterator[None]:
     """Pool the visual features of every image to a number of tokens."""
-    n_images = [1]
 
-    def count_images(_: nn.Module, __: object, inputs: dict[str, Any]) -> None:
-        n_images[0] = len(inputs["input_ids"])
+    def count_requests(_: nn.Module, __: object, inputs: dict[str, Any]) -> None:
+        structure.batch.n = len(inputs["input_ids"])
 
     def pool(features: Tensor) -> Tensor:
-        return pool_images(features, n_images[0], n_tokens)
+        return pool_images(features, structure.batch.n, n_tokens)
 
     def pool_input(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return (pool(args[0]), *args[1:])
 
     def pool_output(output: Any) -> Any:  # noqa: ANN401 (a model output)
-        output.pooler_output = pool_parts(output.pooler_output, n_images[0], n_tokens)
+        output.pooler_output = pool_parts(output.pooler_output, structure.batch.n, n_tokens)
         return output
 
     with ExitStack() as undo:
+        undo.enter_context(batch_of(structure, structure.batch.n))
         undo.callback(
-            structure.model.register_forward_pre_hook(count_images, with_kwargs=True).remove
+            structure.model.register_forward_pre_hook(count_requests, with_kwargs=True).remove
         )
         if structure.pooling == "before_projector":
             for projector in structure.projectors:

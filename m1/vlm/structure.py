@@ -55,6 +55,13 @@ class TopKHolder:
         setattr(self.owner, self.name, top_k)
 
 
+@dataclass
+class BatchSize:
+    """How many requests are in the batch at work; changes from batch to batch."""
+
+    n: int = 1
+
+
 @dataclass(frozen=True)
 class VlmStructure:
     """The modules of one model that stages and knobs refer to."""
@@ -81,6 +88,8 @@ class VlmStructure:
     """Where visual tokens can be averaged into fewer."""
     block_policy: BlockPolicy = field(default=evenly_spaced)
     """Which blocks stay."""
+    batch: BatchSize = field(default_factory=BatchSize)
+    """The batch at work, whose images pooling has to tell apart."""
 
     @property
     def image_token_id(self) -> int:

@@ -6,9 +6,9 @@ from pathlib import Path
 from torch import Tensor
 
 from m1.params import KnobParams
-from m1.profiling.measure import open_image
 from m1.schemas.requests import RequestSet, Workload
 from m1.vlm.encoding import encode
+from m1.vlm.images import open_image
 from m1.vlm.importance import with_block_policy
 from m1.vlm.loaded import LoadedVlm
 
