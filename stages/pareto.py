@@ -9,6 +9,7 @@ from m1.analysis.agreement import check_same_origin, compare
 from m1.analysis.frontiers import find_frontier
 from m1.analysis.plots import frontier_rows
 from m1.analysis.scoring import score_rows, scored_answers
+from m1.analysis.trade_off import NoQualityError
 from m1.errors import run_command
 from m1.files import read_record, read_rows, write_plot_rows, write_record, write_rows
 from m1.params import AnalysisParams, load_params
@@ -69,10 +70,14 @@ def with_quality(
     e2 = rows[rows["experiment"] == "e2"]
     answers = read_rows(Answer, answers_folder / "answers.parquet")
     scores = score_rows(answers[answers["workload"] == workload], requests)
+    try:
+        frontier = find_frontier(e2, answers, scores, requests, run.grid, analysis)
+    except NoQualityError as reason:
+        return without_quality(workload, str(reason)), scored_answers(scores)
     result = ParetoResult(
         workload=workload,
         quality_not_available=None,
-        frontier=find_frontier(e2, answers, scores, requests, run.grid, analysis),
+        frontier=frontier,
         agreement=compare(e2[e2["workload"] == workload], scores, requests, analysis),
     )
     return result, scored_answers(scores)

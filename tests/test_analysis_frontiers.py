@@ -20,7 +20,7 @@ from m1.analysis.dominance import REFERENCE_POINT
 from m1.analysis.evidence import gather_evidence
 from m1.analysis.frontiers import best_at, find_frontier, make_frontier
 from m1.analysis.samples import Sample
-from m1.analysis.trade_off import draw_trade_off
+from m1.analysis.trade_off import NoQualityError, draw_trade_off
 from m1.errors import UserError
 from m1.params import AnalysisParams
 from m1.schemas.requests import WORKLOADS, Workload
@@ -180,8 +180,8 @@ def test_captions_have_corpus_scores_too() -> None:
     assert all(point.further_quality == {} for point in frontier_of("qa").points)
 
 
-def test_no_quality_at_the_reference_is_an_error() -> None:
-    with pytest.raises(UserError, match="qa: every answer at the reference setting scores 0"):
+def test_no_quality_at_the_reference_leaves_no_frontier() -> None:
+    with pytest.raises(NoQualityError, match="Every qa answer at the reference setting scores 0"):
         frontier_by_hand(np.ones((3, 2)), np.array([[0.0, 1.0]] * 3))
 
 

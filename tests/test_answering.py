@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_profiling_run import SMALL, command, merged, write_params
 from typer.testing import CliRunner
+from whole_run import SMALL, command, merged, run_all, write_params
 
 import m1.answering.run as answering_run
 from m1.answering.cache import code_fingerprint, shared_folder
@@ -294,35 +294,8 @@ def small_run(requests, tmp_path_factory) -> Path:
         "analysis": {"n_resamples": 100},
     }
     params_file = write_params(folder, merged(SMALL, changes))
-    commands: list[tuple[object, ...]] = [
-        ("profiling", "--params", params_file, "--requests", requests, "--out", folder / "profile"),
-        ("answers", *answers_options(folder, requests, params_file)),
-        *(pareto_command(folder, requests, params_file, w) for w in WORKLOADS),
-        contrast_command(folder, params_file),
-    ]
-    for name, *options in commands:
-        done = command(str(name), *options)
-        assert done.returncode == 0, done.stderr
+    run_all(folder, params_file, requests)
     return folder
-
-
-def pareto_command(folder: Path, requests: Path, params: Path, workload: str) -> tuple[object, ...]:
-    return (
-        "pareto", "--workload", workload, "--params", params,
-        "--requests", requests / workload / "requests.json",
-        "--profile", folder / "profile", "--answers", folder / "answers",
-        "--scores", folder / f"scores/{workload}.parquet",
-        "--out", folder / f"metrics/e2_pareto_{workload}.json",
-        "--plot", folder / f"plots/frontier_{workload}.json",
-    )  # fmt: skip
-
-
-def contrast_command(folder: Path, params: Path) -> tuple[object, ...]:
-    return (
-        "contrast", "--params", params, "--rows", folder / "profile/rows.parquet",
-        "--run", folder / "profile/run.json", "--scores", folder / "scores",
-        "--frontiers", folder / "metrics", "--out", folder / "metrics", "--plots", folder / "plots",
-    )  # fmt: skip
 
 
 def test_a_run_without_answers_goes_through_and_says_why(small_run) -> None:

@@ -2,16 +2,13 @@
 
 import io
 import subprocess
-import sys
-from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from rich.console import Console
 from test_profiling_schedule import REQUESTS, WORLD, params
+from whole_run import ROOT, SMALL, command, merged, prepare, write_params
 
 from m1.errors import UserError
 from m1.files import read_record, read_rows
@@ -22,45 +19,12 @@ from m1.profiling.warmup import warm_up
 from m1.schemas.profile import MeasuredRequest, ProfileRun
 from m1.vlm.loading import load_vlm
 
-ROOT = Path(__file__).parent.parent
-SMALL = {
-    "data": {"scenes": {"n_images": 12}, "qa": {"n_requests": 12}, "captioning": {"n_requests": 6}},
-    "knobs": {"vision_tokens": [144, 16], "top_k": 4, "active_blocks": [8, 4]},
-    "profile": {
-        "e1_requests": {"qa": 12, "captioning": 6},
-        "e2_requests": {"qa": 4, "captioning": 2},
-        "observer_requests": {"qa": 3, "captioning": 2},
-        "n_trials": 2,
-        "warmup_window": 4,
-        "warmup_limit": 2,
-    },
-}
-
-
-def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    deeper = {k: merged(base.get(k, {}), v) for k, v in changes.items() if isinstance(v, Mapping)}
-    return {**base, **changes, **deeper}
-
-
-def command(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", f"stages.{module}", *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
-
-
-def write_params(folder: Path, changes: Mapping[str, Any]) -> Path:
-    base = yaml.safe_load((ROOT / "params.yaml").read_text())
-    path = folder / "params.yaml"
-    path.write_text(yaml.safe_dump(merged(base, changes)))
-    return path
-
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     folder = tmp_path_factory.mktemp("run")
     params_file = write_params(folder, SMALL)
-    for workload in ("qa", "captioning"):
-        out = folder / "requests" / workload
-        command("prepare", "--workload", workload, "--params", params_file, "--out", out)
+    prepare(folder, params_file)
     options = ("--params", params_file, "--requests", folder / "requests", "--out", folder / "out")
     return folder, command("profiling", *options)
 

@@ -8,6 +8,7 @@ import torch
 from family_report import (
     ATOL,
     FAMILIES,
+    N_TOKENS,
     PHOTO,
     PROMPT,
     RTOL,
@@ -26,6 +27,7 @@ from family_report import (
 
 from m1.errors import UserError
 from m1.schemas.settings import Setting
+from m1.vlm.batching import answer_in_batches
 from m1.vlm.encoding import encode
 from m1.vlm.importance import block_influence
 from m1.vlm.knobs import applied
@@ -119,6 +121,18 @@ def test_visual_tokens_come_to_the_number_asked_for_or_near_it(vlm) -> None:
         assert observed == planned
         assert abs(observed - asked) <= 0.25 * asked
     assert timed(vlm, Setting())[1] == native
+
+
+@pytest.mark.parametrize("share", [1, 0.5], ids=["native", "half the visual tokens"])
+def test_batches_answer_as_single_requests_do(vlm, share) -> None:
+    n = round(n_visual(vlm, PHOTO) * share)
+    setting = Setting(vision_tokens=None if share == 1 else n, active_blocks=5)
+    prompts = ["What is this?", "Describe the image. Is there a star?", "A photo?"]
+    encoded = [encode(vlm, PHOTO, prompt, setting.vision_tokens) for prompt in prompts]
+    with applied(vlm.structure, setting):
+        together = answer_in_batches(vlm, encoded, N_TOKENS, batch_size=3)
+        alone = [answered(vlm, inputs) for inputs in encoded]
+    assert [batched.tokens for batched in together] == alone
 
 
 def test_fewer_visual_tokens_change_what_is_said(vlm) -> None:

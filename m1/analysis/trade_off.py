@@ -14,6 +14,10 @@ from m1.errors import UserError
 from m1.schemas.settings import Knob, Setting
 
 
+class NoQualityError(UserError):
+    """A reference setting whose answers are worth nothing: there is no frontier to find."""
+
+
 @dataclass(frozen=True)
 class TradeOff:
     """How fast and how good every setting is in every draw."""
@@ -71,14 +75,14 @@ def draw_trade_off(
         statistic: `median` or `mean` of latency.
 
     Raises:
-        UserError: if the reference setting has no quality to compare with.
+        NoQualityError: if the reference setting has no quality to compare with.
     """
     weights = resamples[timed.workload, "scored"].weights(scored.images)
     quality = weighted_mean(scored.quality, weights)
     if quality[0, 0] == 0:
-        raise UserError(
-            f"{timed.workload}: every answer at the reference setting scores 0, so there is no "
-            "quality to keep: look at `output_text` in data/answers, and at the prompt"
+        raise NoQualityError(
+            f"Every {timed.workload} answer at the reference setting scores 0, so there is no "
+            "quality to keep: look at output_text in data/answers, and at the prompt."
         )
     return TradeOff(
         settings=timed.settings,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import wraps
 from typing import Any
 
 import torch
@@ -172,7 +173,13 @@ def intercepted_features(structure: VlmStructure, change: Callable[[Any], Any]) 
     if method is None:
         yield
         return
-    owner.get_image_features = lambda *args, **kwargs: change(method(*args, **kwargs))
+
+    # `generate` looks at the method's signature.
+    @wraps(method)
+    def changed(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        return change(method(*args, **kwargs))
+
+    owner.get_image_features = changed
     try:
         yield
     finally:

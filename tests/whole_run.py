@@ -1,0 +1,83 @@
+"""The whole pipeline, stage by stage on the command line, with folder and params of its own."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from m1.schemas.requests import WORKLOADS
+
+ROOT = Path(__file__).parent.parent
+SMALL: dict[str, Any] = {
+    "data": {"scenes": {"n_images": 12}, "qa": {"n_requests": 12}, "captioning": {"n_requests": 6}},
+    "knobs": {"vision_tokens": [144, 16], "top_k": 4, "active_blocks": [8, 4]},
+    "profile": {
+        "e1_requests": {"qa": 12, "captioning": 6},
+        "e2_requests": {"qa": 4, "captioning": 2},
+        "observer_requests": {"qa": 3, "captioning": 2},
+        "n_trials": 2,
+        "warmup_window": 4,
+        "warmup_limit": 2,
+    },
+}
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    deeper = {k: merged(base.get(k, {}), v) for k, v in changes.items() if isinstance(v, Mapping)}
+    return {**base, **changes, **deeper}
+
+
+def write_params(folder: Path, changes: Mapping[str, Any]) -> Path:
+    base = yaml.safe_load((ROOT / "params.yaml").read_text())
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(merged(base, changes)))
+    return path
+
+
+def command(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", f"stages.{module}", *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+
+
+def succeed(module: str, *arguments: object) -> str:
+    """Run a stage that must not fail; what it said."""
+    done = command(module, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def prepare(folder: Path, params: Path) -> Path:
+    """The requests of both workloads; their folder."""
+    for workload in WORKLOADS:
+        out = folder / "requests" / workload
+        succeed("prepare", "--workload", workload, "--params", params, "--out", out)
+    return folder / "requests"
+
+
+def run_all(folder: Path, params: Path, requests: Path) -> None:
+    """Every stage from profile to figures."""
+    shared = ("--params", params, "--requests", requests)
+    succeed("profiling", *shared, "--out", folder / "profile")
+    succeed("answers", *shared, "--kept", folder / "kept", "--out", folder / "answers")
+    for workload in WORKLOADS:
+        succeed(
+            "pareto", "--workload", workload, "--params", params,
+            "--requests", requests / workload / "requests.json",
+            "--profile", folder / "profile", "--answers", folder / "answers",
+            "--scores", folder / f"scores/{workload}.parquet",
+            "--out", folder / f"metrics/e2_pareto_{workload}.json",
+            "--plot", folder / f"plots/frontier_{workload}.json",
+        )  # fmt: skip
+    succeed(
+        "contrast", "--params", params, "--rows", folder / "profile/rows.parquet",
+        "--run", folder / "profile/run.json", "--scores", folder / "scores",
+        "--frontiers", folder / "metrics", "--out", folder / "metrics",
+        "--plots", folder / "plots",
+    )  # fmt: skip
+    succeed(
+        "figures", "--contrast", folder / "metrics/m1_workload_contrast.json",
+        "--cdf", folder / "plots/latency_cdf.json", "--out", folder / "figures",
+    )  # fmt: skip
