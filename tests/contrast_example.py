@@ -177,6 +177,7 @@ def provenance() -> Provenance:
         model="data/models/scene-vlm",
         model_class="SceneVLM",
         model_fingerprint="0" * 64,
+        revision=None,
         weights="pretrained",
         data_fingerprints={"qa": "1" * 64, "captioning": "2" * 64},
         device="AMD EPYC 7B13",

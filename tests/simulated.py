@@ -307,6 +307,7 @@ def _provenance() -> Provenance:
         model="data/models/simulated",
         model_class="SimulatedModel",
         model_fingerprint="0",
+        revision=None,
         weights="pretrained",
         data_fingerprints={"qa": "0", "captioning": "0"},
         device="simulated CPU",

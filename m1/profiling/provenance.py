@@ -36,6 +36,7 @@ def provenance(
         duration_s=round(duration_s, 1),
         model=params.source,
         model_class=type(vlm.model).__name__,
+        revision=getattr(vlm.model.config, "_commit_hash", None),
         weights=vlm.weights,
         model_fingerprint=vlm.fingerprint,
         data_fingerprints={workload: one.fingerprint for workload, one in sets.items()},

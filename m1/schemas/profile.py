@@ -78,6 +78,8 @@ class Provenance(Record):
     """Class of the model."""
     model_fingerprint: str
     """SHA-256 over configuration and weights."""
+    revision: str | None
+    """Commit of the model on the hub; null for a folder."""
     weights: Weights
     """`random`: the architecture alone was measured, and outputs mean nothing."""
     data_fingerprints: dict[Workload, str]
@@ -155,14 +157,3 @@ class ProfileRun(Record):
     """Which blocks stayed where fewer were active."""
     n_rows: int
     """Measured requests."""
-
-
-class BlockImportance(Record):
-    """How much each decoder block of a model changes what passes through it."""
-
-    fingerprint: str
-    """Of the model and the requests that the blocks were scored by."""
-    n_requests: int
-    """Requests."""
-    scores: tuple[float, ...]
-    """One for each block; 0 changes nothing."""

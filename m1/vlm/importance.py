@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from m1.errors import UserError
 from m1.files import read_record, write_record
 from m1.params import KnobParams
-from m1.schemas.profile import BlockImportance
+from m1.schemas.importance import BlockImportance
 from m1.vlm.block_policies import BlockPolicy, by_importance, evenly_spaced, first
 from m1.vlm.engine import prefill
 from m1.vlm.loaded import LoadedVlm
