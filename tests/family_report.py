@@ -9,8 +9,7 @@ from typing import Any
 
 import torch
 from families.common import photo
-from families.first import FIRST
-from families.second import SECOND
+from families.registry import FAMILIES
 from torch import Tensor, nn
 
 from m1.profiling.measure import Timed, timed_with_marks
@@ -22,7 +21,6 @@ from m1.vlm.loaded import LoadedVlm
 from m1.vlm.loading import ready
 from m1.vlm.structure import TOP_K, find_structure
 
-FAMILIES = {**FIRST, **SECOND}
 PHOTO, SMALL = photo(640, 480), photo(100, 60)
 PROMPT = "What is this?"
 N_TOKENS = 12

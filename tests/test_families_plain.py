@@ -4,7 +4,7 @@ import pytest
 import torch
 from families.common import photo
 from families.plain import plain_processor
-from families.second import NEEDS_TORCHVISION, SECOND
+from families.registry import FAMILIES, NEEDS_TORCHVISION
 
 pytest.importorskip("torchvision", reason="without it there are no real ones to compare with")
 
@@ -16,7 +16,7 @@ MESSAGES = [
 
 @pytest.mark.parametrize("name", sorted(NEEDS_TORCHVISION))
 def test_plain_inputs_are_those_of_the_real_processor_but_for_pixels(name) -> None:
-    real = SECOND[name]()[1]
+    real = FAMILIES[name]()[1]
     plain = plain_processor(name, real.tokenizer, real.chat_template)
     options = {"add_generation_prompt": True, "tokenize": False}
     text = real.apply_chat_template(MESSAGES, **options)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from families.common import photo, save
-from families.second import SECOND
+from families.registry import FAMILIES
 from whole_run import ROOT, SMALL, merged, prepare, run_all, write_params
 
 from m1.files import read_record, read_rows
@@ -75,7 +75,7 @@ def contrast_of(folder: Path) -> WorkloadContrast:
 
 
 def test_a_saved_model_goes_through_the_whole_pipeline(tmp_path, photos, questions) -> None:
-    source = save(SECOND["gemma3"], tmp_path / "model")
+    source = save(FAMILIES["gemma3"], tmp_path / "model")
     folder = own(tmp_path, photos, questions, source=str(source))
     rows = read_rows(MeasuredRequest, folder / "profile/rows.parquet")
     marked = rows[rows.marked]

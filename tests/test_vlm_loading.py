@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from families.common import photo
-from families.first import FIRST
-from families.second import SECOND
+from families.registry import FAMILIES
 from transformers import AutoConfig
 
 from m1.errors import UserError
@@ -54,7 +53,7 @@ def test_an_architecture_is_measured_without_weights_and_tokenizer(config_only) 
 @pytest.mark.parametrize("name", ["llava", "llava_next", "qwen3_vl_moe", "gemma3", "idefics3"])
 @pytest.mark.parametrize("size", [(640, 480), (100, 60)], ids=str)
 def test_the_stand_in_gives_as_many_visual_tokens_as_the_processor(tmp_path, name, size) -> None:
-    model, processor = {**FIRST, **SECOND}[name]()
+    model, processor = FAMILIES[name]()
     model.config.save_pretrained(tmp_path)
     processor.image_processor.save_pretrained(tmp_path)
     stand_in = load_vlm(params(tmp_path, weights="random"))
@@ -135,7 +134,7 @@ def test_published_architectures_have_their_published_size(name, billions) -> No
 
 @pytest.mark.parametrize("name", ["llava", "qwen3_vl_moe"])
 def test_a_saved_folder_answers_like_the_model_it_was_saved_from(tmp_path, name) -> None:
-    model, processor = FIRST[name]()
+    model, processor = FAMILIES[name]()
     model.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
     vlm = load_vlm(params(tmp_path))

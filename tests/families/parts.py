@@ -1,4 +1,4 @@
-"""What the families of `second.py` share: usual sizes and the last steps of building."""
+"""Usual sizes of the other families, and the last steps of building them."""
 
 from typing import Any
 
