@@ -36,7 +36,7 @@ plots: $(MARKER)  ## render the plots to dvc_plots/index.html (REV=HEAD compares
 	@echo "Open dvc_plots/index.html in a browser. Compare with the last commit: make plots REV=HEAD"
 
 experiments: $(MARKER)  ## table of experiments: what was set, what came out
-	.venv/bin/dvc exp show --only-changed --drop /
+	.venv/bin/dvc exp show --only-changed --drop '.*/'
 
 test: $(MARKER)  ## run the tests
 	.venv/bin/python -m pytest

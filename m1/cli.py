@@ -116,7 +116,7 @@ def _is_valid(result: WorkloadContrast) -> bool:
 
 def _validity_line(result: WorkloadContrast) -> str:
     seen = result.provenance
-    where = f"{seen.model} on {seen.device}, {seen.dtype}, {seen.started_at}"
+    where = f"{seen.model_title} on {seen.device}, {seen.dtype}, {seen.started_at}"
     reasons = "".join(f"\n  - {reason}" for reason in result.validity.reasons)
     return f"{result.validity.verdict.upper()} run: {where}{reasons}"
 

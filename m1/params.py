@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from m1.errors import UserError
 from m1.schemas.base import Record, describe
@@ -120,7 +127,7 @@ class ModelParams(Record):
     """Branch, tag or commit on the hub; null takes the newest."""
     weights: Weights = "pretrained"
     """`random` builds the architecture from its configuration alone: latency without quality."""
-    config: dict[str, Any] = Field(default_factory=dict)
+    config: dict[str, JsonValue] = Field(default_factory=dict)
     """Entries of the model's configuration to change, by name and part."""
     trust_remote_code: bool = False
     """Whether code from the model's repository may run."""

@@ -16,6 +16,7 @@ from m1.profiling.validity import judge
 from m1.schemas.profile import ProfileRun
 from m1.schemas.requests import WORKLOADS, RequestSet
 from m1.vlm.calibration import calibrated
+from m1.vlm.knobs import kept_blocks
 from m1.vlm.loading import load_vlm
 
 
@@ -48,6 +49,7 @@ def main(
         reference=grid[0],
         grid=grid,
         block_policy=params.knobs.block_policy,
+        kept_blocks=kept_blocks(vlm.structure, grid),
         n_rows=len(rows),
     )
     write_rows(rows, out / "rows.parquet")

@@ -175,6 +175,7 @@ def provenance() -> Provenance:
         started_at="2025-01-01T00:00:00Z",
         duration_s=900.0,
         model="data/models/scene-vlm",
+        model_changes={},
         model_class="SceneVLM",
         model_fingerprint="0" * 64,
         revision=None,

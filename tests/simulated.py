@@ -278,6 +278,7 @@ def simulate_run(world: World | None = None) -> ProfileRun:
         reference=world.grid[0],
         grid=world.grid,
         block_policy="evenly_spaced",
+        kept_blocks={},
         n_rows=len(WORKLOADS) * each,
     )
 
@@ -294,6 +295,7 @@ def simulate_answers_run(world: World | None = None) -> AnswersRun:
         max_new_tokens={"qa": 10, "captioning": 80},
         n_requests={"qa": n, "captioning": n},
         batch_size=32,
+        kept_blocks={},
         n_cells_reused=0,
         n_cells_computed=len(WORKLOADS) * len(world.grid),
     )
@@ -305,6 +307,7 @@ def _provenance() -> Provenance:
         started_at="2025-01-01T00:00:00+00:00",
         duration_s=60.0,
         model="data/models/simulated",
+        model_changes={},
         model_class="SimulatedModel",
         model_fingerprint="0",
         revision=None,

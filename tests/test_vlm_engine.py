@@ -1,12 +1,19 @@
 """The greedy engine says what `generate` says, and reports what it did."""
 
+import copy
+
 import pytest
 import torch
+from families.common import photo
+from families.registry import FAMILIES
+from tokenizers.processors import TemplateProcessing
 
 from m1.schemas.settings import Setting
+from m1.vlm.batching import answer_in_batches
 from m1.vlm.encoding import count_visual_tokens, encode
 from m1.vlm.engine import answer, text_of
 from m1.vlm.knobs import applied
+from m1.vlm.loading import ready
 from m1.workloads.scene_language import CAPTION_PROMPT, captions
 
 
@@ -88,3 +95,44 @@ def test_an_output_of_fixed_length_goes_on_after_the_end(vlm, held_out) -> None:
     assert (free.finish_reason, fixed.finish_reason) == ("stop", "length")
     assert len(fixed.tokens) == 9
     assert fixed.tokens[: len(free.tokens)] == free.tokens
+
+
+WISHES = [{"repetition_penalty": 50.0}, {"no_repeat_ngram_size": 2}]
+
+
+@pytest.mark.parametrize("wish", WISHES, ids=str)
+def test_a_models_wishes_are_met_as_generate_does(vlm, held_out, monkeypatch, wish) -> None:
+    inputs = encode(vlm, held_out.images[0], CAPTION_PROMPT)
+    plain = answer(vlm, inputs, 30).tokens
+    config = copy.deepcopy(vlm.model.generation_config)
+    config.update(**wish)
+    monkeypatch.setattr(vlm.model, "generation_config", config)
+    assert answer(vlm, inputs, 30).tokens == generated(vlm, inputs, 30)
+    assert answer_in_batches(vlm, [inputs], 30, 1)[0].tokens == generated(vlm, inputs, 30)
+    assert answer(vlm, inputs, 30).tokens != plain
+
+
+def test_batches_do_nothing_that_the_engine_does_not(vlm, held_out, monkeypatch) -> None:
+    inputs = encode(vlm, held_out.images[0], CAPTION_PROMPT)
+    plain = answer(vlm, inputs, 10).tokens
+    config = copy.deepcopy(vlm.model.generation_config)
+    config.update(suppress_tokens=[plain[0]], return_dict_in_generate=True, do_sample=True)
+    monkeypatch.setattr(vlm.model, "generation_config", config)
+    assert answer(vlm, inputs, 10).tokens == plain
+    assert answer_in_batches(vlm, [inputs], 10, 1)[0].tokens == plain
+    assert vlm.model.generation_config is config
+
+
+def test_a_first_token_is_put_in_front_unless_the_template_has_it() -> None:
+    model, processor = FAMILIES["llava"]()
+    tokenizer = processor.tokenizer
+    bos = tokenizer.bos_token_id
+    tokenizer._tokenizer.post_processor = TemplateProcessing(
+        single=f"{tokenizer.bos_token} $A", special_tokens=[(tokenizer.bos_token, bos)]
+    )
+    own = ready(model, processor, torch.device("cpu"))
+    for template in (processor.chat_template, processor.chat_template.removeprefix("<bos>")):
+        processor.chat_template = template
+        ids = encode(own, photo(64, 64), "What is this?")["input_ids"][0].tolist()
+        assert ids[0] == bos
+        assert ids.count(bos) == 1

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from families.common import photo
 from family_report import (
     ATOL,
     FAMILIES,
@@ -27,7 +28,7 @@ from family_report import (
 
 from m1.errors import UserError
 from m1.schemas.settings import Setting
-from m1.vlm.batching import answer_in_batches
+from m1.vlm.batching import answer_in_batches, can_be_batched
 from m1.vlm.encoding import encode
 from m1.vlm.importance import block_influence
 from m1.vlm.knobs import applied
@@ -127,12 +128,22 @@ def test_visual_tokens_come_to_the_number_asked_for_or_near_it(vlm) -> None:
 def test_batches_answer_as_single_requests_do(vlm, share) -> None:
     n = round(n_visual(vlm, PHOTO) * share)
     setting = Setting(vision_tokens=None if share == 1 else n, active_blocks=5)
-    prompts = ["What is this?", "Describe the image. Is there a star?", "A photo?"]
-    encoded = [encode(vlm, PHOTO, prompt, setting.vision_tokens) for prompt in prompts]
+    images = [PHOTO, photo(640, 480, 9), photo(480, 640, 3), SMALL]
+    prompts = ["What is this?", "Describe the image. Is there a star?", "A photo?", "What?"]
+    pairs = zip(images, prompts, strict=True)
+    encoded = [encode(vlm, *pair, setting.vision_tokens) for pair in pairs]
     with applied(vlm.structure, setting):
-        together = answer_in_batches(vlm, encoded, N_TOKENS, batch_size=3)
+        size = 4 if can_be_batched(vlm, encoded) else 1
+        together = answer_in_batches(vlm, encoded, N_TOKENS, batch_size=size)
         alone = [answered(vlm, inputs) for inputs in encoded]
     assert [batched.tokens for batched in together] == alone
+
+
+def test_requests_that_would_mix_in_a_batch_are_found() -> None:
+    indexed = family("molmo2")
+    same = [encode(indexed, PHOTO, PROMPT) for _ in range(2)]
+    assert can_be_batched(indexed, same)
+    assert not can_be_batched(indexed, [same[0], encode(indexed, photo(640, 480, 9), PROMPT)])
 
 
 def test_fewer_visual_tokens_change_what_is_said(vlm) -> None:

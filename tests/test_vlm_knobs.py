@@ -174,3 +174,15 @@ def test_a_missing_part_is_named_with_what_is_there() -> None:
     model.decoder = nn.Linear(1, 1)
     with pytest.raises(UserError, match=r"a language model was not found.*vision_tower, decoder"):
         find_structure(model)
+
+
+def test_settings_within_settings_come_undone_one_by_one(vlm) -> None:
+    def skipped() -> int:
+        pairs = zip(vlm.structure.block_list, vlm.structure.blocks, strict=True)
+        return sum(now is not own for now, own in pairs)
+
+    with applied(vlm.structure, Setting(active_blocks=3)):
+        with applied(vlm.structure, Setting(active_blocks=5)):
+            assert skipped() == 3
+        assert skipped() == 5
+    assert skipped() == 0

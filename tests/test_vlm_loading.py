@@ -14,6 +14,7 @@ from m1.errors import UserError
 from m1.params import ModelParams
 from m1.profiling.measure import reference_length, timed_with_marks
 from m1.schemas.settings import Setting
+from m1.vlm import pooling_place
 from m1.vlm.encoding import count_visual_tokens, encode
 from m1.vlm.engine import answer
 from m1.vlm.knobs import applied
@@ -117,7 +118,7 @@ def test_a_broken_configuration_is_one_line(tmp_path, broken, told) -> None:
 def test_weights_that_are_not_safetensors_are_refused(tmp_path) -> None:
     shutil.copytree(SCENE_VLM, tmp_path / "model", ignore=shutil.ignore_patterns("*.safetensors"))
     torch.save({}, tmp_path / "model" / "pytorch_model.bin")
-    with pytest.raises(UserError, match="cannot be loaded"):
+    with pytest.raises(UserError, match=r"no \*\.safetensors in it"):
         load_vlm(params(tmp_path / "model"))
 
 
@@ -143,3 +144,48 @@ def test_a_saved_folder_answers_like_the_model_it_was_saved_from(tmp_path, name)
     output = model.generate(**inputs, do_sample=False, max_new_tokens=8)
     expected = output[0, inputs["input_ids"].shape[1] :].tolist()
     assert list(answer(vlm, inputs, 8).tokens) == expected
+
+
+def test_missing_weights_are_refused(tmp_path) -> None:
+    shutil.copytree(SCENE_VLM, tmp_path / "model", ignore=shutil.ignore_patterns(".dvc*"))
+    deeper = {"text_config": {"num_hidden_layers": 9}}
+    with pytest.raises(UserError, match=r"cannot be loaded \(it has no weights for .*layers\.8"):
+        load_vlm(params(tmp_path / "model", config=deeper))
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights at all"], ids=["empty", "garbage"])
+def test_broken_weights_are_one_line(tmp_path, content) -> None:
+    shutil.copytree(SCENE_VLM, tmp_path / "model", ignore=shutil.ignore_patterns(".dvc*"))
+    (tmp_path / "model" / "model.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match="cannot be loaded") as caught:
+        load_vlm(params(tmp_path / "model"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["four", -1], ids=str)
+def test_an_entry_of_the_wrong_kind_is_one_line(config_only, value) -> None:
+    changes = {"text_config": {"num_hidden_layers": value}}
+    with pytest.raises(UserError, match=r"model\."):
+        load_vlm(params(config_only, weights="random", config=changes))
+
+
+def test_a_model_whose_image_does_not_go_into_the_prompt_is_refused(monkeypatch) -> None:
+    model, processor = FAMILIES["llava"]()
+    monkeypatch.setattr(pooling_place, "count_visual_tokens", lambda *_: 1)
+    with pytest.raises(UserError, match="elsewhere than in the prompt"):
+        ready(model, processor, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("source", "changes", "told"),
+    [
+        ("/nowhere/model", {}, "no such folder, and no hub id"),
+        ("my/own/model", {}, "no such folder, and no hub id"),
+        (str(PUBLISHED / "llava-1.5-7b"), {}, r"no \*\.safetensors in it; .* set model\.weights"),
+        (str(SCENE_VLM), {"revision": "main"}, r"model\.revision = main: a folder has none"),
+    ],
+    ids=["absent", "absent, relative", "without weights", "revision of a folder"],
+)
+def test_a_folder_that_is_not_what_it_should_be_is_told(source, changes, told) -> None:
+    with pytest.raises(UserError, match=told):
+        load_vlm(params(Path(source), **changes))

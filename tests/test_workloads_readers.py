@@ -125,6 +125,14 @@ def test_files_and_images_may_lie_in_the_root_itself(tmp_path: Path) -> None:
     ]
 
 
+def test_validation_is_taken_where_training_lies_beside_it(root: Path) -> None:
+    folder = root / "annotations"
+    for name in (QUESTIONS, ANNOTATIONS, CAPTIONS):
+        (folder / name.replace("val2014", "train2014")).write_text("{}")
+    assert read_vqa_v2(root, "{question}").requests
+    assert read_coco_captions(root, "Describe.").requests
+
+
 def test_a_question_type_may_be_missing(root: Path) -> None:
     files = small_dataset()
     for entry in files[ANNOTATIONS]["annotations"]:
@@ -191,8 +199,8 @@ def repeat_first(name: str, key: str) -> Callable[[Files], object]:
 
 QA_MISTAKES: dict[str, tuple[Callable[[Files], object], str]] = {
     "two questions files": (
-        replace_file(QUESTIONS.replace("val", "train"), {"questions": []}),
-        r"several v2_OpenEnded_\*_questions.json .*train2014.*, .*val2014.*; leave the one",
+        replace_file(QUESTIONS.replace("mscoco", "mine"), {"questions": []}),
+        r"several v2_OpenEnded_\*_questions.json .*mine_val2014.*, .*mscoco.*; leave the one",
     ),
     "not JSON": (
         replace_file(QUESTIONS, "questions: 3"),
@@ -237,7 +245,7 @@ QA_MISTAKES: dict[str, tuple[Callable[[Files], object], str]] = {
 }
 
 CAPTION_MISTAKES: dict[str, tuple[Callable[[Files], object], str]] = {
-    "two captions files": (replace_file("captions_train2014.json", {}), r"several captions\*.json"),
+    "two captions files": (replace_file("captions_val2014_mine.json", {}), r"several captions\*.json"),
     "not JSON": (replace_file(CAPTIONS, ""), rf"{CAPTIONS}: not JSON"),
     "an image twice": (
         repeat_first(CAPTIONS, "images"),

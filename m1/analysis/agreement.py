@@ -34,6 +34,7 @@ def check_same_origin(run: ProfileRun, made: AnswersMade, requests: RequestSet) 
         "requests": data == {seen.data_fingerprints[workload]},
         "dtype": seen.dtype == made.dtype,
         "max_new_tokens": run.max_new_tokens == made.max_new_tokens,
+        "blocks": run.kept_blocks == made.kept_blocks,
         "decode_mode": run.decode_mode == "free",
     }
     different = [name for name, same in alike.items() if not same]

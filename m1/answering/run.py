@@ -15,10 +15,10 @@ from m1.progress import CellProgress
 from m1.schemas.answers import Answer, AnswerKey, AnswersMade
 from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
 from m1.schemas.settings import KNOBS, DecodeMode, Setting, Weights
-from m1.vlm.batching import BatchedAnswer, answer_in_batches
+from m1.vlm.batching import BatchedAnswer, answer_in_batches, can_be_batched
 from m1.vlm.encoding import encode
 from m1.vlm.images import open_image
-from m1.vlm.knobs import applied
+from m1.vlm.knobs import applied, kept_blocks
 from m1.vlm.loaded import LoadedVlm
 
 # Encoded requests in memory at once. Settings that differ in other knobs than visual tokens share
@@ -26,6 +26,8 @@ from m1.vlm.loaded import LoadedVlm
 MOST_ENCODED = 512
 # Batches that are encoded together, so that requests of like length meet.
 BATCHES_AT_ONCE = 8
+# Requests of each workload that are answered both ways before batches are believed.
+TRIED_TOGETHER = 4
 
 
 def why_no_answers(weights: Weights, decode_mode: DecodeMode) -> str | None:
@@ -77,6 +79,7 @@ class Answering:
             w: one.requests[: how.quality.n_requests.of(w)] for w, one in sets.items()
         }
         self.model_fingerprint = vlm.fingerprint
+        self.batch_size = how.quality.batch_size
         self.code, self.versions = code_fingerprint(), library_versions()
         self.encoded = lru_cache(MOST_ENCODED)(self._encode)
 
@@ -108,6 +111,7 @@ class Answering:
             max_new_tokens=self.how.max_new_tokens.by_workload(),
             n_requests={w: len(requests) for w, requests in self.requests.items()},
             batch_size=self.how.quality.batch_size,
+            kept_blocks=kept_blocks(self.vlm.structure, self.how.knobs.grid()),
             n_cells_reused=n_cells_reused,
             n_cells_computed=n_cells_computed,
         )
@@ -123,6 +127,7 @@ class Answering:
             setting=setting,
             model_fingerprint=self.model_fingerprint,
             inputs_fingerprint=_inputs_fingerprint(first),
+            kept_blocks=self._kept_blocks(setting),
             options=self.how.options(),
             device_type=self.vlm.device.type,
             max_new_tokens=self.how.max_new_tokens.of(workload),
@@ -131,10 +136,27 @@ class Answering:
             versions=self.versions,
         )
 
+    def _kept_blocks(self, setting: Setting) -> tuple[int, ...] | None:
+        n_active = setting.active_blocks
+        return None if n_active is None else self.vlm.structure.blocks_that_stay(n_active)
+
+    def _batch_size(self, due: Sequence[AnswerKey]) -> int:
+        """As many at once as asked for, or one if this model's requests cannot be put together."""
+        for workload, wanted in {(key.workload, key.setting.vision_tokens): None for key in due}:
+            n = min(TRIED_TOGETHER, len(self.requests[workload]))
+            sample = [self.encoded(workload, place, wanted) for place in range(n)]
+            with applied(self.vlm.structure, Setting(vision_tokens=wanted)):
+                if not can_be_batched(self.vlm, sample):
+                    return 1
+        return self.how.quality.batch_size
+
     def _answer_all(self, due: Sequence[AnswerKey], n_reused: int) -> list[tuple[Answer, ...]]:
         n_requests = sum(key.n_requests for key in due)
         with CellProgress("answers", n_requests, len(due)) as progress:
             progress.note(f"{n_reused} cells were answered before, {len(due)} are to be answered")
+            self.batch_size = self._batch_size(due)
+            if self.batch_size < self.how.quality.batch_size:
+                progress.note("requests to this model cannot be put together: one at a time")
             progress.begin()
             return [self._answer_cell(key, progress) for key in due]
 
@@ -153,7 +175,7 @@ class Answering:
 
     def _answer(self, key: AnswerKey, places: Sequence[int]) -> list[Answer]:
         encoded = [self.encoded(key.workload, i, key.setting.vision_tokens) for i in places]
-        written = answer_in_batches(self.vlm, encoded, key.max_new_tokens, key.batch_size)
+        written = answer_in_batches(self.vlm, encoded, key.max_new_tokens, self.batch_size)
         requests = [self.requests[key.workload][i] for i in places]
         return [_answer(key, *pair) for pair in zip(requests, written, strict=True)]
 

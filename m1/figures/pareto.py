@@ -1,5 +1,6 @@
 """E2: quality and latency of every setting, and the settings that no other one beats."""
 
+import textwrap
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -51,13 +52,17 @@ def draw_pareto(contrast: WorkloadContrast) -> Figure:
     return figure
 
 
+REASON_CHARACTERS = 80
+
+
 def draw_no_frontier(contrast: WorkloadContrast) -> Figure:
     """The figure without panels, and why there are none."""
     sample = {w: f"n = {contrast.timed[w].n_requests} requests timed" for w in WORKLOADS}
     figure = new_figure(TITLE, contrast, sample, 1.6)
     axes = figure.subplots()
     axes.set_axis_off()
-    text = f"No frontier: quality is not available.\n{contrast.quality_not_available}"
+    reason = textwrap.fill(str(contrast.quality_not_available), REASON_CHARACTERS)
+    text = f"No frontier: quality is not available.\n{reason}"
     axes.text(0.5, 0.5, text, ha="center", va="center", size=9, transform=axes.transAxes)
     return figure
 

@@ -117,7 +117,7 @@ def caption_of(contrast: WorkloadContrast, sample: Mapping[Workload, str]) -> st
     threads = f" ({run.n_threads} thread{plural})" if run.device_type == "cpu" else ""
     facts = (
         "; ".join(f"{WORKLOAD_NAMES[w]}: {sample[w]}" for w in WORKLOADS),
-        f"{run.model} on {run.device}{threads}, {run.dtype}",
+        f"{run.model_title} on {run.device}{threads}, {run.dtype}",
         f"Reference setting {contrast.reference.label} (visual tokens / top_k / blocks)",
         f"Intervals: {100 * contrast.confidence:g} %",
     )
@@ -132,7 +132,7 @@ def verdict_of(contrast: WorkloadContrast) -> str:
     validity = contrast.validity
     if validity.verdict == "valid":
         return f"Valid run: all {len(validity.checks)} checks passed."
-    return "INVALID RUN: " + " ".join(validity.reasons)
+    return "INVALID RUN: " + "; ".join(validity.reasons)
 
 
 def reserve_top(figure: Figure, strip_in: float) -> None:

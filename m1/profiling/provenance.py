@@ -35,6 +35,7 @@ def provenance(
         started_at=started.isoformat(timespec="seconds"),
         duration_s=round(duration_s, 1),
         model=params.source,
+        model_changes=params.config,
         model_class=type(vlm.model).__name__,
         revision=getattr(vlm.model.config, "_commit_hash", None),
         weights=vlm.weights,

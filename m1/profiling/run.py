@@ -1,6 +1,7 @@
 """A whole profile run: check the grid, warm up, measure every round of the plan."""
 
 import gc
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,9 +76,19 @@ class Profiler:
         for setting in self.grid:
             with applied(self.vlm.structure, setting):
                 pass
-        for workload in WORKLOADS:
-            first = self.folders[workload] / self.sets[workload].requests[0].image
-            check_visual_tokens(self.vlm, self.grid, open_image(first).size)
+        check_visual_tokens(self.vlm, self.grid, self._sizes())
+
+    def _sizes(self) -> list[tuple[int, int]]:
+        """Sizes of the images of all requests that will be measured, the commonest first."""
+        plans = (self.params.e1_requests, self.params.e2_requests, self.params.observer_requests)
+        images = {
+            self.folders[workload] / request.image
+            for workload in WORKLOADS
+            for wanted in plans
+            for request in self.sets[workload].requests[: wanted.of(workload)]
+        }
+        counted = Counter(open_image(path).size for path in sorted(images))
+        return [size for size, _ in counted.most_common()]
 
     def warm_up(self, tolerance: float) -> float:
         """Run every setting once, then the reference until two windows agree."""

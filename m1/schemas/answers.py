@@ -47,6 +47,8 @@ class AnswerKey(Record):
     """SHA-256 over configuration and weights."""
     inputs_fingerprint: str
     """SHA-256 over the first request as the model gets it: processor, tokeniser, chat template."""
+    kept_blocks: tuple[int, ...] | None
+    """Decoder blocks that ran; null where the knob leaves them as they are."""
     options: dict[str, JsonValue]
     """Parameters of model and knobs that are part of no fingerprint, such as `dtype`."""
     device_type: str
@@ -54,7 +56,7 @@ class AnswerKey(Record):
     max_new_tokens: int
     """Longest output in tokens."""
     batch_size: int
-    """Requests answered at once."""
+    """Requests answered at once, at the most."""
     code: str
     """SHA-256 over the source that makes answers."""
     versions: dict[str, str]
@@ -86,7 +88,9 @@ class AnswersMade(Record):
     n_requests: dict[Workload, int]
     """Requests answered at each setting."""
     batch_size: int
-    """Requests answered at once."""
+    """Requests answered at once, at the most."""
+    kept_blocks: dict[str, tuple[int, ...]]
+    """Number of active blocks to which they are."""
     n_cells_reused: int
     """Cells whose answers were there from an earlier run."""
     n_cells_computed: int

@@ -1,6 +1,9 @@
 """What the profile stage writes: one row per measured request, and the record of the run."""
 
+from collections.abc import Iterator, Mapping
 from typing import Literal
+
+from pydantic import JsonValue
 
 from m1.schemas.base import Record
 from m1.schemas.requests import Workload
@@ -74,6 +77,8 @@ class Provenance(Record):
     """Wall time of the run."""
     model: str
     """`model.source`."""
+    model_changes: dict[str, JsonValue]
+    """`model.config`: entries of the configuration that differ from what was published."""
     model_class: str
     """Class of the model."""
     model_fingerprint: str
@@ -108,6 +113,22 @@ class Provenance(Record):
     """Python and library versions."""
     git_commit: str | None
     """Commit of the project, `+changes` appended where the tree had some; null outside git."""
+
+    @property
+    def model_title(self) -> str:
+        """The model in a few words: its source, and what makes it another than was published."""
+        notes = ["random weights"] if self.weights == "random" else []
+        notes += [f"{name} = {value}" for name, value in _entries(self.model_changes)]
+        return f"{self.model} ({', '.join(notes)})" if notes else self.model
+
+
+def _entries(changes: Mapping[str, JsonValue], place: str = "") -> Iterator[tuple[str, JsonValue]]:
+    """Every changed entry by its place and name."""
+    for name, value in changes.items():
+        if isinstance(value, dict):
+            yield from _entries(value, f"{place}{name}.")
+        else:
+            yield f"{place}{name}", value
 
 
 class Check(Record):
@@ -154,6 +175,8 @@ class ProfileRun(Record):
     grid: tuple[Setting, ...]
     """All settings, the reference first."""
     block_policy: str
-    """Which blocks stayed where fewer were active."""
+    """How blocks were chosen where fewer were active."""
+    kept_blocks: dict[str, tuple[int, ...]]
+    """Number of active blocks to which they were."""
     n_rows: int
     """Measured requests."""

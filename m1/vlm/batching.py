@@ -3,7 +3,8 @@
 Nothing here is timed. Latency is a matter of single requests, which `m1.vlm.engine` answers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from transformers import DynamicCache
+from transformers import DynamicCache, GenerationConfig
 
 from m1.vlm.engine import FinishReason, Generation, position_offset_kept, text_of
 from m1.vlm.loaded import LoadedVlm
@@ -19,17 +20,8 @@ from m1.vlm.pooling import GRID, batch_of
 
 Inputs = Mapping[str, Tensor]
 
-# Whatever a model's own generation config asks for beside the most likely token is switched off:
-# a repetition penalty, say, would give other answers than the engine that is timed.
-GREEDY: dict[str, Any] = {
-    "do_sample": False,
-    "num_beams": 1,
-    "temperature": 1.0,
-    "top_p": 1.0,
-    "top_k": 50,
-    "repetition_penalty": 1.0,
-    "no_repeat_ngram_size": 0,
-}
+# Share of the spread of logits by which a batch may change them; rounding changes a few percent.
+DIFFERENT = 0.5
 
 
 @dataclass(frozen=True)
@@ -49,7 +41,7 @@ def answer_in_batches(
 
     Args:
         vlm: the model, its knobs already turned.
-        encoded: requests from `m1.vlm.engine.encode`, each with batch size 1, on any device.
+        encoded: requests from `m1.vlm.encoding.encode`, each with batch size 1, on any device.
         max_new_tokens: longest output.
         batch_size: requests answered at once, at the most.
 
@@ -61,6 +53,39 @@ def answer_in_batches(
         inputs = collate([encoded[i] for i in places], pad_token_id(vlm))
         answers.update(zip(places, _generate(vlm, inputs, max_new_tokens), strict=True))
     return [answers[i] for i in range(len(encoded))]
+
+
+@torch.inference_mode()
+def can_be_batched(vlm: LoadedVlm, encoded: Sequence[Inputs]) -> bool:
+    """Whether requests say in a batch what they say alone, by the logits of their first tokens.
+
+    Some models' inputs cannot be put together without knowing what they mean (indices into the
+    patches of an image, say). Rounding is far below what is looked for here.
+
+    Args:
+        vlm: the model.
+        encoded: some requests, about different images.
+    """
+    for places in batches(encoded, len(encoded)):
+        inputs = collate([encoded[i] for i in places], pad_token_id(vlm))
+        for i, together in zip(places, _first_logits(vlm, inputs), strict=True):
+            alone = _first_logits(vlm, encoded[i])[0]
+            if float((together - alone).abs().max()) > DIFFERENT * float(alone.std()):
+                return False
+    return True
+
+
+def _first_logits(vlm: LoadedVlm, inputs: Inputs) -> Tensor:
+    """Logits of the first token [batch, vocabulary]."""
+    with batch_of(vlm.structure, len(inputs["input_ids"])), only_greedy(vlm):
+        model: Any = vlm.model
+        on_device = {name: tensor.to(vlm.device) for name, tensor in inputs.items()}
+        with position_offset_kept(vlm.model):
+            output = model.generate(
+                **on_device, max_new_tokens=1, output_logits=True, return_dict_in_generate=True
+            )
+    logits: Tensor = output.logits[0].float()
+    return logits
 
 
 def batches(encoded: Sequence[Inputs], batch_size: int) -> list[list[int]]:
@@ -83,11 +108,20 @@ def _kind(one: Inputs) -> str:
     """Equal for requests that can be put together.
 
     Where the model has a grid to tell patches of one image from those of the next, images may
-    have different numbers of them; else also the first dimensions are equal.
+    have different numbers of them. Else all that describes an image's layout is equal: shapes,
+    and the values of whole numbers (sizes, tiles).
     """
-    first = 1 if any(GRID in name for name in one) else 0
-    parts = [(n, t.dtype, _by_position(one, t) or t.shape[first:]) for n, t in sorted(one.items())]
-    return repr(parts)
+    grid = any(GRID in name for name in one)
+    return repr([(n, t.dtype, _layout(one, t, grid)) for n, t in sorted(one.items())])
+
+
+def _layout(one: Inputs, tensor: Tensor, grid: bool) -> object:
+    if _by_position(one, tensor):
+        return "by position"
+    if grid:
+        return tuple(tensor.shape[1:])
+    values = () if tensor.is_floating_point() else tensor.flatten().tolist()
+    return tuple(tensor.shape), hash(tuple(values))
 
 
 def _by_position(one: Inputs, tensor: Tensor) -> bool:
@@ -138,20 +172,35 @@ def pad_token_id(vlm: LoadedVlm) -> int:
     return next(fit, 1)
 
 
+@contextmanager
+def only_greedy(vlm: LoadedVlm) -> Iterator[None]:
+    """Let `generate` do what the engine that is timed does, and nothing else the model wishes."""
+    own: Any = vlm.model.generation_config
+    vlm.model.generation_config = GenerationConfig(
+        do_sample=False,
+        repetition_penalty=own.repetition_penalty,
+        no_repeat_ngram_size=own.no_repeat_ngram_size,
+        eos_token_id=sorted(vlm.eos_token_ids) or None,
+        pad_token_id=pad_token_id(vlm),
+    )
+    try:
+        yield
+    finally:
+        vlm.model.generation_config = own
+
+
 @torch.inference_mode()
 def _generate(
     vlm: LoadedVlm, inputs: Mapping[str, Tensor], max_new_tokens: int
 ) -> list[BatchedAnswer]:
     model: Any = vlm.model
     on_device = {name: tensor.to(vlm.device) for name, tensor in inputs.items()}
-    with batch_of(vlm.structure, len(inputs["input_ids"])), position_offset_kept(vlm.model):
-        output = model.generate(
-            **on_device,
-            **GREEDY,
-            max_new_tokens=max_new_tokens,
-            eos_token_id=sorted(vlm.eos_token_ids) or None,
-            pad_token_id=pad_token_id(vlm),
-        )
+    with (
+        batch_of(vlm.structure, len(inputs["input_ids"])),
+        position_offset_kept(vlm.model),
+        only_greedy(vlm),
+    ):
+        output = model.generate(**on_device, max_new_tokens=max_new_tokens)
     written = output[:, inputs["input_ids"].shape[1] :].tolist()
     return [_batched_answer(vlm, tokens) for tokens in written]
 

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from m1.errors import UserError
 from m1.schemas.settings import Setting
 from m1.vlm.block_policies import KnobError
 from m1.vlm.loaded import LoadedVlm, Size, VisualPlan
@@ -16,7 +17,12 @@ from m1.vlm.pooling import n_pooled
 SMALLEST_SIDE_PX = 16
 # How far from the expected scale the search for a number of visual tokens goes, and how finely.
 SEARCH_FACTOR = 8.0
-SEARCH_STEPS = 10
+SEARCH_STEPS = 8
+APPROACH_STEPS = 4
+# Share of the wanted number by which the first few sizes may miss it.
+NEAR = 0.05
+# Share of the wanted number beyond which the nearest possible is another setting altogether.
+FAR = 0.25
 # Where pooling follows, a picture is not made tiny for a handful of tokens: no smaller than half of
 # what was expected, and the largest of those with a tenth more than the fewest.
 SMALLEST = 0.5
@@ -70,24 +76,38 @@ def plan_visual_tokens(vlm: LoadedVlm, size: Size, wanted: int | None) -> Visual
     return vlm.visual_plans[key]
 
 
-def check_visual_tokens(vlm: LoadedVlm, grid: Sequence[Setting], size: Size) -> None:
-    """Whether the values of the knob differ on an image of a size.
+def check_visual_tokens(vlm: LoadedVlm, grid: Sequence[Setting], sizes: Sequence[Size]) -> None:
+    """Whether the model can take all images, and the values of the knob differ on most.
+
+    Args:
+        vlm: the model.
+        grid: all settings.
+        sizes: of the images, the commonest first.
 
     Raises:
-        KnobError: if two come to the same number of visual tokens.
+        KnobError: if a value cannot nearly be reached, or two come to the same number, on an image
+            of the commonest size.
+        UserError: if the processor cannot take an image.
     """
+    values = dict.fromkeys(setting.vision_tokens for setting in grid)
     seen: dict[int, int] = {}
-    for wanted in dict.fromkeys(setting.vision_tokens for setting in grid):
-        if wanted is None:
-            continue
-        n = plan_visual_tokens(vlm, size, wanted).n_tokens
+    for wanted in filter(None, values):
+        n = plan_visual_tokens(vlm, sizes[0], wanted).n_tokens
+        if abs(n - wanted) > FAR * wanted:
+            raise KnobError(
+                f"knobs.vision_tokens = {wanted}: the nearest that the model can do on an image of "
+                f"{sizes[0][0]} x {sizes[0][1]} pixels is {n}; ask for that"
+            )
         if n in seen:
             raise KnobError(
                 f"knobs.vision_tokens: {seen[n]} and {wanted} both come to {n} visual tokens on an "
-                f"image of {size[0]} x {size[1]} pixels, the nearest that the model can do; "
+                f"image of {sizes[0][0]} x {sizes[0][1]} pixels, the nearest the model can do; "
                 "leave out one of them"
             )
         seen[n] = wanted
+    for size in sizes:
+        for value in values:
+            plan_visual_tokens(vlm, size, value)
 
 
 def _plan(vlm: LoadedVlm, size: Size, wanted: int | None) -> VisualPlan:
@@ -122,6 +142,35 @@ def _search(
     count: Callable[[Size], int], size: Size, expected: float, wanted: int
 ) -> dict[Size, int]:
     """Visual tokens at several sizes of the image, closer and closer to a wanted number."""
+    tried = _approach(count, size, expected, wanted)
+    if len(set(tried.values())) == 1:
+        extremes = (expected / SEARCH_FACTOR, expected * SEARCH_FACTOR)
+        tried |= {scaled(size, scale): count(scaled(size, scale)) for scale in extremes}
+        if len(set(tried.values())) == 1:
+            return tried
+    if min(abs(n / wanted - 1) for n in tried.values()) > NEAR:
+        tried |= _bisect(count, size, expected, wanted)
+    return tried
+
+
+def _approach(
+    count: Callable[[Size], int], size: Size, scale: float, wanted: int
+) -> dict[Size, int]:
+    """Sizes by the rule that tokens go with the area; few steps where a grid follows the image."""
+    tried: dict[Size, int] = {}
+    for _ in range(APPROACH_STEPS):
+        candidate = scaled(size, scale)
+        if candidate in tried:
+            break
+        tried[candidate] = max(1, count(candidate))
+        scale *= (wanted / tried[candidate]) ** 0.5
+    return tried
+
+
+def _bisect(
+    count: Callable[[Size], int], size: Size, expected: float, wanted: int
+) -> dict[Size, int]:
+    """Sizes on either side of a wanted number, where tokens come in steps."""
     factors = np.geomspace(1 / SEARCH_FACTOR, SEARCH_FACTOR, SEARCH_STEPS)
     tried = {scale: count(scaled(size, scale)) for scale in expected * factors}
     too_few = [scale for scale, n in tried.items() if n < wanted]
@@ -150,11 +199,27 @@ def _processed(vlm: LoadedVlm, image: Image.Image, prompt: str) -> dict[str, Ten
     """What the model's processor makes of an image and a prompt."""
     templated = getattr(vlm.processor, "chat_template", None) is not None
     text = _chat(vlm, prompt) if templated else f"{_image_token(vlm)}{prompt}"
-    inputs = vlm.processor(
-        text=text, images=[image], return_tensors="pt", add_special_tokens=not templated
-    )
+    try:
+        inputs = vlm.processor(
+            text=text,
+            images=[image],
+            return_tensors="pt",
+            add_special_tokens=not _begins_with_bos(vlm, text),
+        )
+    except (ValueError, RuntimeError, ZeroDivisionError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(
+            f"an image of {image.width} x {image.height} pixels: the model's processor cannot take "
+            f"it ({reason}); leave it out"
+        ) from None
     tensors = {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
     return {name: value for name, value in tensors.items() if name not in NOT_INPUTS}
+
+
+def _begins_with_bos(vlm: LoadedVlm, text: str) -> bool:
+    """Whether a template wrote the token that the tokenizer would put in front."""
+    bos = getattr(getattr(vlm.processor, "tokenizer", None), "bos_token", None)
+    return bool(bos) and text.startswith(str(bos))
 
 
 def _chat(vlm: LoadedVlm, prompt: str) -> str:

@@ -7,10 +7,16 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from transformers import Cache, PreTrainedModel
+from transformers import (
+    Cache,
+    GenerationConfig,
+    LogitsProcessorList,
+    NoRepeatNGramLogitsProcessor,
+    PreTrainedModel,
+    RepetitionPenaltyLogitsProcessor,
+)
 
 from m1.vlm.loaded import LoadedVlm
-from m1.vlm.stand_in import StandInProcessor
 
 FinishReason = Literal["stop", "length"]
 
@@ -28,21 +34,27 @@ def prefill(model: PreTrainedModel, inputs: dict[str, Tensor]) -> tuple[Tensor, 
     """Run the whole prompt.
 
     Returns:
-        The first token (1 x 1) and the key-value cache of the prompt.
+        Logits of the first token (1 x vocabulary) and the key-value cache of the prompt.
     """
     output: Any = model(**inputs, use_cache=True, logits_to_keep=1)
-    return greedy(output.logits), output.past_key_values
+    return output.logits[:, -1], output.past_key_values
 
 
 def decode_one_token(model: PreTrainedModel, token: Tensor, cache: Cache) -> Tensor:
-    """Run one token against the cache, which grows by it; returns the next token (1 x 1)."""
+    """Run one token (1 x 1) against the cache, which grows by it; the next one's logits."""
     output: Any = model(input_ids=token, past_key_values=cache, use_cache=True)
-    return greedy(output.logits)
+    logits: Tensor = output.logits[:, -1]
+    return logits
 
 
-def greedy(logits: Tensor) -> Tensor:
-    """The most likely next token (1 x 1) by logits of 1 x position x vocabulary."""
-    return logits[:, -1:].argmax(-1)
+def logits_processors(config: GenerationConfig) -> LogitsProcessorList:
+    """What a model's generation config wants done to logits, of what matters to greedy decoding."""
+    processors = LogitsProcessorList()
+    if config.repetition_penalty not in (None, 1.0):
+        processors.append(RepetitionPenaltyLogitsProcessor(config.repetition_penalty))
+    if config.no_repeat_ngram_size:
+        processors.append(NoRepeatNGramLogitsProcessor(config.no_repeat_ngram_size))
+    return processors
 
 
 @torch.inference_mode()
@@ -64,15 +76,39 @@ def answer(
         stops_at_end: whether an end-of-sequence token ends the answer; if not, the output has
             `max_new_tokens` tokens whatever they are.
     """
-    ends = vlm.eos_token_ids if stops_at_end else frozenset()
+    pick = Picker(logits_processors(vlm.model.generation_config), inputs["input_ids"])
     with position_offset_kept(vlm.model):
-        token, cache = prefill(vlm.model, inputs)
-        tokens = [int(token)]
+        logits, cache = prefill(vlm.model, inputs)
+        token = pick(logits)
+        ended = stops_at_end and int(token) in vlm.eos_token_ids
         on_first_token()
-        while tokens[-1] not in ends and len(tokens) < max_new_tokens:
-            token = decode_one_token(vlm.model, token, cache)
-            tokens.append(int(token))
-    return Generation(tuple(tokens), "stop" if tokens[-1] in ends else "length", cache)
+        while not ended and len(pick.tokens) < max_new_tokens:
+            token = pick(decode_one_token(vlm.model, token, cache))
+            # Reading the token makes the host wait for the device: only where it decides.
+            ended = stops_at_end and int(token) in vlm.eos_token_ids
+    return Generation(pick.written(), "stop" if ended else "length", cache)
+
+
+class Picker:
+    """Picks the most likely token, and keeps what was picked."""
+
+    def __init__(self, processors: LogitsProcessorList, prompt: Tensor) -> None:
+        """Start after a prompt (1 x position)."""
+        self.processors, self.prompt = processors, prompt
+        self.tokens: list[Tensor] = []
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        """The next token (1 x 1) by logits of 1 x vocabulary."""
+        if self.processors:
+            so_far = torch.cat([self.prompt, *self.tokens], dim=1)
+            logits = self.processors(so_far, logits.float())  # type: ignore[arg-type]
+        token = logits.argmax(-1, keepdim=True)
+        self.tokens.append(token)
+        return token
+
+    def written(self) -> tuple[int, ...]:
+        """All tokens picked."""
+        return tuple(torch.cat(self.tokens, dim=1)[0].tolist())
 
 
 @contextmanager
@@ -95,7 +131,5 @@ def text_of(vlm: LoadedVlm, generation: Generation) -> str:
 
 def token_ids(vlm: LoadedVlm, text: str) -> list[int]:
     """The tokens of a text by itself, without special tokens."""
-    if isinstance(vlm.processor, StandInProcessor):
-        return vlm.processor.token_ids(text)
     ids: list[int] = vlm.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
     return ids

@@ -1,6 +1,6 @@
 """Turning the knobs of a model, and back again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from m1.schemas.settings import Setting
@@ -28,6 +28,16 @@ def applied(structure: VlmStructure, setting: Setting) -> Iterator[None]:
         if setting.vision_tokens is not None:
             undo.enter_context(pooled_visual_tokens(structure, setting.vision_tokens))
         yield
+
+
+def kept_blocks(structure: VlmStructure, grid: Iterable[Setting]) -> dict[str, tuple[int, ...]]:
+    """Each number of active blocks in a grid, with the blocks that stay.
+
+    Raises:
+        KnobError: if such a number cannot stay.
+    """
+    numbers = {one.active_blocks for one in grid if one.active_blocks is not None}
+    return {str(n): structure.blocks_that_stay(n) for n in sorted(numbers)}
 
 
 @contextmanager

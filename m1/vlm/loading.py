@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -24,7 +25,7 @@ from m1.vlm.random_weights import random_model
 from m1.vlm.stand_in import StandInProcessor
 from m1.vlm.structure import find_structure
 
-# What transformers raises for folders, ids and files that are not what they should be.
+# What transformers raises where a processor is missing or broken.
 LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError)
 
 
@@ -38,16 +39,16 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
     logging.set_verbosity_error()
     torch.set_num_threads(params.n_threads or os.cpu_count() or 1)
     device = _device(params.device)
+    _check_source(params)
     try:
         config = _config(params)
         model = _model(params, config, device)
-        processor = _processor(params, model)
-    except LOADING_ERRORS as error:
-        if isinstance(error, UserError):
-            raise
-        reason = str(error).strip().split("\n")[0]
+        vlm = ready(model, _processor(params, model), device, params.weights)
+    except UserError:
+        raise
+    except Exception as error:  # libraries and a model's own code raise almost anything
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise UserError(f"model.source = {params.source}: cannot be loaded ({reason})") from None
-    vlm = ready(model, processor, device, params.weights)
     if vlm.structure.experts:
         language_model: Any = vlm.structure.language_model
         language_model.set_experts_implementation(params.experts)
@@ -69,6 +70,22 @@ def ready(
     vlm = LoadedVlm(model, processor, find_structure(model), device, weights)
     structure = replace(vlm.structure, pooling=find_pooling(vlm))
     return replace(vlm, structure=structure, visual_plans={})
+
+
+def _check_source(params: ModelParams) -> None:
+    """Whether a source that can only be a folder is one, and has what is asked of it."""
+    folder = Path(params.source).expanduser()
+    if not folder.is_dir():
+        if params.source.startswith((".", "/", "~")) or params.source.count("/") != 1:
+            raise UserError(f"model.source = {params.source}: no such folder, and no hub id")
+        return
+    if params.revision is not None:
+        raise UserError(f"model.revision = {params.revision}: a folder has none; set it to null")
+    if params.weights == "pretrained" and not any(folder.glob("*.safetensors")):
+        raise UserError(
+            f"model.source = {params.source}: no *.safetensors in it; save the model with "
+            "safetensors, or set model.weights to random for its latency alone"
+        )
 
 
 def _config(params: ModelParams) -> PreTrainedConfig:
@@ -102,15 +119,19 @@ def _origin(params: ModelParams) -> dict[str, Any]:
 def _model(params: ModelParams, config: PreTrainedConfig, device: torch.device) -> PreTrainedModel:
     dtype = getattr(torch, params.dtype)
     if params.weights == "random":
-        return random_model(config, dtype, device, params.attention)
-    model: Any = AutoModelForImageTextToText.from_pretrained(
+        return random_model(config, dtype, device, params.attention, params.trust_remote_code)
+    loaded: Any = AutoModelForImageTextToText.from_pretrained(
         params.source,
         config=config,
         dtype=dtype,
         attn_implementation=params.attention,
         use_safetensors=True,
+        output_loading_info=True,
         **_origin(params),
     )
+    model, info = loaded
+    if info["missing_keys"]:
+        raise OSError(f"it has no weights for {min(info['missing_keys'])}, or does not fit")
     on_device: PreTrainedModel = model.to(device)
     return on_device
 

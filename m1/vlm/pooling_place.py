@@ -12,7 +12,7 @@ from m1.vlm.encoding import blank_request, count_visual_tokens
 from m1.vlm.engine import prefill
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.pooling import GRID, count_features, intercepted_features
-from m1.vlm.structure import Pooling, VlmStructure
+from m1.vlm.structure import Pooling, StructureError, VlmStructure
 
 
 @dataclass
@@ -31,6 +31,9 @@ def find_pooling(vlm: LoadedVlm) -> Pooling:
     Before the projector where that keeps the number of features. Else where the model merges
     them into the prompt. Nowhere if the model places them by the image's own grid, which then no
     longer fits: such models take images of any size.
+
+    Raises:
+        StructureError: if the image does not go into the prompt.
     """
     inputs = blank_request(vlm)
     n = count_visual_tokens(vlm, inputs)
@@ -38,6 +41,12 @@ def find_pooling(vlm: LoadedVlm) -> Pooling:
         return "none"
     with _watched(vlm.structure) as seen:
         prefill(vlm.model, inputs)
+    if n not in (sum(seen.merged), sum(seen.out_of_projector)):
+        raise StructureError(
+            f"{type(vlm.model).__name__}: its prompt has {n} places for visual tokens, it makes "
+            f"{sum(seen.merged) or sum(seen.out_of_projector)}; models that take the image "
+            "elsewhere than in the prompt cannot be measured"
+        )
     if seen.into_projector == seen.out_of_projector == [n]:
         return "before_projector"
     return "at_merge" if seen.merged == [n] else "none"

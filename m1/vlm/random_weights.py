@@ -7,7 +7,11 @@ SEED = 0
 
 
 def random_model(
-    config: PreTrainedConfig, dtype: torch.dtype, device: torch.device, attention: str | None
+    config: PreTrainedConfig,
+    dtype: torch.dtype,
+    device: torch.device,
+    attention: str | None = None,
+    trust_remote_code: bool = False,
 ) -> PreTrainedModel:
     """Build a model from its configuration, the weights drawn on its device.
 
@@ -17,6 +21,9 @@ def random_model(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), device:
         torch.manual_seed(SEED)
         model: PreTrainedModel = AutoModelForImageTextToText.from_config(
-            config, dtype=dtype, attn_implementation=attention
+            config,
+            dtype=dtype,
+            attn_implementation=attention,
+            trust_remote_code=trust_remote_code,
         )
     return model

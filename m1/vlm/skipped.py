@@ -78,13 +78,12 @@ def only_active_blocks(structure: VlmStructure, n_active: int) -> Iterator[None]
     Raises:
         KnobError: if that number cannot stay.
     """
-    blocks = structure.blocks
-    stay = structure.block_policy(len(blocks), n_active, structure.required_blocks)
+    before = list(structure.block_list)
+    stay = structure.blocks_that_stay(n_active)
     try:
-        for index, block in enumerate(blocks):
-            if index not in stay:
-                structure.block_list[index] = SkippedBlock(block, index)
+        for index, block in enumerate(structure.blocks):
+            structure.block_list[index] = block if index in stay else SkippedBlock(block, index)
         yield
     finally:
-        for index, block in enumerate(blocks):
+        for index, block in enumerate(before):
             structure.block_list[index] = block

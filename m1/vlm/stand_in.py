@@ -66,6 +66,10 @@ class StandInProcessor:
         special = int(self.model.config.image_token_id)
         return [i if i != special else (i + 1) % n_words for i in ids] or [0]
 
+    def tokenizer(self, text: str, **_: object) -> dict[str, list[int]]:
+        """What a tokenizer would return of a text."""
+        return {"input_ids": self.token_ids(text)}
+
     def decode(self, tokens: Sequence[int], **_: object) -> str:
         """Nothing: tokens of random weights have no text."""
         return ""
@@ -91,6 +95,11 @@ class StandInProcessor:
 def count_image_features(model: PreTrainedModel, tensors: dict[str, Tensor]) -> int:
     """How many visual tokens the model makes of an image, by running its vision path."""
     owner: Any = getattr(model, "model", model)
+    if not hasattr(owner, "get_image_features"):
+        raise UserError(
+            f"{type(model).__name__}: it has no get_image_features, so how many visual tokens an "
+            "image has is unknown; give the model's own processor"
+        )
     accepted = inspect.signature(owner.get_image_features).parameters
     inputs = {
         name: tensor.to(model.device, model.dtype if tensor.is_floating_point() else tensor.dtype)

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from m1.errors import UserError
 from m1.vlm.block_policies import BlockPolicy, evenly_spaced
 
-VISION_TOWERS = ("vision_tower", "visual", "vision_model")
+VISION_TOWERS = ("vision_tower", "visual", "vision_model", "vision_encoder")
 PROJECTORS = (
     "multi_modal_projector",
     "connector",
@@ -23,6 +23,9 @@ PROJECTORS = (
     "deepstack_merger_list",
     "embed_vision",
     "visual_embeddings_table",
+    "vision_projection",
+    "projector",
+    "aligner",
 )
 LANGUAGE_MODELS = ("language_model", "text_model")
 BLOCKS = ("layers",)
@@ -102,6 +105,14 @@ class VlmStructure:
         shared = (i for i, block in enumerate(self.blocks) if _lends_keys(block))
         return frozenset({0, len(self.blocks) - 1, *shared})
 
+    def blocks_that_stay(self, n_active: int) -> tuple[int, ...]:
+        """Indices of the blocks that stay where so many are active.
+
+        Raises:
+            KnobError: if that number cannot stay.
+        """
+        return self.block_policy(len(self.blocks), n_active, self.required_blocks)
+
 
 def find_structure(model: PreTrainedModel) -> VlmStructure:
     """Find the stages and knobs of a model.
@@ -114,6 +125,8 @@ def find_structure(model: PreTrainedModel) -> VlmStructure:
     blocks = _find(language_model, BLOCKS, "decoder blocks")
     if not isinstance(blocks, nn.ModuleList):
         raise StructureError(f"the decoder blocks are a {type(blocks).__name__}, not a ModuleList")
+    if not len(blocks):
+        raise StructureError("the language model has no decoder blocks; check model.config")
     projectors = tuple(_callable_modules(_all_named(model, PROJECTORS)))
     if not projectors:
         _find(model, PROJECTORS, "a projector")
@@ -139,7 +152,7 @@ def _named(root: nn.Module, names: Iterable[str]) -> list[tuple[str, nn.Module]]
 
 
 def _find(root: nn.Module, names: tuple[str, ...], what: str) -> nn.Module:
-    """The shallowest module with one of the names, in the order of the names."""
+    """The shallowest module with one of the names, the model's first of several."""
     found = _named(root, names)
     if not found:
         present = ", ".join(name for name, _ in root.named_children())

@@ -17,6 +17,8 @@ QUESTIONS = "v2_OpenEnded_*_questions.json"
 ANNOTATIONS = "v2_*_annotations.json"
 CAPTIONS = "captions*.json"
 KARPATHY_SPLIT = "dataset_coco.json"
+# The official archives hold training beside validation.
+PREFERRED = "val2014"
 IMAGE_NAME = re.compile(r"(?:COCO_\w+_)?(\d{12})\.(?:jpg|jpeg|png)", re.IGNORECASE)
 
 
@@ -133,7 +135,7 @@ def find_all(root: Path, pattern: str) -> list[Path]:
 
 
 def find_one(root: Path, pattern: str) -> Path:
-    """The one file of that name in `root` or in `root/annotations`.
+    """The one file of that name in `root` or `root/annotations`; of several, that of val2014.
 
     Raises:
         UserError: if there is none, or more than one.
@@ -143,6 +145,7 @@ def find_one(root: Path, pattern: str) -> Path:
         raise UserError(
             f"{root}: no {pattern} in it or its annotations/; run `m1 fetch`, or put the file there"
         )
+    found = [path for path in found if PREFERRED in path.name] or found
     if len(found) > 1:
         names = ", ".join(path.relative_to(root).as_posix() for path in found)
         raise UserError(f"{root}: several {pattern} ({names}); leave the one to use")

@@ -62,6 +62,8 @@ def _existing(chosen: WorkloadData) -> Path:
     if chosen.source == "jsonl":
         if not root.is_file():
             raise UserError(f"{root}: no such file; set root in params.yaml to the .jsonl file")
+        if root.suffix == ".json":
+            raise UserError(f"{root}: not a .jsonl file; set root in params.yaml to yours")
         return root
     if not (folder := folder_of(root)).is_dir():
         raise UserError(
