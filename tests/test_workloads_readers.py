@@ -245,7 +245,7 @@ QA_MISTAKES: dict[str, tuple[Callable[[Files], object], str]] = {
 }
 
 CAPTION_MISTAKES: dict[str, tuple[Callable[[Files], object], str]] = {
-    "two captions files": (replace_file("captions_val2014_mine.json", {}), r"several captions\*.json"),
+    "two captions files": (replace_file("captions_val2014_b.json", {}), r"several captions\*.json"),
     "not JSON": (replace_file(CAPTIONS, ""), rf"{CAPTIONS}: not JSON"),
     "an image twice": (
         repeat_first(CAPTIONS, "images"),
