@@ -241,6 +241,7 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         ("answers", {"dtype": "bfloat16"}, "differ in dtype:"),
         ("answers", {"data_fingerprints": {"qa": "1", "captioning": "0"}}, "differ in requests:"),
         ("answers", {"max_new_tokens": {"qa": 5, "captioning": 80}}, "differ in max_new_tokens:"),
+        ("answers", {"kept_blocks": {"4": [0, 1, 2, 7]}}, "differ in blocks:"),
         ("profile", {"decode_mode": "reference_length"}, "differ in decode_mode:"),
     ],
 )

@@ -20,6 +20,7 @@ from m1.schemas.answers import Answer, AnswersMade, AnswersRun
 from m1.schemas.requests import WORKLOADS, RequestSet
 from m1.schemas.results import ParetoResult, Summary, WorkloadContrast
 from m1.vlm.batching import BatchedAnswer
+from m1.vlm.block_policies import first
 from m1.vlm.encoding import encode
 from m1.vlm.engine import answer, text_of
 from m1.vlm.images import open_image
@@ -161,6 +162,16 @@ def test_changed_code_libraries_prompts_and_weights_make_new_answers(world, monk
         patch.setattr(world.vlm.processor, "chat_template", "<bos><user><image>?<assistant>")
         assert world.cells() == (0, 4)
     assert world.cells() == (4, 0)
+
+
+def test_other_blocks_that_stay_make_new_answers(world) -> None:
+    world.run()
+    structure = replace(world.vlm.structure, block_policy=first)
+    world.vlm = replace(world.vlm, structure=structure)
+    _, made = world.run()
+    # With all eight blocks active the policy does not matter.
+    assert (made.n_cells_reused, made.n_cells_computed) == (2, 2)
+    assert made.kept_blocks == {"4": (0, 1, 2, 7), "8": tuple(range(8))}
 
 
 @pytest.mark.parametrize("keep", [0, 0.5], ids=["empty", "truncated"])
