@@ -139,6 +139,8 @@ class ModelParams(Record):
     """How attention is computed; null takes the model's default."""
     experts: Literal["eager", "batched_mm", "grouped_mm"]
     """How a mixture-of-experts layer computes its experts."""
+    runtime: Literal["eager", "compiled"] = "eager"
+    """`compiled` decodes with a cache of fixed size and one compiled graph for each token."""
     n_threads: PositiveInt | None
     """CPU threads; null takes one a core."""
 

@@ -30,23 +30,6 @@ class Generation:
     cache: Cache
 
 
-def prefill(model: PreTrainedModel, inputs: dict[str, Tensor]) -> tuple[Tensor, Cache]:
-    """Run the whole prompt.
-
-    Returns:
-        Logits of the first token (1 x vocabulary) and the key-value cache of the prompt.
-    """
-    output: Any = model(**inputs, use_cache=True, logits_to_keep=1)
-    return output.logits[:, -1], output.past_key_values
-
-
-def decode_one_token(model: PreTrainedModel, token: Tensor, cache: Cache) -> Tensor:
-    """Run one token (1 x 1) against the cache, which grows by it; the next one's logits."""
-    output: Any = model(input_ids=token, past_key_values=cache, use_cache=True)
-    logits: Tensor = output.logits[:, -1]
-    return logits
-
-
 def logits_processors(config: GenerationConfig) -> LogitsProcessorList:
     """What a model's generation config wants done to logits, of what matters to greedy decoding."""
     processors = LogitsProcessorList()
@@ -77,13 +60,14 @@ def answer(
             `max_new_tokens` tokens whatever they are.
     """
     pick = Picker(logits_processors(vlm.model.generation_config), inputs["input_ids"])
+    vlm.runtime.make_room(inputs["input_ids"].shape[1] + max_new_tokens)
     with position_offset_kept(vlm.model):
-        logits, cache = prefill(vlm.model, inputs)
+        logits, cache = vlm.runtime.prefill(inputs)
         token = pick(logits)
         ended = stops_at_end and int(token) in vlm.eos_token_ids
         on_first_token()
         while not ended and len(pick.tokens) < max_new_tokens:
-            token = pick(decode_one_token(vlm.model, token, cache))
+            token = pick(vlm.runtime.decode_one_token(token, cache))
             # Reading the token makes the host wait for the device: only where it decides.
             ended = stops_at_end and int(token) in vlm.eos_token_ids
     return Generation(pick.written(), "stop" if ended else "length", cache)

@@ -15,8 +15,8 @@ from m1.files import read_record, write_record
 from m1.params import KnobParams
 from m1.schemas.importance import BlockImportance
 from m1.vlm.block_policies import BlockPolicy, by_importance, evenly_spaced, first
-from m1.vlm.engine import prefill
 from m1.vlm.loaded import LoadedVlm
+from m1.vlm.runtime import EagerRuntime
 from m1.vlm.structure import VlmStructure
 
 CACHE = Path(".m1/importance")
@@ -75,7 +75,7 @@ def block_influence(vlm: LoadedVlm, requests: Iterable[dict[str, Tensor]]) -> tu
     per_request = []
     for inputs in requests:
         with _cosines(vlm.structure) as cosines:
-            prefill(vlm.model, inputs)
+            EagerRuntime(vlm.model).prefill(inputs)
         per_request.append([1 - cosines[index] for index in range(len(vlm.structure.blocks))])
     return tuple(torch.tensor(per_request, dtype=torch.float64).mean(0).tolist())
 

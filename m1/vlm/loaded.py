@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from transformers import PreTrainedModel
 
+from m1.vlm.runtime import Runtime
 from m1.vlm.structure import VlmStructure
 
 Size = tuple[int, int]
@@ -36,6 +37,8 @@ class LoadedVlm:
     """Where stages and knobs are."""
     device: torch.device
     """Where the weights are."""
+    runtime: Runtime
+    """How its forward passes are run."""
     weights: Literal["pretrained", "random"] = "pretrained"
     """Whether the weights were learnt; random ones say nothing about quality."""
     visual_plans: dict[tuple[Size, int | None], VisualPlan] = field(

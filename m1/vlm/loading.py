@@ -19,9 +19,11 @@ from transformers.utils import logging
 
 from m1.errors import UserError
 from m1.params import ModelParams
+from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.pooling_place import find_pooling
 from m1.vlm.random_weights import random_model
+from m1.vlm.runtime import EagerRuntime
 from m1.vlm.stand_in import StandInProcessor
 from m1.vlm.structure import find_structure
 
@@ -52,7 +54,16 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
     if vlm.structure.experts:
         language_model: Any = vlm.structure.language_model
         language_model.set_experts_implementation(params.experts)
-    return vlm
+    return replace(vlm, runtime=_compiled(params, vlm)) if params.runtime == "compiled" else vlm
+
+
+def _compiled(params: ModelParams, vlm: LoadedVlm) -> CompiledRuntime:
+    if vlm.structure.experts and params.experts == "eager":
+        raise UserError(
+            "model.runtime = compiled: model.experts = eager chooses experts on the host, which a "
+            "graph cannot; set model.experts to grouped_mm or batched_mm"
+        )
+    return CompiledRuntime(vlm.structure)
 
 
 def ready(
@@ -67,7 +78,7 @@ def ready(
         StructureError: naming what was looked for and what the model has instead.
     """
     model = model.eval().requires_grad_(False)
-    vlm = LoadedVlm(model, processor, find_structure(model), device, weights)
+    vlm = LoadedVlm(model, processor, find_structure(model), device, EagerRuntime(model), weights)
     structure = replace(vlm.structure, pooling=find_pooling(vlm))
     return replace(vlm, structure=structure, visual_plans={})
 

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from m1.vlm.encoding import blank_request, count_visual_tokens
-from m1.vlm.engine import prefill
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.pooling import GRID, count_features, intercepted_features
+from m1.vlm.runtime import EagerRuntime
 from m1.vlm.structure import Pooling, StructureError, VlmStructure
 
 
@@ -40,7 +40,7 @@ def find_pooling(vlm: LoadedVlm) -> Pooling:
     if not n or any(GRID in name for name in inputs):
         return "none"
     with _watched(vlm.structure) as seen:
-        prefill(vlm.model, inputs)
+        EagerRuntime(vlm.model).prefill(inputs)
     if n not in (sum(seen.merged), sum(seen.out_of_projector)):
         raise StructureError(
             f"{type(vlm.model).__name__}: its prompt has {n} places for visual tokens, it makes "

@@ -82,8 +82,13 @@ def only_active_blocks(structure: VlmStructure, n_active: int) -> Iterator[None]
     stay = structure.blocks_that_stay(n_active)
     try:
         for index, block in enumerate(structure.blocks):
-            structure.block_list[index] = block if index in stay else SkippedBlock(block, index)
+            structure.block_list[index] = block if index in stay else _stand_in(structure, index)
         yield
     finally:
         for index, block in enumerate(before):
             structure.block_list[index] = block
+
+
+def _stand_in(structure: VlmStructure, index: int) -> nn.Module:
+    block = structure.blocks[index]
+    return structure.stand_ins.setdefault(index, SkippedBlock(block, index))

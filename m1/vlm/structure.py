@@ -32,6 +32,8 @@ BLOCKS = ("layers",)
 EXPERTS = ("experts",)
 TOP_K = ("top_k", "num_experts_per_tok", "moe_topk", "moe_k", "top_k_experts")
 
+KnobState = tuple[tuple[bool, ...], tuple[int, ...]]
+"""Whether each block is active, and every copy of the number of experts per token."""
 Pooling = Literal["before_projector", "at_merge", "none"]
 
 
@@ -93,6 +95,15 @@ class VlmStructure:
     """Which blocks stay."""
     batch: BatchSize = field(default_factory=BatchSize)
     """The batch at work, whose images pooling has to tell apart."""
+
+    stand_ins: dict[int, nn.Module] = field(default_factory=dict)
+    """What stands in for a skipped block, by its index; kept, since compiled code refers to it."""
+
+    @property
+    def state(self) -> KnobState:
+        """Which blocks are active and how many experts, as the model is now."""
+        active = tuple(b is own for b, own in zip(self.block_list, self.blocks, strict=True))
+        return active, tuple(holder.value for holder in self.top_k_holders)
 
     @property
     def image_token_id(self) -> int:

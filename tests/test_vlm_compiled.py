@@ -1,0 +1,100 @@
+"""The compiled runtime writes what the eager one writes."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from families.common import photo
+from family_report import family
+
+from m1.errors import UserError
+from m1.params import ModelParams
+from m1.schemas.settings import Setting
+from m1.vlm.compiled import CompiledRuntime
+from m1.vlm.encoding import encode
+from m1.vlm.engine import answer
+from m1.vlm.knobs import applied
+from m1.vlm.loaded import LoadedVlm
+from m1.vlm.loading import load_vlm
+
+# One graph of a step is traced as on a GPU; making kernels of it takes minutes on a CPU.
+TRACED = "eager"
+PLAIN_CACHES = ("llava", "vipllava", "qwen3_vl", "qwen3_vl_moe", "aria", "internvl_moe", "molmo2")
+PLAIN_CACHES += ("idefics3", "smolvlm", "glm4v", "glm4v_moe", "ernie4_5_vl_moe", "ovis2")
+OTHER_CACHES = ("gemma3", "gemma4", "qwen3_5_moe", "lfm2_vl", "cohere2_vision")
+N_TOKENS = 8
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*__array__.*:DeprecationWarning")
+
+
+def compiled(vlm: LoadedVlm, backend: str = TRACED) -> LoadedVlm:
+    """The same model with a compiled decode step, and experts that a graph can hold."""
+    torch._dynamo.reset()
+    if vlm.structure.experts:
+        vlm.structure.language_model.set_experts_implementation("grouped_mm")
+    return replace(vlm, runtime=CompiledRuntime(vlm.structure, backend))
+
+
+def written(vlm: LoadedVlm, prompt: str = "a red one", width: int = 64) -> tuple[int, ...]:
+    inputs = encode(vlm, photo(width, 48), prompt)
+    return answer(vlm, inputs, N_TOKENS, stops_at_end=False).tokens
+
+
+def reduced(vlm: LoadedVlm) -> Setting:
+    """One block and all experts but one less."""
+    blocks = max(len(vlm.structure.required_blocks), len(vlm.structure.blocks) - 1)
+    return Setting(active_blocks=blocks, top_k=1 if vlm.structure.top_k_holders else None)
+
+
+@pytest.mark.parametrize("name", PLAIN_CACHES)
+def test_compiled_steps_write_the_eager_tokens_at_every_state_of_the_knobs(name) -> None:
+    eager = family(name)
+    quick = compiled(eager)
+    assert written(quick) == written(eager)
+    with applied(eager.structure, reduced(eager)):
+        assert written(quick) == written(eager)
+    assert written(quick) == written(eager), "back at the native setting"
+    assert len(quick.runtime.steps) == 2, "each state was compiled once"
+
+
+@pytest.mark.parametrize("name", OTHER_CACHES)
+def test_models_with_other_caches_are_refused_in_one_line(name) -> None:
+    with pytest.raises(UserError, match=r"model.runtime = compiled: .* keeps .*; use eager"):
+        written(compiled(family(name)))
+
+
+def test_requests_of_other_lengths_use_the_same_step() -> None:
+    eager = family("llava")
+    quick = compiled(eager)
+    quick.runtime.make_room(400)
+    for prompt in ("red", "is there a small red square on the left of it?", "blue"):
+        assert written(quick, prompt) == written(eager, prompt)
+    assert len(quick.runtime.steps) == 1
+
+
+def test_a_request_longer_than_the_cache_gets_a_larger_one() -> None:
+    eager = family("llava")
+    quick = compiled(eager)
+    quick.runtime.make_room(1)
+    assert quick.runtime.room < encode(eager, photo(64, 48), "red")["input_ids"].shape[1]
+    assert written(quick) == written(eager)
+
+
+# Inductor's own use of what torch is about to drop.
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_the_default_compiler_makes_a_step_that_writes_the_eager_tokens() -> None:
+    eager = family("llava")
+    assert written(compiled(eager, "inductor")) == written(eager)
+
+
+def test_experts_chosen_on_the_host_are_refused(vlm) -> None:
+    params = ModelParams(
+        source="data/models/scene-vlm",
+        dtype="float32",
+        device="cpu",
+        experts="eager",
+        runtime="compiled",
+        n_threads=1,
+    )
+    with pytest.raises(UserError, match="set model.experts to grouped_mm"):
+        load_vlm(params)
