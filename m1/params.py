@@ -1,6 +1,7 @@
 """The strict, frozen model of params.yaml."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -17,7 +18,7 @@ from pydantic import (
 from m1.errors import UserError
 from m1.schemas.base import Record, describe
 from m1.schemas.requests import WORKLOADS, Workload
-from m1.schemas.settings import DecodeMode, Setting, Weights
+from m1.schemas.settings import KNOBS, DecodeMode, Runtime, Setting, Weights
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Seed = Annotated[int, Field(ge=0)]
@@ -139,7 +140,7 @@ class ModelParams(Record):
     """How attention is computed; null takes the model's default."""
     experts: Literal["eager", "batched_mm", "grouped_mm"]
     """How a mixture-of-experts layer computes its experts."""
-    runtime: Literal["eager", "compiled"] = "eager"
+    runtime: Runtime = "eager"
     """`compiled` decodes with a cache of fixed size and one compiled graph for each token."""
     n_threads: PositiveInt | None
     """CPU threads; null takes one a core."""
@@ -156,6 +157,9 @@ class KnobParams(Record):
     """Decoder blocks executed; null leaves them as they are."""
     block_policy: Literal["evenly_spaced", "first", "importance"] = "evenly_spaced"
     """Which blocks stay."""
+    design: Literal["grid", "one_at_a_time"] = "grid"
+    """`one_at_a_time` leaves out settings in which several knobs are off the reference: enough for
+    sensitivity, too little for a frontier."""
     calibration_requests: PositiveInt = 16
     """Requests of each workload by which `importance` scores the blocks."""
 
@@ -170,12 +174,19 @@ class KnobParams(Record):
 
     def grid(self) -> tuple[Setting, ...]:
         """Every combination of the values, the reference setting first."""
-        return tuple(
+        grid = [
             Setting(vision_tokens=v, top_k=k, active_blocks=b)
             for v in _descending(self.vision_tokens)
             for k in _descending(self.top_k)
             for b in _descending(self.active_blocks)
-        )
+        ]
+        most = len(KNOBS) if self.design == "grid" else 1
+        return tuple(one for one in grid if n_differences(one, grid[0]) <= most)
+
+
+def n_differences(one: Setting, other: Setting) -> int:
+    """Knobs whose values differ."""
+    return sum(getattr(one, knob) != getattr(other, knob) for knob in KNOBS)
 
 
 def _descending(values: tuple[int | None, ...]) -> list[int | None]:
@@ -284,8 +295,12 @@ def effective_decode_mode(weights: Weights, decode_mode: DecodeMode) -> DecodeMo
     return "reference_length" if weights == "random" else decode_mode
 
 
-def load_params(path: Path) -> Params:
+def load_params(path: Path, changes: Sequence[str] = ()) -> Params:
     """Read params.yaml.
+
+    Args:
+        path: the file.
+        changes: parameters to change, each a dotted key, `=` and a YAML value.
 
     Raises:
         UserError: naming the key, its value and what is allowed.
@@ -297,9 +312,22 @@ def load_params(path: Path) -> Params:
         raise UserError(f"{path}: cannot be read ({reason})") from None
     try:
         raw = yaml.safe_load(text)
+        for change in changes:
+            _set(raw, change)
         # YAML turns what looks like a date into one; as text the model names the key it is under.
         return Params.model_validate_json(json.dumps(raw, default=str))
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     except (ValidationError, TypeError) as error:
         raise UserError(f"{path}: {describe(error)}") from None
+
+
+def _set(raw: Any, change: str) -> None:  # noqa: ANN401 (whatever YAML holds)
+    """Change one parameter; strict validation tells what does not exist."""
+    key, equals, value = change.partition("=")
+    *sections, name = key.split(".")
+    for section in sections:
+        raw = raw.get(section) if isinstance(raw, dict) else None
+    if not equals or not isinstance(raw, dict):
+        raise UserError(f"--set {change}: give section.key=value, such as model.device=cuda")
+    raw[name] = yaml.safe_load(value)

@@ -10,6 +10,7 @@ import typer
 from m1.errors import run_command
 from m1.files import read_record, write_record, write_rows
 from m1.params import load_params
+from m1.profiling.facts import gather_facts
 from m1.profiling.provenance import provenance
 from m1.profiling.run import Profiler
 from m1.profiling.validity import judge
@@ -27,18 +28,24 @@ def main(
     params_file: Annotated[Path, typer.Option("--params", help="Parameters.")] = Path(
         "params.yaml"
     ),
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a parameter, as in model.device=cuda; repeatable."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for rows.parquet and run.json.")] = Path(
         "data/profile"
     ),
 ) -> None:
     """Measure latency, stages and answers of every cell on this machine."""
-    params = load_params(params_file)
+    params = load_params(params_file, changes or ())
     sets = {w: read_record(RequestSet, requests / w / "requests.json") for w in WORKLOADS}
     folders = {w: requests / w for w in WORKLOADS}
     grid = params.knobs.grid()
     vlm = calibrated(load_vlm(params.model), params.knobs, sets, folders)
     started, begun = datetime.now(UTC), monotonic()
     profiler = Profiler(vlm, sets, folders, grid, params.profile)
+    profiler.prepare()
+    facts = gather_facts(vlm, sets, folders, grid)
     rows, seen = profiler.run(params.validity.warmup_plateau)
     validity = judge(rows, seen, params.validity)
     run = ProfileRun(
@@ -51,6 +58,9 @@ def main(
         block_policy=params.knobs.block_policy,
         kept_blocks=kept_blocks(vlm.structure, grid),
         n_rows=len(rows),
+        device_rates=facts.device_rates,
+        work=facts.work,
+        runtime_agreement=facts.runtime_agreement,
     )
     write_rows(rows, out / "rows.parquet")
     write_record(run, out / "run.json")

@@ -59,7 +59,7 @@ def test_compiled_steps_write_the_eager_tokens_at_every_state_of_the_knobs(name)
 
 @pytest.mark.parametrize("name", OTHER_CACHES)
 def test_models_with_other_caches_are_refused_in_one_line(name) -> None:
-    with pytest.raises(UserError, match=r"model.runtime = compiled: .* keeps .*; use eager"):
+    with pytest.raises(UserError, match=r"model\.runtime = compiled: .* keeps .*; use eager"):
         written(compiled(family(name)))
 
 
@@ -96,5 +96,5 @@ def test_experts_chosen_on_the_host_are_refused(vlm) -> None:
         runtime="compiled",
         n_threads=1,
     )
-    with pytest.raises(UserError, match="set model.experts to grouped_mm"):
+    with pytest.raises(UserError, match=r"set model\.experts to grouped_mm"):
         load_vlm(params)

@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 from test_workloads_prepare import make_data, one_line
 
+from m1.errors import UserError
 from m1.schemas.requests import Workload
+from m1.vlm.images import open_image
 from m1.workloads.jsonl import read_jsonl
 from m1.workloads.prepare import prepare
 
@@ -65,7 +67,7 @@ def test_a_prompt_in_the_params_stands_around_or_for_those_of_the_lines(tmp_path
 
 def test_images_are_looked_up_from_the_file_and_only_where_they_are_used(tmp_path: Path) -> None:
     absent = LINES[1] | {"image": "none.png"}
-    dataset = read_jsonl(write(tmp_path, [LINES[0], "", absent]), "{question}", "qa")
+    dataset = read_jsonl(write(tmp_path, [LINES[0], "", absent]), "{question}", "qa", tmp_path)
     assert dataset.image_path(dataset.requests[0]) == tmp_path / "pics" / "a.png"
     assert dataset.requests[1].request_id == "qa-3"
 
@@ -117,3 +119,34 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert message == f"{tmp_path / 'no.jsonl'}: no such file; set root in params.yaml to the " + (
         ".jsonl file"
     )
+
+
+def test_a_size_alone_gets_a_plain_picture_of_that_size(tmp_path: Path) -> None:
+    sized = [
+        {"image_size": [640, 427], "image_id": "9", "prompt": "Red?", "references": ["no"]},
+        {"image_size": [640, 427], "image_id": "9", "prompt": "Blue?", "references": ["yes"]},
+        {"image_size": [333, 500], "prompt": "Why?", "references": ["why not"]},
+    ]
+    path = write(tmp_path, sized)
+    first = prepare("qa", data_of("qa", path), tmp_path / "one")
+    assert [r.image_id for r in first.requests] == ["9", "9", "image-2"]
+    sizes = [open_image(tmp_path / "one" / r.image).size for r in first.requests]
+    assert sizes == [(640, 427), (640, 427), (333, 500)]
+    assert prepare("qa", data_of("qa", path), tmp_path / "two").fingerprint == first.fingerprint
+
+
+@pytest.mark.parametrize("given", [{}, {"image": "pics/a.png", "image_size": [8, 8]}])
+def test_a_line_has_either_an_image_or_a_size(tmp_path: Path, given: dict[str, Any]) -> None:
+    path = write(tmp_path, [given | {"prompt": "Red?", "references": ["no"]}])
+    with pytest.raises(UserError, match=r"mine\.jsonl: line 1.*either image or image_size"):
+        prepare("qa", data_of("qa", path, n=1), tmp_path / "out")
+
+
+def test_one_id_cannot_stand_for_two_sizes(tmp_path: Path) -> None:
+    sizes = ([8, 8], [9, 9])
+    lines = [
+        {"image_size": size, "image_id": "a", "prompt": "Red?", "references": ["no"]}
+        for size in sizes
+    ]
+    with pytest.raises(UserError, match="give each image its own"):
+        prepare("qa", data_of("qa", write(tmp_path, lines), n=2), tmp_path / "out")

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from m1.profiling.clocks import Clock
+from m1.schemas.profile import Stage
 from m1.vlm.pooling import count_features, intercepted_features
 from m1.vlm.structure import VlmStructure
 
@@ -17,19 +17,11 @@ INTEGERS = (torch.int32, torch.int64)
 VISION_END, PROJECTOR_START, PROJECTOR_END = "vision_end", "projector_start", "projector_end"
 
 
-@dataclass(frozen=True)
-class StageTimes:
-    """The four stages of one request in ms; they sum to the time from start to last token."""
+class Marker(Protocol):
+    """Takes named marks: a clock, or a count of what was done."""
 
-    vision_ms: float
-    projector_ms: float
-    prefill_ms: float
-    decode_ms: float
-
-    @property
-    def sum_ms(self) -> float:
-        """All four together."""
-        return self.vision_ms + self.projector_ms + self.prefill_ms + self.decode_ms
+    def mark(self, name: str) -> None:
+        """Note that something happened now."""
 
 
 @dataclass
@@ -57,38 +49,38 @@ class Observed:
         return numbers.pop() if len(numbers) == 1 else None
 
 
-def stage_times(marks: list[tuple[str, float]]) -> StageTimes:
-    """Attribute the time between marks to stages.
+def by_stage(marks: list[tuple[str, float]]) -> dict[Stage, float]:
+    """Attribute what a clock counted between marks to stages; they sum to all of it.
 
     Projector calls inside the vision tower count as projector, not as vision; the time from
     the tower's end to the projector's end is the projector's as well.
 
     Args:
-        marks: name and time in ms, in the order taken: start, vision and projector marks, first
-            token, last token.
+        marks: name and reading (ms, say), in the order taken: start, vision and projector marks,
+            first token, last token.
     """
-    times = dict(marks)
-    vision_end = times[VISION_END]
+    read = dict(marks)
+    vision_end = read[VISION_END]
     calls = projector_calls(marks)
     inside = sum(end - start for start, end in calls if start < vision_end)
     seen = max([vision_end, *(end for _, end in calls)])
-    return StageTimes(
-        vision_ms=vision_end - times[START] - inside,
-        projector_ms=seen - vision_end + inside,
-        prefill_ms=times[FIRST_TOKEN] - seen,
-        decode_ms=times[LAST_TOKEN] - times[FIRST_TOKEN],
-    )
+    return {
+        "vision": vision_end - read[START] - inside,
+        "projector": seen - vision_end + inside,
+        "prefill": read[FIRST_TOKEN] - seen,
+        "decode": read[LAST_TOKEN] - read[FIRST_TOKEN],
+    }
 
 
 def projector_calls(marks: list[tuple[str, float]]) -> list[tuple[float, float]]:
-    """Start and end of every projector call in ms."""
+    """What the clock read at start and end of every projector call."""
     starts = [time for name, time in marks if name == PROJECTOR_START]
     ends = [time for name, time in marks if name == PROJECTOR_END]
     return list(zip(starts, ends, strict=True))
 
 
 @contextmanager
-def marked(structure: VlmStructure, clock: Clock) -> Iterator[Observed]:
+def marked(structure: VlmStructure, clock: Marker) -> Iterator[Observed]:
     """Mark the ends of vision tower and projector, and observe what passes, until left."""
     observed = Observed()
 
@@ -105,7 +97,7 @@ def marked(structure: VlmStructure, clock: Clock) -> Iterator[Observed]:
         yield observed
 
 
-def _boundary_hooks(structure: VlmStructure, clock: Clock, observed: Observed) -> Iterator[Any]:
+def _boundary_hooks(structure: VlmStructure, clock: Marker, observed: Observed) -> Iterator[Any]:
     def vision_done(*_: object) -> None:
         clock.mark(VISION_END)
 

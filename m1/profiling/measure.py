@@ -14,12 +14,11 @@ from m1.profiling.marks import (
     LAST_TOKEN,
     START,
     Observed,
-    StageTimes,
+    by_stage,
     marked,
-    stage_times,
 )
 from m1.profiling.schedule import Planned, Round
-from m1.schemas.profile import MeasuredRequest
+from m1.schemas.profile import MeasuredRequest, Stage
 from m1.schemas.requests import Request
 from m1.schemas.settings import DecodeMode
 from m1.vlm.encoding import count_visual_tokens, encode, plan_visual_tokens
@@ -40,7 +39,7 @@ class Timed:
 
     generation: Generation
     total_ms: float
-    stages: StageTimes | None
+    stages: dict[Stage, float] | None
     observed: Observed | None
 
 
@@ -97,10 +96,10 @@ def measure(
         observed_top_k=seen.top_k if seen else None,
         observed_active_blocks=seen.n_blocks if seen else None,
         preprocess_ms=preprocess_ms,
-        vision_ms=stages.vision_ms if stages else None,
-        projector_ms=stages.projector_ms if stages else None,
-        prefill_ms=stages.prefill_ms if stages else None,
-        decode_ms=stages.decode_ms if stages else None,
+        vision_ms=stages["vision"] if stages else None,
+        projector_ms=stages["projector"] if stages else None,
+        prefill_ms=stages["prefill"] if stages else None,
+        decode_ms=stages["decode"] if stages else None,
         total_ms=timed.total_ms,
         n_prompt_tokens=int(inputs["input_ids"].shape[1]),
         n_output_tokens=len(timed.generation.tokens),
@@ -127,7 +126,7 @@ def timed_with_marks(
         )
         clock.mark(LAST_TOKEN)
         total_ms = stopwatch.stop_ms()
-    return Timed(generation, total_ms, stage_times(clock.marks_ms()), observed)
+    return Timed(generation, total_ms, by_stage(clock.marks_ms()), observed)
 
 
 def timed_alone(

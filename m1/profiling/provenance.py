@@ -51,6 +51,7 @@ def provenance(
         image_processor=type(getattr(vlm.processor, "image_processor", vlm.processor)).__name__,
         experts_implementation=params.experts if vlm.structure.experts else "none",
         attention_implementation=str(config._attn_implementation),
+        runtime=params.runtime,
         versions={"python": platform.python_version(), **{n: version(n) for n in LIBRARIES}},
         git_commit=git_commit(),
     )

@@ -15,9 +15,10 @@ from m1.profiling.schedule import Planned, Round, plan
 from m1.profiling.validity import Circumstances
 from m1.profiling.warmup import warm_up
 from m1.schemas.profile import MeasuredRequest
-from m1.schemas.requests import WORKLOADS, RequestSet, Workload
+from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
 from m1.schemas.settings import DecodeMode, Setting
-from m1.vlm.encoding import check_visual_tokens
+from m1.vlm.compiled import CompiledRuntime
+from m1.vlm.encoding import check_visual_tokens, encode
 from m1.vlm.images import open_image
 from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
@@ -56,11 +57,7 @@ class Profiler:
 
         Returns:
             The rows in the order of measurement, and what was seen beside them.
-
-        Raises:
-            UserError: if the model cannot take a setting of the grid.
         """
-        self.check_grid()
         requests = {workload: one.requests for workload, one in self.sets.items()}
         rounds = plan(self.params, self.grid, requests)
         with ProfileProgress(rounds) as progress, no_search_through_the_model():
@@ -71,6 +68,32 @@ class Profiler:
             rows = self._measure_rounds(rounds, progress)
         return rows, Circumstances(change, meter.others_share(), self._devices())
 
+    def prepare(self) -> None:
+        """See that the model can take every setting and request, and make room for the longest.
+
+        Raises:
+            UserError: if it cannot take one.
+        """
+        self.check_grid()
+        if isinstance(self.vlm.runtime, CompiledRuntime):
+            self.vlm.runtime.make_room(max(self._lengths()))
+
+    def _lengths(self) -> Iterator[int]:
+        """Positions of every request that will be measured: the most that its output may take."""
+        most = self.grid[0].vision_tokens
+        for workload, request in self._planned():
+            limit = OutputLimit(self.decode_mode, self.params.max_new_tokens.of(workload))
+            image = open_image(self.folders[workload] / request.image)
+            inputs = encode(self.vlm, image, request.prompt, most)
+            yield inputs["input_ids"].shape[1] + limit.of(self.vlm, request)
+
+    def _planned(self) -> Iterator[tuple[Workload, Request]]:
+        """The requests that will be measured."""
+        p = self.params
+        for workload in WORKLOADS:
+            n = max(one.of(workload) for one in (p.e1_requests, p.e2_requests, p.observer_requests))
+            yield from ((workload, request) for request in self.sets[workload].requests[:n])
+
     def check_grid(self) -> None:
         """Refuse settings that the model cannot take, before anything is measured."""
         for setting in self.grid:
@@ -80,13 +103,7 @@ class Profiler:
 
     def _sizes(self) -> list[tuple[int, int]]:
         """Sizes of the images of all requests that will be measured, the commonest first."""
-        plans = (self.params.e1_requests, self.params.e2_requests, self.params.observer_requests)
-        images = {
-            self.folders[workload] / request.image
-            for workload in WORKLOADS
-            for wanted in plans
-            for request in self.sets[workload].requests[: wanted.of(workload)]
-        }
+        images = {self.folders[workload] / request.image for workload, request in self._planned()}
         counted = Counter(open_image(path).size for path in sorted(images))
         return [size for size, _ in counted.most_common()]
 

@@ -1,15 +1,22 @@
 """What is read from, and written to, the folder of a dataset."""
 
-from typing import Literal
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
 
 from m1.schemas.base import Record
+
+Pixels = Annotated[int, Field(ge=1, le=16384)]
 
 
 class JsonlRequest(Record):
     """One line of a JSON Lines file of requests."""
 
-    image: str
+    image: str | None = None
     """Path of the image, relative to the file."""
+    image_size: tuple[Pixels, Pixels] | None = None
+    """Width and height in pixels: in the place of an image, a plain picture of that size is made,
+    for latency where the image itself cannot be had."""
     prompt: str
     """What the model is asked; it takes the place of `{question}` in `data.<workload>.prompt`."""
     references: tuple[str, ...]
@@ -20,6 +27,12 @@ class JsonlRequest(Record):
     """Id of the image; by default its number in the file."""
     kind: str | None = None
     """Kind of question."""
+
+    @model_validator(mode="after")
+    def _one_image(self) -> Self:
+        if (self.image is None) == (self.image_size is None):
+            raise ValueError("give either image or image_size")
+        return self
 
 
 class FetchedFile(Record):

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from m1.schemas.base import Record
 from m1.schemas.requests import Workload
-from m1.schemas.settings import DecodeMode, Setting, Weights
+from m1.schemas.settings import DecodeMode, Runtime, Setting, Weights
 
 Stage = Literal["vision", "projector", "prefill", "decode"]
 STAGES: tuple[Stage, ...] = ("vision", "projector", "prefill", "decode")
@@ -109,6 +109,8 @@ class Provenance(Record):
     """How experts were computed."""
     attention_implementation: str
     """How attention was computed."""
+    runtime: Runtime
+    """`eager`, or `compiled`: one graph for each decode step, with a cache of fixed size."""
     versions: dict[str, str]
     """Python and library versions."""
     git_commit: str | None
@@ -157,10 +159,62 @@ class Validity(Record):
     """All checks."""
 
 
+class StageWork(Record):
+    """What a stage has to do and read, whatever computes it; of decode, for one token."""
+
+    operations: float
+    """Additions and multiplications in matrix products, convolutions and attention."""
+    weight_bytes: float
+    """Bytes of the weights that they read."""
+    cache_bytes: float
+    """Bytes of the keys and values that they read: those of the prompt."""
+
+
+class CellWork(Record):
+    """The work of one request of a workload at one setting."""
+
+    workload: Workload
+    """Whose request."""
+    request_id: str
+    """Which request; others differ by a few words."""
+    setting: Setting
+    """The setting."""
+    stages: dict[Stage, StageWork]
+    """The work of each stage."""
+
+
+class DeviceRates(Record):
+    """What the device can do, measured in the same run."""
+
+    copy_gb_per_s: float
+    """Bytes read and written per second by a copy within its memory, in 10^9."""
+    matrix_tflop_per_s: float
+    """Operations per second in a large matrix product at the model's arithmetic, in 10^12."""
+
+
+class RuntimeAgreement(Record):
+    """Whether the compiled runtime writes what the eager one does.
+
+    Both get the same tokens, those that the eager runtime wrote; each says which would come next.
+    """
+
+    n_outputs: int
+    """Outputs compared, one in each state of the knobs."""
+    n_tokens: int
+    """Tokens compared."""
+    n_equal: int
+    """Tokens on which both agree."""
+    largest_gap: float
+    """Where they do not: by how much the eager logits prefer their own token, at the most, in
+    standard deviations of the logits; 0 for a tie."""
+    largest_difference: float
+    """Largest difference of a logit, likewise."""
+
+
 class ProfileRun(Record):
     """The record of a profile run (`run.json`)."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     """Version of this layout."""
     provenance: Provenance
     """What was measured, on what."""
@@ -180,3 +234,9 @@ class ProfileRun(Record):
     """Number of active blocks to which they were."""
     n_rows: int
     """Measured requests."""
+    device_rates: DeviceRates
+    """What the device can do."""
+    work: tuple[CellWork, ...]
+    """The work of one request in each cell of E2."""
+    runtime_agreement: RuntimeAgreement | None
+    """Compiled against eager tokens; null in the eager runtime."""

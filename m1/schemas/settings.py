@@ -9,6 +9,7 @@ KNOBS: tuple[Knob, ...] = ("vision_tokens", "top_k", "active_blocks")
 
 DecodeMode = Literal["free", "reference_length"]
 Weights = Literal["pretrained", "random"]
+Runtime = Literal["eager", "compiled"]
 
 
 class Setting(Record):

@@ -20,6 +20,7 @@ from transformers.utils import logging
 from m1.errors import UserError
 from m1.params import ModelParams
 from m1.vlm.compiled import CompiledRuntime
+from m1.vlm.experts import compute_experts
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.pooling_place import find_pooling
 from m1.vlm.random_weights import random_model
@@ -51,9 +52,7 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
     except Exception as error:  # libraries and a model's own code raise almost anything
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise UserError(f"model.source = {params.source}: cannot be loaded ({reason})") from None
-    if vlm.structure.experts:
-        language_model: Any = vlm.structure.language_model
-        language_model.set_experts_implementation(params.experts)
+    compute_experts(vlm.structure, params.experts)
     return replace(vlm, runtime=_compiled(params, vlm)) if params.runtime == "compiled" else vlm
 
 

@@ -61,7 +61,7 @@ async def _fetch(
             fetcher = Fetcher(client, params, manifest.folder, manifest, progress)
             for archive in _archives(workload, chosen):
                 await fetcher.fetch_annotations(archive)
-            requests = read_source(workload, chosen, manifest.folder).requests
+            requests = read_source(workload, chosen, manifest.folder, manifest.folder).requests
             sample = draw_sample(workload, requests, chosen.n_requests, seed)
             # Several questions may be about one image.
             await fetcher.fetch_images(dict.fromkeys(int(r.image_id) for r in sample))

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+import zlib
 from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -32,3 +33,11 @@ def image_bytes(path: Path, origin: str = "") -> bytes:
         reason = getattr(error, "strerror", None) or describe(error)
         raise UserError(f"{place}: not a readable image ({reason}); fetch it again") from None
     return content
+
+
+def plain_picture(image_id: str, size: tuple[int, int], folder: Path) -> Path:
+    """Make a picture of one colour, which follows from its id, and of a size in pixels."""
+    path = folder / f"{image_id}.png"
+    colour = zlib.crc32(image_id.encode()).to_bytes(4)
+    Image.new("RGB", size, (colour[0], colour[1], colour[2])).save(path)
+    return path

@@ -9,6 +9,7 @@ from m1.files import read_lines
 from m1.schemas.datasets import JsonlRequest
 from m1.schemas.requests import Request, Workload
 from m1.workloads.dataset import Corpus, Dataset
+from m1.workloads.images import plain_picture
 from m1.workloads.official import check_unique
 
 # Copies of images are named by their id.
@@ -17,13 +18,14 @@ SAFE_ID = re.compile(r"\w[\w.-]*")
 Line = tuple[int, JsonlRequest]
 
 
-def read_jsonl(path: Path, prompt: str, workload: Workload) -> Dataset:
+def read_jsonl(path: Path, prompt: str, workload: Workload, made: Path) -> Dataset:
     """Read all requests, in the order of the lines.
 
     Args:
         path: the file; images are named relative to it.
         prompt: what the model is asked; `{question}` stands for the line's own prompt.
         workload: what the requests are for.
+        made: folder for the pictures of requests that give a size alone.
 
     Returns:
         Requests whose images are paths from the file's folder, and for captioning the references
@@ -37,12 +39,29 @@ def read_jsonl(path: Path, prompt: str, workload: Workload) -> Dataset:
         raise UserError(f"{path}: no request in it; write one a line")
     image_ids = _image_ids(lines, path)
     requests = [
-        _request(number, line, image_ids[line.image], prompt, workload, path)
+        _request(number, line, image_ids[_image_of(number, line)], prompt, workload, path)
         for number, line in lines
     ]
     check_unique("request", (request.request_id for request in requests), path)
     corpus = _corpus(requests) if workload == "captioning" else {}
-    return Dataset(requests, corpus, lambda request: _image_path(request, path))
+    sizes = {
+        request.image_id: line.image_size
+        for request, (_, line) in zip(requests, lines, strict=True)
+        if line.image_size
+    }
+
+    def image_path(request: Request) -> Path:
+        if size := sizes.get(request.image_id):
+            return plain_picture(request.image_id, size, made)
+        return _image_path(request, path)
+
+    return Dataset(requests, corpus, image_path)
+
+
+def _image_of(number: int, line: JsonlRequest) -> str:
+    """What names a line's image: its path, or its size and id where it is to be made."""
+    width, height = line.image_size or (0, 0)
+    return line.image or f"{width} x {height} {line.image_id or number}"
 
 
 def _image_ids(lines: Sequence[Line], path: Path) -> dict[str, str]:
@@ -50,13 +69,14 @@ def _image_ids(lines: Sequence[Line], path: Path) -> dict[str, str]:
     ids: dict[str, str] = {}
     owner: dict[str, str] = {}
     for number, line in lines:
-        image_id = line.image_id or ids.get(line.image) or f"image-{len(ids) + 1}"
+        image = _image_of(number, line)
+        image_id = line.image_id or ids.get(image) or f"image-{len(ids) + 1}"
         place = f"{path}: line {number}: image_id {image_id!r}"
         if not SAFE_ID.fullmatch(image_id):
             raise UserError(f"{place}: use letters, digits, '.', '-' and '_'")
-        if ids.setdefault(line.image, image_id) != image_id:
-            raise UserError(f"{place}: {line.image} is {ids[line.image]!r} before; keep one id")
-        if owner.setdefault(image_id, line.image) != line.image:
+        if ids.setdefault(image, image_id) != image_id:
+            raise UserError(f"{place}: {image} is {ids[image]!r} before; keep one id")
+        if owner.setdefault(image_id, image) != image:
             raise UserError(f"{place}: {owner[image_id]} has that id; give each image its own")
     return ids
 
@@ -72,7 +92,7 @@ def _request(
     return Request(
         request_id=line.request_id or f"{workload}-{number}",
         image_id=image_id,
-        image=line.image,
+        image=line.image or f"{image_id}.png",
         prompt=prompt.replace("{question}", line.prompt),
         references=line.references,
         kind=line.kind,

@@ -26,8 +26,12 @@ def prepare(workload: Workload, data: DataParams, out: Path) -> RequestSet:
     """
     chosen = data.of(workload)
     check_source(workload, chosen)
-    with _dataset(chosen, data) as root, _folder_written_whole(out) as folder:
-        dataset = read_source(workload, chosen, root)
+    with (
+        tempfile.TemporaryDirectory() as made,
+        _dataset(chosen, data) as root,
+        _folder_written_whole(out) as folder,
+    ):
+        dataset = read_source(workload, chosen, root, Path(made))
         sample = draw_sample(workload, dataset.requests, chosen.n_requests, data.seed)
         images = {request.image_id: dataset.image_path(request) for request in sample}
         _check_fetched(chosen, images.values())

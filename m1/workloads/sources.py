@@ -51,15 +51,21 @@ def prompt_of(workload: Workload, chosen: WorkloadData) -> str:
     return PROMPTS[workload][chosen.source] if chosen.prompt is None else chosen.prompt
 
 
-def read_source(workload: Workload, chosen: WorkloadData, root: Path) -> Dataset:
+def read_source(workload: Workload, chosen: WorkloadData, root: Path, made: Path) -> Dataset:
     """Read all requests of a workload; `root` holds generated scenes too.
+
+    Args:
+        workload: whose requests.
+        chosen: source and prompt.
+        root: the dataset's file or folder.
+        made: folder for pictures that the source only gives the size of.
 
     Raises:
         UserError: naming the file, what is wrong in it and how to mend it.
     """
     prompt = prompt_of(workload, chosen)
     if chosen.source == "jsonl":
-        return read_jsonl(root, prompt, workload)
+        return read_jsonl(root, prompt, workload, made)
     if workload == "qa":
         return read_vqa_v2(root, prompt)
     scenes = chosen.source == "scenes"

@@ -1,0 +1,107 @@
+"""How much work each stage of a request is: operations, and bytes that have to be read for them.
+
+Counted while a request runs, by what the model's modules call, so that it holds for every
+architecture and at every setting of the knobs.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+from transformers import PreTrainedModel
+
+from m1.profiling.marks import FIRST_TOKEN, LAST_TOKEN, START, by_stage, marked
+from m1.schemas.profile import STAGES, Stage, StageWork
+from m1.vlm.engine import answer
+from m1.vlm.experts import experts_one_by_one
+from m1.vlm.loaded import LoadedVlm
+from m1.vlm.runtime import EagerRuntime
+
+aten: Any = torch.ops.aten
+registry: Any = flop_registry
+# Matrix products, convolutions and attention; all else is little beside them. Attention is counted
+# in full, as if nothing were masked.
+FORMULAS: dict[Any, Callable[..., int]] = {
+    **registry,
+    aten._scaled_dot_product_flash_attention_for_cpu: registry[
+        aten._scaled_dot_product_flash_attention
+    ],
+}
+
+
+class WorkCounter(TorchDispatchMode):
+    """Counts, while it is open, operations and the bytes of weights that they read."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        """Know the model's weights by where they are stored."""
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.weights = {tensor.untyped_storage().data_ptr() for tensor in model.parameters()}
+        self.operations = 0.0
+        self.weight_bytes = 0.0
+        self.marks: list[tuple[str, float, float]] = []
+
+    def mark(self, name: str) -> None:
+        """Note how much was done so far."""
+        self.marks.append((name, self.operations, self.weight_bytes))
+
+    def __torch_dispatch__(
+        self,
+        func: Any,  # noqa: ANN401 (an operator of torch)
+        types: Any,  # noqa: ANN401
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401
+        """Run an operator, or the simpler ones that it is made of, and count it."""
+        given = kwargs or {}
+        formula = FORMULAS.get(func.overloadpacket)
+        if formula is None:
+            with self:
+                made_of = func.decompose(*args, **given)
+            return func(*args, **given) if made_of is NotImplemented else made_of
+        result = func(*args, **given)
+        self.operations += formula(*args, **given, out_val=result)
+        self.weight_bytes += sum(map(self._weight_bytes, args))
+        return result
+
+    def _weight_bytes(self, value: object) -> int:
+        """Bytes of a weight, or of the part of one that is looked at; 0 of anything else."""
+        if isinstance(value, Tensor) and value.untyped_storage().data_ptr() in self.weights:
+            return value.numel() * value.element_size()
+        return 0
+
+
+@torch.inference_mode()
+def count_work(vlm: LoadedVlm, inputs: dict[str, Tensor]) -> dict[Stage, StageWork]:
+    """Count the work of each stage of one request; of decode, that of its first step.
+
+    Args:
+        vlm: the model, its knobs already turned.
+        inputs: from `encode`.
+    """
+    eager = replace(vlm, runtime=EagerRuntime(vlm.model))
+    counter = WorkCounter(vlm.model)
+    with experts_one_by_one(vlm.structure), counter, marked(vlm.structure, counter):
+        counter.mark(START)
+        generation = answer(eager, inputs, 2, lambda: counter.mark(FIRST_TOKEN), stops_at_end=False)
+        counter.mark(LAST_TOKEN)
+    operations = by_stage([(name, done) for name, done, _ in counter.marks])
+    weight_bytes = by_stage([(name, read) for name, _, read in counter.marks])
+    cache_bytes = {"decode": _nbytes(generation.cache)}
+    return {
+        stage: StageWork(
+            operations=operations[stage],
+            weight_bytes=weight_bytes[stage],
+            cache_bytes=cache_bytes.get(stage, 0.0),
+        )
+        for stage in STAGES
+    }
+
+
+def _nbytes(cache: Any) -> float:  # noqa: ANN401 (of transformers)
+    """Bytes of keys and values of all positions."""
+    kept = [getattr(layer, name, None) for layer in cache.layers for name in ("keys", "values")]
+    return float(sum(t.numel() * t.element_size() for t in kept if isinstance(t, Tensor)))
