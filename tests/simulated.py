@@ -198,6 +198,7 @@ def _row(
         vision_tokens=setting.vision_tokens,
         top_k=setting.top_k,
         active_blocks=setting.active_blocks,
+        decode_mode=plan.get("decode_mode", "free"),
         marked=marked,
         planned_vision_tokens=setting.vision_tokens or 144,
         observed_vision_tokens=setting.vision_tokens or 144 if marked else None,

@@ -16,7 +16,7 @@ from m1.profiling.validity import Circumstances
 from m1.profiling.warmup import warm_up
 from m1.schemas.profile import MeasuredRequest
 from m1.schemas.requests import WORKLOADS, RequestSet, Workload
-from m1.schemas.settings import DecodeMode, Setting
+from m1.schemas.settings import DecodeModeChoice, Setting, decode_passes
 from m1.vlm.encoding import check_visual_tokens
 from m1.vlm.images import open_image
 from m1.vlm.knobs import applied
@@ -47,7 +47,7 @@ class Profiler:
     params: ProfileParams
 
     @property
-    def decode_mode(self) -> DecodeMode:
+    def decode_mode(self) -> DecodeModeChoice:
         """When outputs end."""
         return effective_decode_mode(self.vlm.weights, self.params.decode_mode)
 
@@ -62,7 +62,7 @@ class Profiler:
         """
         self.check_grid()
         requests = {workload: one.requests for workload, one in self.sets.items()}
-        rounds = plan(self.params, self.grid, requests)
+        rounds = plan(self.params, self.grid, requests, decode_passes(self.decode_mode))
         with ProfileProgress(rounds) as progress, no_search_through_the_model():
             progress.note("warming up")
             change = self.warm_up(warmup_tolerance)
@@ -103,8 +103,9 @@ class Profiler:
 
     def _sample(self, setting: Setting, n: int) -> list[Round]:
         """The first n requests of each workload at a setting."""
+        mode = decode_passes(self.decode_mode)[0]
         return [
-            Round("e1", 0, w, setting, tuple(map(Planned, self.sets[w].requests[:n])))
+            Round("e1", 0, w, setting, mode, tuple(map(Planned, self.sets[w].requests[:n])))
             for w in WORKLOADS
         ]
 
@@ -116,7 +117,7 @@ class Profiler:
     ) -> list[MeasuredRequest]:
         rows: list[MeasuredRequest] = []
         for one in rounds:
-            limit = OutputLimit(self.decode_mode, self.params.max_new_tokens.of(one.workload))
+            limit = OutputLimit(one.decode_mode, self.params.max_new_tokens.of(one.workload))
             for planned in one.planned:
                 folder = self.folders[one.workload]
                 row = measure(self.vlm, planned, one, len(rows), folder, limit)
