@@ -119,6 +119,7 @@ MARKS: dict[str, dict[str, int]] = {
 }
 
 
+GIVEN = {"rev", "label"}  # by DVC in every row, by Vega in an axis label
 UNITS = ("(ms)", "(%)", "(no unit)")
 # Bars side by side in a panel, whichever knob it is about.
 BARS = {
@@ -144,7 +145,7 @@ def unknown_fields(spec: Spec, rows: list[Row]) -> set[str]:
     """The fields that a specification encodes or computes with, and no row has."""
     text = json.dumps({key: value for key, value in spec.items() if key != "data"})
     used = set(re.findall(r'"field": "(\w+)"', text)) | set(re.findall(r"datum\.(\w+)", text))
-    return used - set(re.findall(r'"as": "(\w+)"', text)) - set(rows[0]) - {"rev"}
+    return used - set(re.findall(r'"as": "(\w+)"', text)) - set(rows[0]) - GIVEN
 
 
 def draw(spec: Spec) -> ElementTree.Element:
