@@ -18,7 +18,7 @@ from pydantic import (
 from m1.errors import UserError
 from m1.schemas.base import Record, describe
 from m1.schemas.requests import WORKLOADS, Workload
-from m1.schemas.settings import KNOBS, DecodeMode, Runtime, Setting, Weights
+from m1.schemas.settings import KNOBS, DecodeModeChoice, Runtime, Setting, Weights
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Seed = Annotated[int, Field(ge=0)]
@@ -202,9 +202,10 @@ class ProfileParams(Record):
     """Seed of the order of requests."""
     max_new_tokens: PerWorkload
     """Longest output in tokens."""
-    decode_mode: DecodeMode = "free"
+    decode_mode: DecodeModeChoice = "free"
     """`free` stops at an end-of-sequence token; `reference_length` writes as many tokens as the
-    reference answer has. Random weights always take the latter."""
+    reference answer has; `both` measures E1 and E2 once in each. Random weights always take the
+    second alone."""
     e1_requests: PerWorkload
     """Requests measured at the reference setting (E1); 299 give a P99."""
     e2_requests: PerWorkload
@@ -290,7 +291,7 @@ class Params(Record):
     """Statistics."""
 
 
-def effective_decode_mode(weights: Weights, decode_mode: DecodeMode) -> DecodeMode:
+def effective_decode_mode(weights: Weights, decode_mode: DecodeModeChoice) -> DecodeModeChoice:
     """How long outputs are: random weights never end one, so the reference decides for them."""
     return "reference_length" if weights == "random" else decode_mode
 

@@ -5,18 +5,26 @@ from typing import Annotated
 
 import typer
 
+from m1.analysis.cells import rows_in_pass
 from m1.analysis.contrast import make_contrast, why_no_quality
 from m1.analysis.evidence import gather_evidence
 from m1.analysis.latency import make_stage_result
-from m1.analysis.plots import latency_rows, sensitivity_rows, stage_rows
-from m1.analysis.samples import timed_sizes
+from m1.analysis.plots import (
+    coupling_rows,
+    decode_split_rows,
+    latency_rows,
+    sensitivity_rows,
+    stage_rows,
+)
 from m1.analysis.summary import summarise
+from m1.analysis.timed_results import make_timed_results
 from m1.errors import run_command
 from m1.files import read_record, read_rows, write_plot_rows, write_record
 from m1.params import load_params
 from m1.schemas.profile import MeasuredRequest, ProfileRun
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import ParetoResult, ScoredAnswer
+from m1.schemas.settings import decode_passes
 
 
 def main(
@@ -42,15 +50,16 @@ def main(
     params = load_params(params_file)
     run = read_record(ProfileRun, run_file)
     rows = read_rows(MeasuredRequest, rows_file)
-    e1 = rows[rows["experiment"] == "e1"]
-    e2 = rows[rows["experiment"] == "e2"]
+    main_mode = decode_passes(run.decode_mode)[0]
+    e1, e2 = (rows_in_pass(experiment, main_mode, rows) for experiment in ("e1", "e2"))
     pareto = {w: read_record(ParetoResult, metrics / f"e2_pareto_{w}.json") for w in WORKLOADS}
     scores = None
     if why_no_quality(pareto) is None:
         scores = {w: read_rows(ScoredAnswer, scores_folder / f"{w}.parquet") for w in WORKLOADS}
     stages = make_stage_result(e1, run.reference, params.analysis)
     evidence = gather_evidence(e1, e2, scores, run.grid, params.analysis)
-    contrast = make_contrast(run, stages, timed_sizes(e2), pareto, evidence, params.analysis)
+    timed = make_timed_results(rows, scores, run, params.analysis)
+    contrast = make_contrast(run, stages, timed, pareto, evidence, params.analysis)
     summary = summarise(contrast, params.analysis.decision_level)
     write_record(stages, out / "e1_stage_latency.json")
     write_record(contrast, out / "m1_workload_contrast.json")
@@ -58,6 +67,8 @@ def main(
     write_plot_rows(stage_rows(contrast), plots / "stage_breakdown.json")
     write_plot_rows(latency_rows(e1), plots / "latency_cdf.json")
     write_plot_rows(sensitivity_rows(contrast), plots / "knob_sensitivity.json")
+    write_plot_rows(decode_split_rows(contrast), plots / "decode_split.json")
+    write_plot_rows(coupling_rows(contrast), plots / "knob_coupling.json")
     print(*contrast.answers.model_dump().values(), sep="\n")
 
 

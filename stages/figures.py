@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from m1.errors import UserError, run_command
+from m1.figures.coupling import draw_coupling
+from m1.figures.decode_split import draw_decode_split
 from m1.figures.latency_cdf import LatencyPoint, draw_latency_cdf
 from m1.figures.pareto import draw_pareto
 from m1.figures.sensitivity import draw_sensitivity
@@ -20,7 +22,7 @@ def main(
     cdf: Annotated[Path, typer.Option(help="Plot data of the latency distributions.")],
     out: Annotated[Path, typer.Option(help="Folder of the figures.")],
 ) -> None:
-    """Draw the four figures of M1."""
+    """Draw the figures of M1."""
     result = read_record(WorkloadContrast, contrast)
     points = read_plot_rows(LatencyPoint, cdf)
     if not points:
@@ -29,6 +31,8 @@ def main(
     save_figure(draw_latency_cdf(result, points), out / "m1_latency_cdf.png")
     save_figure(draw_pareto(result), out / "m1_pareto_comparison.png")
     save_figure(draw_sensitivity(result), out / "m1_knob_sensitivity.png")
+    save_figure(draw_decode_split(result), out / "m1_decode_split.png")
+    save_figure(draw_coupling(result), out / "m1_knob_coupling.png")
 
 
 if __name__ == "__main__":

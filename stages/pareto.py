@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from m1.analysis.agreement import check_same_origin, compare
+from m1.analysis.cells import rows_in_pass
 from m1.analysis.frontiers import find_frontier
 from m1.analysis.plots import frontier_rows
 from m1.analysis.scoring import score_rows, scored_answers
@@ -17,6 +18,7 @@ from m1.schemas.answers import Answer, AnswersMade, AnswersRun
 from m1.schemas.profile import MeasuredRequest, ProfileRun
 from m1.schemas.requests import RequestSet, Workload
 from m1.schemas.results import ParetoResult, ScoredAnswer
+from m1.schemas.settings import decode_passes
 
 
 def main(
@@ -67,7 +69,7 @@ def with_quality(
     run = read_record(ProfileRun, profile / "run.json")
     check_same_origin(run, made, requests)
     rows = read_rows(MeasuredRequest, profile / "rows.parquet")
-    e2 = rows[rows["experiment"] == "e2"]
+    e2 = rows_in_pass("e2", decode_passes(run.decode_mode)[0], rows)
     answers = read_rows(Answer, answers_folder / "answers.parquet")
     scores = score_rows(answers[answers["workload"] == workload], requests)
     try:

@@ -1,11 +1,14 @@
 """A made-up contrast of both workloads, as a SceneVLM on a CPU might give it."""
 
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from m1.figures.latency_cdf import LatencyPoint
+from m1.schemas.coupling import Coupling, FixedKnob
+from m1.schemas.decode import DecodeParts, DecodeSplit, DecodeSplits
 from m1.schemas.profile import STAGES, Check, Provenance, Stage, Validity
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import (
@@ -18,6 +21,7 @@ from m1.schemas.results import (
     NotTested,
     SampleSize,
     SensitivityPoint,
+    SingleKnobFrontier,
     StageEstimate,
     WorkloadContrast,
 )
@@ -122,8 +126,39 @@ def frontier(workload: Workload) -> Frontier:
         hypervolume_reference_point=(1.1, 0.0),
         steepness=estimate(0.41, 0.2),
         best_settings=(),
-        single_knob=(),
+        single_knob=tuple(
+            SingleKnobFrontier(knob=knob, labels=(), hypervolume=estimate(0.3 + 0.05 * i))
+            for i, knob in enumerate(KNOBS)
+        ),
+        coupling=coupling(points),
     )
+
+
+def coupling(points: Sequence[FrontierPoint]) -> Coupling:
+    return Coupling(
+        fixed={knob: tuple(fixed_knobs(knob, points)) for knob in KNOBS},
+        joint_gains={knob: estimate(0.3 - 0.05 * i) for i, knob in enumerate(KNOBS)},
+        best_single_knob="active_blocks",
+        joint_gain=estimate(0.2),
+    )
+
+
+def fixed_knobs(knob: Knob, points: Sequence[FrontierPoint]) -> Iterator[FixedKnob]:
+    """The frontier at each value of a knob, fastest first as the points are."""
+    for rank, value in enumerate(sorted({getattr(s, knob) for s in GRID}, reverse=True)):
+        here = [point for point in points if getattr(point.setting, knob) == value]
+        best = [
+            point
+            for i, point in enumerate(here)
+            if all(point.quality.value > other.quality.value for other in here[:i])
+        ]
+        yield FixedKnob(
+            value=value,
+            labels=tuple(point.label for point in best),
+            hypervolume=estimate(0.5 - 0.02 * rank),
+            hypervolume_change=estimate(-0.02 * rank),
+            latency_shift=estimate(0.051 * rank),
+        )
 
 
 def frontier_point(workload: Workload, setting: Setting) -> FrontierPoint:
@@ -161,6 +196,42 @@ def sensitivity(workload: Workload, knob: Knob) -> tuple[SensitivityPoint, ...]:
             main_effect_percent=estimate(-20.0),
         )
         for value, setting in zip(values, settings, strict=True)
+    )
+
+
+def decode_splits(workload: Workload) -> DecodeSplits:
+    """Outputs get a twentieth longer with each value, and tokens faster with the setting."""
+    splits = [decode_split(workload, setting) for setting in GRID[1:]]
+    knobs = {knob: tuple(s for s in splits if moves_alone(knob, s.setting)) for knob in KNOBS}
+    return DecodeSplits(
+        reference_n_steps=estimate(44.0),
+        reference_ms_per_step=estimate(3.7),
+        settings=tuple(splits),
+        knobs=knobs,
+    )
+
+
+def moves_alone(knob: Knob, setting: Setting) -> bool:
+    return all((getattr(setting, k) != getattr(GRID[0], k)) == (k == knob) for k in KNOBS)
+
+
+def decode_split(workload: Workload, setting: Setting) -> DecodeSplit:
+    reference = stage_ms(workload, GRID[0])["decode"]
+    speed = stage_ms(workload, setting)["decode"] - reference
+    length = 0.05 * reference
+    return DecodeSplit(
+        setting=setting,
+        label=setting.label,
+        n_steps=estimate(46.0),
+        ms_per_step=estimate(2.5),
+        ms=decode_parts(length, speed),
+        percent=decode_parts(100 * length / reference, 100 * speed / reference),
+    )
+
+
+def decode_parts(length: float, speed: float) -> DecodeParts:
+    return DecodeParts(
+        change=estimate(length + speed), length=estimate(length), speed=estimate(speed)
     )
 
 
@@ -238,6 +309,8 @@ def contrast(**changes: Any) -> WorkloadContrast:
         "cut_share": dict.fromkeys(WORKLOADS, estimate(0.02)),
         "agreement": dict.fromkeys(WORKLOADS, agreement()),
         "sensitivity": {w: {k: sensitivity(w, k) for k in KNOBS} for w in WORKLOADS},
+        "decode_split": {w: decode_splits(w) for w in WORKLOADS},
+        "at_reference_length": None,
         "findings": (),
         "not_tested": (),
         "answers": Answers(

@@ -12,7 +12,14 @@ import numpy as np
 from m1.schemas.answers import Answer, AnswersMade, AnswersRun
 from m1.schemas.profile import STAGES, MeasuredRequest, ProfileRun, Provenance, Stage, Validity
 from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
-from m1.schemas.settings import KNOBS, Knob, Setting
+from m1.schemas.settings import (
+    KNOBS,
+    DecodeMode,
+    DecodeModeChoice,
+    Knob,
+    Setting,
+    decode_passes,
+)
 
 Values = tuple[int | None, ...]
 PerStage = Mapping[Stage, float]
@@ -66,6 +73,11 @@ class World:
     output_tokens: Mapping[Workload, int] = field(
         default_factory=lambda: {"qa": 2, "captioning": 30}
     )
+    decode_mode: DecodeModeChoice = "free"
+    reference_tokens: Mapping[Workload, int] = field(
+        default_factory=lambda: {"qa": 3, "captioning": 40}
+    )
+    """Length of outputs in mode `reference_length`."""
     cost_ms: Mapping[Workload, PerStage] = field(
         default_factory=lambda: {"qa": COST_MS, "captioning": COST_MS}
     )
@@ -89,12 +101,20 @@ class World:
         value, largest = getattr(setting, knob), getattr(self.grid[0], knob)
         return 1.0 if largest is None else value / largest
 
-    def stage_ms(self, workload: Workload, setting: Setting) -> dict[Stage, float]:
-        """True mean time of each stage."""
-        return {stage: self._one_stage_ms(workload, setting, stage) for stage in STAGES}
+    def n_tokens(self, workload: Workload, mode: DecodeMode) -> int:
+        """Length of an output."""
+        return (self.output_tokens if mode == "free" else self.reference_tokens)[workload]
 
-    def _one_stage_ms(self, workload: Workload, setting: Setting, stage: Stage) -> float:
-        tokens = self.output_tokens[workload] - 1 if stage == "decode" else 1
+    def stage_ms(
+        self, workload: Workload, setting: Setting, mode: DecodeMode = "free"
+    ) -> dict[Stage, float]:
+        """True mean time of each stage."""
+        return {stage: self._one_stage_ms(workload, setting, stage, mode) for stage in STAGES}
+
+    def _one_stage_ms(
+        self, workload: Workload, setting: Setting, stage: Stage, mode: DecodeMode
+    ) -> float:
+        tokens = self.n_tokens(workload, mode) - 1 if stage == "decode" else 1
         left = [1 - self.scales[knob][stage] * (1 - self.share(knob, setting)) for knob in KNOBS]
         return self.cost_ms[workload][stage] * tokens * math.prod(left)
 
@@ -164,13 +184,16 @@ def _rows(world: World, rng: np.random.Generator) -> Iterator[MeasuredRequest]:
 def _plan(world: World) -> list[dict[str, Any]]:
     reference = world.grid[0]
     observer = {"experiment": "observer", "setting": reference, "n": world.observer_requests}
+    main, *_ = modes = decode_passes(world.decode_mode)
+    e1 = {"experiment": "e1", "setting": reference, "marked": True, "n": world.e1_requests}
+    e2 = [
+        {"experiment": "e2", "setting": s, "marked": True, "n": world.e2_requests}
+        for s in world.grid
+    ]
     return [
-        {"experiment": "e1", "setting": reference, "marked": True, "n": world.e1_requests},
-        *({"experiment": "e2", "setting": s, "marked": True, "n": world.e2_requests}
-          for s in world.grid),
-        observer | {"marked": True},
-        observer | {"marked": False},
-    ]  # fmt: skip
+        *(cell | {"decode_mode": mode} for mode in modes for cell in (e1, *e2)),
+        *(observer | {"marked": marked, "decode_mode": main} for marked in (True, False)),
+    ]
 
 
 def _row(
@@ -182,9 +205,9 @@ def _row(
     pace: float,
     rng: np.random.Generator,
 ) -> MeasuredRequest:
-    setting, marked = plan["setting"], plan["marked"]
+    setting, marked, mode = plan["setting"], plan["marked"], plan["decode_mode"]
     noise = np.exp(world.row_noise * rng.normal(size=len(STAGES))) * pace
-    times = world.stage_ms(workload, setting).values()
+    times = world.stage_ms(workload, setting, mode).values()
     stages = [float(ms * factor) for ms, factor in zip(times, noise, strict=True)]
     vision, projector, prefill, decode = stages if marked else [None] * len(STAGES)
     words = _output(world, workload, request, setting, rng)
@@ -198,6 +221,7 @@ def _row(
         vision_tokens=setting.vision_tokens,
         top_k=setting.top_k,
         active_blocks=setting.active_blocks,
+        decode_mode=mode,
         marked=marked,
         planned_vision_tokens=setting.vision_tokens or 144,
         observed_vision_tokens=setting.vision_tokens or 144 if marked else None,
@@ -210,8 +234,8 @@ def _row(
         decode_ms=decode,
         total_ms=sum(stages),
         n_prompt_tokens=160,
-        n_output_tokens=world.output_tokens[workload],
-        finish_reason="stop",
+        n_output_tokens=world.n_tokens(workload, mode),
+        finish_reason="stop" if mode == "free" else "length",
         output_text=" ".join(words),
         peak_memory_mb=300.0,
     )
@@ -223,7 +247,8 @@ def simulate_answers(
     """What batches say: the same as the rows where a request was timed, but for some."""
     world = world or World()
     rng = np.random.default_rng([seed, 1])
-    said = {(r.request_id, _setting_of(r)): r.output_text for r in rows if r.experiment == "e2"}
+    free = (r for r in rows if (r.experiment, r.decode_mode) == ("e2", "free"))
+    said = {(r.request_id, _setting_of(r)): r.output_text for r in free}
     n = world.e2_requests if world.answered_requests is None else world.answered_requests
     return [
         _answer(world, workload, request, setting, said.get((request.request_id, setting)), rng)
@@ -269,11 +294,13 @@ def simulate_run(world: World | None = None) -> ProfileRun:
     """The record of the run: valid, on a machine that does not exist."""
     world = world or World()
     n_settings = len(world.grid)
-    each = world.e1_requests + n_settings * world.e2_requests + 2 * world.observer_requests
+    n_passes = len(decode_passes(world.decode_mode))
+    each = n_passes * (world.e1_requests + n_settings * world.e2_requests)
+    each += 2 * world.observer_requests
     return ProfileRun(
         provenance=_provenance(),
         validity=Validity(verdict="valid", reasons=(), checks=()),
-        decode_mode="free",
+        decode_mode=world.decode_mode,
         max_new_tokens={"qa": 10, "captioning": 80},
         reference=world.grid[0],
         grid=world.grid,

@@ -49,6 +49,7 @@ def by_hand(total_ms: Draws, quality: Draws) -> tuple[TimedCells, ScoredCells]:
         images=tuple(f"image-{i}" for i in range(len(total_ms))),
         total_ms=total_ms,
         stage_ms=np.stack([total_ms / 4] * 4),
+        n_decode_steps=np.ones_like(total_ms),
     )
     images = tuple(f"image-{i}" for i in range(len(quality)))
     return timed, ScoredCells(images=images, quality=quality, cut=np.zeros_like(quality))

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,10 @@ FRONTIER_FIELDS = {
     "quality_high", "on_frontier", "frontier_share", "vision_tokens", "top_k", "active_blocks",
 }  # fmt: skip
 STAGE_FIELDS = {"workload", "stage", "mean_ms", "low", "high", "share", "start_ms", "end_ms"}
+DECODE_FIELDS = {
+    "workload", "knob", "value", "part", "change_percent", "low", "high", "change_ms",
+}  # fmt: skip
+COUPLING_FIELDS = {"workload", "panel", "value", "hypervolume", "low", "high", "change"}
 SENSITIVITY_FIELDS = {"workload", "knob", "value", "change_percent", "low", "high"}
 WORLD = World(vision_tokens=(144, 16), top_k=(4, 2), active_blocks=(8, 6, 4), answered_requests=20)
 WHY = "The weights are random, so answers mean nothing."
@@ -205,12 +210,85 @@ def test_sensitivity_has_every_value_but_the_reference(project: Path) -> None:
         assert mine == expected
 
 
+def test_decode_is_split_for_every_value_but_the_reference(project: Path) -> None:
+    rows, contrast = plot_rows(project, "decode_split"), read_contrast(project)
+    assert all(row.keys() == DECODE_FIELDS for row in rows)
+    moves = [(row["workload"], row["knob"], row["value"]) for row in rows]
+    sensitive = plot_rows(project, "knob_sensitivity")
+    assert moves[::2] == [(r["workload"], r["knob"], r["value"]) for r in sensitive]
+    assert moves[::2] == moves[1::2]
+    assert [row["part"] for row in rows] == ["length", "speed"] * (len(rows) // 2)
+    for workload in WORKLOADS:
+        splits = contrast.decode_split[workload]
+        assert [one.setting for one in splits.settings] == list(WORLD.grid[1:])
+        for split in splits.settings:
+            # Outputs of the simulated world are equally long at every setting.
+            assert (split.ms.length.value, split.ms.speed) == (0, split.ms.change)
+
+
+def test_coupling_is_drawn_for_every_value_each_knob_and_all(project: Path) -> None:
+    rows = plot_rows(project, "knob_coupling")
+    assert all(row.keys() == COUPLING_FIELDS for row in rows)
+    for workload in WORKLOADS:
+        mine = [(r["panel"], r["value"]) for r in rows if r["workload"] == workload]
+        fixed = [(f"{knob} fixed", str(v)) for knob in KNOBS for v in getattr(WORLD, knob)]
+        assert mine == [*fixed, *(("moving one knob or all", name) for name in (*KNOBS, "all"))]
+        joint = rows[[r["workload"] for r in rows].index(workload) + len(mine) - 1]
+        assert joint["hypervolume"] == read_frontier(project, workload).hypervolume.value
+
+
+# Both decode modes
+
+
+@pytest.fixture(scope="module")
+def both_modes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("both_modes")
+    analyse(folder, replace(WORLD, decode_mode="both", row_noise=0.0))
+    return folder
+
+
+def test_a_second_decode_mode_changes_nothing_about_the_first(both_modes: Path) -> None:
+    contrast, world = read_contrast(both_modes), replace(WORLD, decode_mode="both")
+    assert contrast.quality_not_available is None
+    for workload in WORKLOADS:
+        assert contrast.mean_output_tokens[workload].value == world.output_tokens[workload]
+        assert contrast.latency[workload].n == world.e1_requests
+        assert contrast.timed[workload].n_requests == world.e2_requests
+        assert contrast.agreement is not None
+        assert contrast.agreement[workload].n_pairs == world.e2_requests * len(world.grid)
+
+
+def test_at_reference_length_knobs_change_latency_as_they_truly_do(both_modes: Path) -> None:
+    held = read_contrast(both_modes).at_reference_length
+    assert held is not None
+    for workload in WORKLOADS:
+        mine = held[workload]
+        assert mine.mean_output_tokens.value == WORLD.reference_tokens[workload]
+        assert mine.latency.n == WORLD.e1_requests
+        truth = WORLD.stage_ms(workload, WORLD.grid[0], "reference_length")
+        share = truth["decode"] / sum(truth.values())
+        assert mine.stage_breakdown["decode"].share.value == pytest.approx(share)
+        for knob, points in mine.sensitivity.items():
+            for point in points:
+                moved = WORLD.grid[0].model_copy(update={knob: point.value})
+                changed = sum(WORLD.stage_ms(workload, moved, "reference_length").values())
+                expected = 100 * (changed / sum(truth.values()) - 1)
+                assert point.latency_change_percent.value == pytest.approx(expected)
+                assert point.quality_change_percent is None
+        assert {one.ms.length.value for one in mine.decode_split.settings} == {0}
+
+
+def test_one_decode_mode_has_no_second(project: Path) -> None:
+    assert read_contrast(project).at_reference_length is None
+
+
 def test_a_model_without_the_knobs(tmp_path: Path) -> None:
     world = World(vision_tokens=(None,), top_k=(None,), active_blocks=(None,), e1_requests=3)
     analyse(tmp_path, world)
     contrast = read_contrast(tmp_path)
     assert {f.id for f in contrast.findings} == {"qa-prefill-heavy", "captioning-decode-heavy"}
-    assert plot_rows(tmp_path, "knob_sensitivity") == []
+    assert plot_rows(tmp_path, "knob_sensitivity") == plot_rows(tmp_path, "decode_split") == []
+    assert {row["value"] for row in plot_rows(tmp_path, "knob_coupling")} == {"all"}
     summary = read_record(Summary, tmp_path / "metrics/summary.json")
     assert (summary.qa.p50_ms, summary.qa.steepness) == (None, None)
     assert summary.qa.best_setting == "-/-/-"
@@ -295,6 +373,8 @@ def test_the_contrast_without_quality_still_has_latency(project: Path, no_qualit
     assert WHY in contrast.answers.optimal_settings
     assert WHY in contrast.answers.frontier_structure
     assert len(plot_rows(no_quality, "knob_sensitivity")) == 8
+    assert len(plot_rows(no_quality, "decode_split")) == 16
+    assert plot_rows(no_quality, "knob_coupling") == []
 
 
 def test_the_summary_without_quality_says_so(no_quality: Path) -> None:
@@ -311,7 +391,7 @@ def test_figures_and_show_bear_a_contrast_without_quality(no_quality: Path) -> N
         "--cdf", "plots/data/latency_cdf.json", "--out", "plots/figures",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert len(list((no_quality / "plots/figures").glob("m1_*.png"))) == 4
+    assert len(list((no_quality / "plots/figures").glob("m1_*.png"))) == 6
     shown = CliRunner(env={"COLUMNS": "200"}).invoke(
         app, ["show", "--contrast", str(no_quality / "metrics/m1_workload_contrast.json")]
     )

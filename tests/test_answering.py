@@ -245,7 +245,9 @@ def test_queued_experiments_keep_their_answers_with_the_project() -> None:
     ("weights", "mode", "told"),
     [
         ("pretrained", "free", None),
+        ("pretrained", "both", None),
         ("random", "free", "weights are random"),
+        ("random", "both", "weights are random"),
         ("random", "reference_length", "weights are random"),
         ("pretrained", "reference_length", "length of the reference"),
     ],

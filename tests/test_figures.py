@@ -16,6 +16,8 @@ from matplotlib.legend import Legend
 from matplotlib.text import Annotation, Text
 
 from m1.errors import UserError
+from m1.figures.coupling import draw_coupling
+from m1.figures.decode_split import draw_decode_split
 from m1.figures.latency_cdf import LatencyPoint, draw_latency_cdf
 from m1.figures.pareto import draw_pareto
 from m1.figures.sensitivity import draw_sensitivity
@@ -35,7 +37,10 @@ DRAWINGS: dict[str, Draw] = {
     "m1_latency_cdf": lambda contrast: draw_latency_cdf(contrast, example.cdf_points()),
     "m1_pareto_comparison": draw_pareto,
     "m1_knob_sensitivity": draw_sensitivity,
+    "m1_decode_split": draw_decode_split,
+    "m1_knob_coupling": draw_coupling,
 }
+OF_E1 = ("m1_stage_breakdown", "m1_latency_cdf")
 each_figure = pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
 
 
@@ -62,7 +67,7 @@ def overlapping(figure: Figure, labels: list[Text]) -> list[tuple[str, str]]:
 @each_figure
 def test_the_caption_says_what_was_measured_on_what(draw: Draw) -> None:
     said = caption(draw(example.contrast()))
-    n = example.N_E1 if draw not in (draw_pareto, draw_sensitivity) else example.N_E2
+    n = example.N_E1 if draw in [DRAWINGS[name] for name in OF_E1] else example.N_E2
     facts = (f"Question answering: n = {n} ", f"Captioning: n = {n} ", "AMD EPYC 7B13 (2 threads)")
     for fact in (*facts, "float32", "144/4/8", "Intervals: 95 %", "Valid run: all 7 checks passed"):
         assert fact in said
@@ -175,14 +180,16 @@ def test_a_percentile_that_is_not_available_says_why() -> None:
     assert f"P99 not available: {reason}" in said
 
 
-def test_the_caption_tells_timed_from_scored_requests() -> None:
-    said = caption(draw_pareto(example.contrast()))
+@pytest.mark.parametrize("draw", [draw_pareto, draw_coupling])
+def test_the_caption_tells_timed_from_scored_requests(draw: Draw) -> None:
+    said = caption(draw(example.contrast()))
     n = f"{example.N_E2} requests timed and {example.N_SCORED} scored at each setting"
     assert said.count(n) == len(WORKLOADS)
 
 
-def test_a_frontier_without_quality_says_why_it_is_not_there() -> None:
-    figure = draw_pareto(example.contrast_without_quality())
+@pytest.mark.parametrize("draw", [draw_pareto, draw_coupling])
+def test_a_frontier_without_quality_says_why_it_is_not_there(draw: Draw) -> None:
+    figure = draw(example.contrast_without_quality())
     assert f"No frontier: quality is not available.\n{example.WHY}" in texts(figure)
     assert not [c for axes in figure.axes for c in axes.containers]
     assert f"n = {example.N_E2} requests timed" in caption(figure)
@@ -190,7 +197,7 @@ def test_a_frontier_without_quality_says_why_it_is_not_there() -> None:
 
 def test_latency_is_drawn_without_quality_as_with_it() -> None:
     both = example.contrast_without_quality(), example.contrast()
-    for draw in (draw_sensitivity, draw_stage_breakdown):
+    for draw in (draw_sensitivity, draw_stage_breakdown, draw_decode_split):
         drawn = [[bar.get_bbox().bounds for a in draw(c).axes for bar in bars(a)] for c in both]
         assert drawn[0] == drawn[1] != []
 
@@ -294,6 +301,70 @@ def test_a_grid_of_one_setting_is_drawn_too() -> None:
     assert sum("not varied" in text for text in texts(figure)) == len(KNOBS)
 
 
+def test_decode_bars_are_both_parts_and_a_mark_is_their_sum() -> None:
+    contrast = example.contrast()
+    panels = iter(draw_decode_split(contrast).axes)
+    for workload, knob in ((w, k) for w in WORKLOADS for k in KNOBS):
+        axes = next(panels)
+        percents = [split.percent for split in contrast.decode_split[workload].knobs[knob]]
+        parts = [[getattr(p, name).value for p in percents] for name in ("length", "speed")]
+        assert [bar.get_height() for bar in bars(axes)] == pytest.approx(parts[0] + parts[1])
+        (sums,) = [line for line in axes.lines if line.get_marker() == "D"]
+        assert list(sums.get_ydata()) == pytest.approx(
+            [sum(pair) for pair in zip(*parts, strict=True)]
+        )
+        assert f"{parts[1][0]:+.1f}".replace("-", "−") in [t.get_text() for t in axes.texts]
+
+
+def test_numbers_of_decode_bars_do_not_overlap() -> None:
+    figure = draw_decode_split(example.contrast())
+    for axes in figure.axes:
+        assert overlapping(figure, list(axes.texts)) == []
+
+
+def test_single_tokens_have_no_decode_to_split() -> None:
+    splits = example.decode_splits("qa")
+    knobs = {
+        k: tuple(s.model_copy(update={"percent": None}) for s in own)
+        for k, own in splits.knobs.items()
+    }
+    changes = {"reference_ms_per_step": None, "knobs": knobs}
+    both = {"qa": splits.model_copy(update=changes), "captioning": splits}
+    figure = draw_decode_split(example.contrast(decode_split=both))
+    assert [bool(bars(axes)) for axes in figure.axes] == [False] * 3 + [True] * 3
+    assert texts(figure).count("no decode step\n(outputs are single tokens)") == len(KNOBS)
+
+
+def test_each_value_of_a_knob_has_its_frontier_and_shift() -> None:
+    contrast = example.contrast()
+    assert contrast.frontiers
+    panels = iter(draw_coupling(contrast).axes)
+    for workload in WORKLOADS:
+        points = {point.label: point for point in contrast.frontiers[workload].points}
+        for knob in KNOBS:
+            axes, fixed = next(panels), contrast.frontiers[workload].coupling.fixed[knob]
+            assert [line.get_label() for line in axes.lines] == [str(one.value) for one in fixed]
+            for line, one in zip(axes.lines, fixed, strict=True):
+                shares = [points[label].latency_fraction.value for label in one.labels]
+                assert list(line.get_xdata()) == pytest.approx([100 * share for share in shares])
+            assert f"{fixed[1].value}: +5.1 [+4.9, +5.3] points" in axes.get_xlabel()
+            assert f"{fixed[0].value}:" not in axes.get_xlabel()
+        areas = next(panels)
+        assert [bar.get_width() for bar in bars(areas)] == pytest.approx([0.3, 0.35, 0.4, 0.6])
+        assert "0.20 [0.19, 0.21]" in areas.get_title()
+
+
+def test_a_knob_with_one_value_has_no_frontier_of_its_own() -> None:
+    frontiers = {w: example.frontier(w) for w in WORKLOADS}
+    coupling = frontiers["qa"].coupling
+    fixed = {k: v for k, v in coupling.fixed.items() if k != "top_k"}
+    changes = {"coupling": coupling.model_copy(update={"fixed": fixed})}
+    frontiers["qa"] = frontiers["qa"].model_copy(update=changes)
+    figure = draw_coupling(example.contrast(frontiers=frontiers))
+    assert "not varied\n(only value: 4)" in texts(figure)
+    assert [len(axes.lines) for axes in figure.axes[:3]] == [3, 0, 3]
+
+
 def test_intervals_beside_their_value_still_make_whiskers() -> None:
     assert whiskers([Estimate(value=1.0, low=1.5, high=2.0)]) == [[0.0], [1.0]]
 
@@ -327,7 +398,7 @@ def write_inputs(folder: Path) -> None:
     write_plot_rows(rows, folder / "cdf.json")
 
 
-def test_the_stage_writes_four_pngs(tmp_path: Path) -> None:
+def test_the_stage_writes_every_figure(tmp_path: Path) -> None:
     write_inputs(tmp_path)
     command = [sys.executable, "-m", "stages.figures"]
     for option, name in (("contrast", "contrast.json"), ("cdf", "cdf.json"), ("out", "figures")):

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from m1.errors import UserError
-from m1.params import Params, load_params
-from m1.schemas.settings import Setting
+from m1.params import Params, effective_decode_mode, load_params
+from m1.schemas.settings import DecodeModeChoice, Setting, decode_passes
 
 PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
 
@@ -200,6 +200,13 @@ def test_what_cannot_be_read_is_named_in_one_line(tmp_path: Path) -> None:
 def test_params_cannot_be_changed_later() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_params(PARAMS).data.seed = 2  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("mode", ["free", "reference_length", "both"])
+def test_random_weights_are_as_long_as_the_reference(mode: DecodeModeChoice) -> None:
+    assert effective_decode_mode("random", mode) == "reference_length"
+    assert effective_decode_mode("pretrained", mode) == mode
+    assert decode_passes(mode)[0] == ("free" if mode == "both" else mode)
 
 
 def test_the_decision_level_is_one_of_the_quality_levels(tmp_path) -> None:

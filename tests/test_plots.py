@@ -17,6 +17,7 @@ from dvc_render.vega import VegaRenderer
 from import_graph import ROOT
 from PIL import Image
 
+from m1.analysis.plots import coupling_rows, decode_split_rows
 from m1.figures.style import STAGE_COLOURS
 from m1.files import write_plot_rows
 from m1.schemas.profile import STAGES
@@ -93,12 +94,15 @@ def sensitivity_rows() -> Iterator[Row]:
             }
 
 
+CONTRAST = example.contrast()
 ROWS: dict[str, list[Row]] = {
     "plots/data/stage_breakdown.json": list(stage_rows()),
     "plots/data/latency_cdf.json": [point.model_dump() for point in example.cdf_points()],
     "plots/data/frontier_qa.json": list(frontier_rows("qa")),
     "plots/data/frontier_captioning.json": list(frontier_rows("captioning")),
     "plots/data/knob_sensitivity.json": list(sensitivity_rows()),
+    "plots/data/decode_split.json": decode_split_rows(CONTRAST),
+    "plots/data/knob_coupling.json": coupling_rows(CONTRAST),
 }
 BEST = {w: sum(point.on_frontier for point in example.frontier(w).points) for w in WORKLOADS}
 WIDE = sum(row["share"] > 0.08 for row in ROWS["plots/data/stage_breakdown.json"])
@@ -110,6 +114,18 @@ MARKS: dict[str, dict[str, int]] = {
     "frontier_qa": {"symbol": SETTINGS, "rule": 2 * SETTINGS, "line": 1},
     "frontier_captioning": {"symbol": SETTINGS, "rule": 2 * SETTINGS, "line": 1},
     "knob_sensitivity": {"rect": 12, "rule": 12},
+    "decode_split": {"rect": 24, "rule": 24},
+    "knob_coupling": {"rect": 26, "rule": 26},
+}
+
+
+GIVEN = {"rev", "label"}  # by DVC in every row, by Vega in an axis label
+UNITS = ("(ms)", "(%)", "(no unit)")
+# Bars side by side in a panel, whichever knob it is about.
+BARS = {
+    "knob_sensitivity": 2 * 2,  # two values of a knob, two revisions
+    "decode_split": 2 * 2 * 2,  # two parts each
+    "knob_coupling": (3 + 4) * 2,  # three values of a knob; three knobs and all
 }
 
 
@@ -129,7 +145,7 @@ def unknown_fields(spec: Spec, rows: list[Row]) -> set[str]:
     """The fields that a specification encodes or computes with, and no row has."""
     text = json.dumps({key: value for key, value in spec.items() if key != "data"})
     used = set(re.findall(r'"field": "(\w+)"', text)) | set(re.findall(r"datum\.(\w+)", text))
-    return used - set(re.findall(r'"as": "(\w+)"', text)) - set(rows[0]) - {"rev"}
+    return used - set(re.findall(r'"as": "(\w+)"', text)) - set(rows[0]) - GIVEN
 
 
 def draw(spec: Spec) -> ElementTree.Element:
@@ -176,17 +192,19 @@ def test_axes_have_titles_with_units(name: str) -> None:
     plot, said = PLOTS[name], words(draw(fill(name)))
     labels = [plot[key] for key in ("title", "x_label", "y_label") if key in plot]
     assert set(labels) <= said
-    assert any(unit in label for label in labels[1:] for unit in ("(ms)", "(%)"))
+    assert any(unit in label for label in labels[1:] for unit in UNITS)
 
 
 @each_plot
 def test_numbers_stay_numbers(name: str) -> None:
-    texts = {"workload", "stage", "knob", "setting", "rev"}
+    texts = {"workload", "stage", "knob", "setting", "part", "panel", "rev"}
+    if name == "knob_coupling":
+        texts |= {"value"}  # names of knobs are among them
     for row in fill(name)["data"]["values"]:
         assert all(isinstance(row[key], (int, float)) for key in row if key not in texts)
 
 
-@pytest.mark.parametrize("name", ["stage_breakdown", "knob_sensitivity"])
+@pytest.mark.parametrize("name", ["stage_breakdown", *BARS])
 def test_bars_can_be_seen(name: str) -> None:
     for bar in marks(draw(fill(name)), "rect"):
         width = re.search(r"h(-?[\d.]+)v", bar.get("d", ""))
@@ -194,9 +212,10 @@ def test_bars_can_be_seen(name: str) -> None:
         assert abs(float(width[1])) > 0.5
 
 
-def test_bars_of_two_revisions_stand_side_by_side() -> None:
-    bars = [bar.get("d", "").split(",")[0] for bar in marks(draw(fill("knob_sensitivity")), "rect")]
-    assert len(set(bars)) == 2 * 2  # two values of a knob, two revisions
+@pytest.mark.parametrize(("name", "places"), BARS.items())
+def test_bars_of_two_revisions_stand_side_by_side(name: str, places: int) -> None:
+    bars = [bar.get("d", "").split(",")[0] for bar in marks(draw(fill(name)), "rect")]
+    assert len(set(bars)) == places
 
 
 def test_stages_have_the_colours_of_the_figures() -> None:
@@ -246,12 +265,15 @@ def test_dvc_draws_the_rest_where_there_is_no_frontier(tmp_path: Path) -> None:
     start_repository(tmp_path)
     for absent in (False, True):
         for path, rows in ROWS.items():
-            write_plot_rows([] if absent and "frontier" in path else rows, tmp_path / path)
+            write_plot_rows(
+                [] if absent and ("frontier" in path or "coupling" in path) else rows,
+                tmp_path / path,
+            )
         commit(tmp_path)
     for arguments in (("show",), ("diff", *REVISIONS)):
         dvc(tmp_path, "plots", *arguments, "--out", "page")
         page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
-        assert {"stage_breakdown", "latency_cdf", "knob_sensitivity"} <= set(
+        assert {"stage_breakdown", "latency_cdf", "knob_sensitivity", "decode_split"} <= set(
             re.findall(r'<div id = "(\w+)">', page)
         )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from test_profiling_schedule import REQUESTS, WORLD, params
+from test_profiling_schedule import FREE, REQUESTS, WORLD, params
 from whole_run import ROOT, SMALL, command, merged, prepare, write_params
 
 from m1.errors import UserError
@@ -59,6 +59,27 @@ def test_stages_close_on_every_request_but_for_interruptions(measured) -> None:
     assert (stages >= 0).all(axis=None)
     residual = 1 - stages.sum(axis=1) / marked.total_ms
     assert residual.median() < 0.01
+
+
+def test_both_decode_modes_are_measured_in_one_run(measured, tmp_path) -> None:
+    folder, _ = measured
+    few = {"qa": 2, "captioning": 1}
+    profile = dict.fromkeys(("e1_requests", "e2_requests", "observer_requests"), few)
+    changes = {"profile": {**profile, "decode_mode": "both", "n_trials": 1}}
+    params_file = write_params(tmp_path, merged(SMALL, changes))
+    options = ("--params", params_file, "--requests", folder / "requests", "--out", tmp_path)
+    done = command("profiling", *options)
+    assert done.returncode == 0, done.stderr
+    assert "e2 qa 16/4/4 at reference length: 2 requests" in done.stderr
+    assert read_record(ProfileRun, tmp_path / "run.json").decode_mode == "both"
+    rows = read_rows(MeasuredRequest, tmp_path / "rows.parquet")
+    e2 = rows[rows.experiment == "e2"]
+    assert e2.decode_mode.value_counts().to_dict() == {"free": 12, "reference_length": 12}
+    lengths = e2[e2.decode_mode == "reference_length"].groupby("request_id").n_output_tokens
+    assert (lengths.nunique() == 1).all()  # the same at every setting
+    ends = e2.groupby("decode_mode").finish_reason.unique().map(list).to_dict()
+    assert ends == {"free": ["stop"], "reference_length": ["length"]}
+    assert set(rows[rows.experiment == "observer"].decode_mode) == {"free"}
 
 
 def test_captioning_writes_more_than_question_answering(measured) -> None:
@@ -134,7 +155,7 @@ def test_warm_up_gives_up_at_its_limit() -> None:
 def test_a_terminal_shows_one_bar_with_cells_rate_and_time_left() -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=100)
-    rounds = plan(params(), WORLD.grid, REQUESTS)
+    rounds = plan(params(), WORLD.grid, REQUESTS, FREE)
     with ProfileProgress(rounds, console) as progress:
         progress.begin()
         for one in rounds:

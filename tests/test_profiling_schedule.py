@@ -1,14 +1,18 @@
 """The plan measures everything it should, in an order that spreads drift."""
 
 from collections import Counter
+from itertools import pairwise
 
 from simulated import World, simulate_requests
 
 from m1.params import PerWorkload, ProfileParams
 from m1.profiling.schedule import Planned, Round, plan
 from m1.schemas.requests import WORKLOADS
+from m1.schemas.settings import decode_passes
 
 WORLD = World(n_images=40)
+FREE = decode_passes("free")
+BOTH = decode_passes("both")
 REQUESTS = {w: simulate_requests(w, WORLD).requests for w in WORKLOADS}
 
 
@@ -35,7 +39,7 @@ def planned(rounds) -> list[tuple[Round, Planned]]:
 def test_every_cell_gets_its_requests_once() -> None:
     count = Counter(
         (one.experiment, one.workload, one.setting.label, p.request.request_id, p.marked)
-        for one, p in planned(plan(params(), WORLD.grid, REQUESTS))
+        for one, p in planned(plan(params(), WORLD.grid, REQUESTS, FREE))
     )
     assert set(count.values()) == {1}
     per_cell = Counter((e, w, label) for e, w, label, _, _ in count)
@@ -48,14 +52,14 @@ def test_every_cell_gets_its_requests_once() -> None:
 
 def test_all_settings_answer_the_same_requests() -> None:
     asked: dict[str, set[str]] = {}
-    for one, p in planned(plan(params(), WORLD.grid, REQUESTS)):
+    for one, p in planned(plan(params(), WORLD.grid, REQUESTS, FREE)):
         if (one.experiment, one.workload) == ("e2", "qa"):
             asked.setdefault(one.setting.label, set()).add(p.request.request_id)
     assert len({frozenset(ids) for ids in asked.values()}) == 1
 
 
 def test_trials_come_one_after_another_and_each_holds_every_cell() -> None:
-    rounds = plan(params(), WORLD.grid, REQUESTS)
+    rounds = plan(params(), WORLD.grid, REQUESTS, FREE)
     trials = [one.trial for one in rounds]
     assert trials == sorted(trials)
     cells = [
@@ -65,7 +69,7 @@ def test_trials_come_one_after_another_and_each_holds_every_cell() -> None:
 
 
 def test_cells_are_mixed_within_a_trial_and_differently_in_each() -> None:
-    rounds = plan(params(), WORLD.grid, REQUESTS)
+    rounds = plan(params(), WORLD.grid, REQUESTS, FREE)
     orders = [[one.cell for one in rounds if one.trial == t] for t in range(2)]
     assert orders[0] != orders[1]
     changes = sum(a[1] != b[1] for a, b in zip(orders[0], orders[0][1:], strict=False))
@@ -73,17 +77,41 @@ def test_cells_are_mixed_within_a_trial_and_differently_in_each() -> None:
 
 
 def test_the_seed_decides_the_order() -> None:
-    assert plan(params(), WORLD.grid, REQUESTS) == plan(params(), WORLD.grid, REQUESTS)
-    assert plan(params(), WORLD.grid, REQUESTS) != plan(params(seed=2), WORLD.grid, REQUESTS)
+    assert plan(params(), WORLD.grid, REQUESTS, FREE) == plan(params(), WORLD.grid, REQUESTS, FREE)
+    assert plan(params(), WORLD.grid, REQUESTS, FREE) != plan(
+        params(seed=2), WORLD.grid, REQUESTS, FREE
+    )
 
 
 def test_observer_pairs_stay_side_by_side_in_either_order() -> None:
     first: list[bool] = []
     for one in plan(
-        params(observer_requests=PerWorkload(qa=40, captioning=40)), WORLD.grid, REQUESTS
+        params(observer_requests=PerWorkload(qa=40, captioning=40)), WORLD.grid, REQUESTS, FREE
     ):
         if one.experiment == "observer":
             pairs = list(zip(one.planned[::2], one.planned[1::2], strict=True))
             assert all(a.request == b.request and a.marked != b.marked for a, b in pairs)
             first += [a.marked for a, _ in pairs]
     assert 0.2 < sum(first) / len(first) < 0.8
+
+
+def test_both_modes_measure_the_same_requests_in_the_same_trials() -> None:
+    rounds = plan(params(), WORLD.grid, REQUESTS, BOTH)
+    seen = {
+        mode: Counter(
+            (one.experiment, one.trial, one.workload, one.setting.label, p.request.request_id)
+            for one, p in planned(rounds)
+            if one.decode_mode == mode and one.experiment != "observer"
+        )
+        for mode in BOTH
+    }
+    assert seen["free"] == seen["reference_length"]
+    assert set(seen["free"].values()) == {1}
+    first = [one.decode_mode for one in rounds if one.trial == 0]
+    changes = sum(a != b for a, b in pairwise(first))
+    assert changes > len(first) / 4
+
+
+def test_marks_are_tried_in_the_first_mode_alone() -> None:
+    rounds = plan(params(), WORLD.grid, REQUESTS, BOTH)
+    assert {one.decode_mode for one in rounds if one.experiment == "observer"} == {"free"}

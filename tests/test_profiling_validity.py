@@ -1,6 +1,7 @@
 """Every check passes on a quiet run, and fires on the fault it is for."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from simulated import World, simulate_rows
@@ -108,3 +109,9 @@ def test_reasons_are_sentences_with_value_and_limit(rows) -> None:
 
 def test_pairs_compare_the_same_request(rows) -> None:
     assert len(pair_changes(rows)) == 60
+
+
+def test_a_request_measured_in_both_decode_modes_is_one_sample() -> None:
+    twice = simulate_rows(3, replace(WORLD, e1_requests=40, decode_mode="both"))
+    (samples,) = [c for c in judge(twice, QUIET, LIMITS).checks if c.name == "samples"]
+    assert (samples.value, samples.passed) == (40, False)

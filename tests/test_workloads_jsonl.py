@@ -121,7 +121,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     )
 
 
-def test_a_size_alone_gets_a_plain_picture_of_that_size(tmp_path: Path) -> None:
+def test_a_size_alone_gets_a_made_picture_of_that_size(tmp_path: Path) -> None:
     sized = [
         {"image_size": [640, 427], "image_id": "9", "prompt": "Red?", "references": ["no"]},
         {"image_size": [640, 427], "image_id": "9", "prompt": "Blue?", "references": ["yes"]},

@@ -10,7 +10,7 @@ from m1.analysis.bootstrap import Draws
 from m1.errors import UserError
 from m1.schemas.profile import STAGES
 from m1.schemas.requests import Workload
-from m1.schemas.settings import KNOBS, Setting
+from m1.schemas.settings import KNOBS, DecodeMode, Setting
 
 STAGE_COLUMNS = [f"{stage}_ms" for stage in STAGES]
 
@@ -29,6 +29,8 @@ class TimedCells:
     """Latency [n_requests, n_settings]."""
     stage_ms: Draws
     """Time of each stage [n_stages, n_requests, n_settings]."""
+    n_decode_steps: Draws
+    """Tokens after the first, a decode step each [n_requests, n_settings]."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def make_timed_cells(
         images=table.images(),
         total_ms=table.values("total_ms"),
         stage_ms=np.stack([table.values(column) for column in STAGE_COLUMNS]),
+        n_decode_steps=table.values("n_output_tokens") - 1,
     )
 
 
@@ -118,6 +121,11 @@ def labels_of(frame: pd.DataFrame) -> list[str]:
         ).label
         for row in values
     ]
+
+
+def rows_in_pass(experiment: str, mode: DecodeMode, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one experiment that were measured in one decode mode."""
+    return rows[(rows["experiment"] == experiment) & (rows["decode_mode"] == mode)]
 
 
 def rows_of(workload: Workload, rows: pd.DataFrame) -> pd.DataFrame:

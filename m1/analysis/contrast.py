@@ -7,18 +7,16 @@ from m1.analysis.answers import make_answers
 from m1.analysis.evidence import Evidence
 from m1.analysis.findings import judge_expectations, list_not_tested
 from m1.analysis.frontiers import reference_point
-from m1.analysis.sensitivity import sensitivity_point
+from m1.analysis.sensitivity import sensitivity_points
+from m1.analysis.timed_results import TimedResults
 from m1.params import AnalysisParams
 from m1.schemas.profile import ProfileRun
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import (
     ParetoResult,
-    SampleSize,
-    SensitivityPoint,
     StageResult,
     WorkloadContrast,
 )
-from m1.schemas.settings import Knob
 
 T = TypeVar("T")
 
@@ -26,7 +24,7 @@ T = TypeVar("T")
 def make_contrast(
     run: ProfileRun,
     stages: StageResult,
-    timed: Mapping[Workload, SampleSize],
+    timed: TimedResults,
     pareto: Mapping[Workload, ParetoResult],
     evidence: Mapping[Workload, Evidence],
     analysis: AnalysisParams,
@@ -36,7 +34,7 @@ def make_contrast(
     Args:
         run: what was measured, and whether it may be believed.
         stages: E1.
-        timed: E2, the timed requests of each workload.
+        timed: E2, what is said about timed requests alone.
         pareto: E2, the frontier of each workload.
         evidence: draws from the same rows.
         analysis: confidence and decision level.
@@ -56,7 +54,7 @@ def make_contrast(
         stage_breakdown=stages.stage_breakdown,
         latency=stages.latency,
         mean_output_tokens=stages.mean_output_tokens,
-        timed=dict(timed),
+        timed=timed.sizes,
         quality_not_available=reason,
         frontiers=frontiers,
         optimal_settings={w: one.best_settings for w, one in frontiers.items()}
@@ -66,7 +64,11 @@ def make_contrast(
         if frontiers
         else None,
         agreement=of_both(pareto, lambda one: one.agreement),
-        sensitivity={w: _sensitivity(evidence[w], analysis.confidence) for w in WORKLOADS},
+        sensitivity={
+            w: sensitivity_points(evidence[w].moves, analysis.confidence) for w in WORKLOADS
+        },
+        decode_split=timed.decode_split,
+        at_reference_length=timed.at_reference_length,
         findings=tuple(findings),
         not_tested=tuple(not_tested),
         answers=make_answers(
@@ -87,10 +89,3 @@ def of_both(
     """A part of the results of both workloads; none where either lacks it."""
     parts = {w: found for w in WORKLOADS if (found := part(pareto[w])) is not None}
     return parts if len(parts) == len(WORKLOADS) else None
-
-
-def _sensitivity(evidence: Evidence, confidence: float) -> dict[Knob, tuple[SensitivityPoint, ...]]:
-    return {
-        knob: tuple(sensitivity_point(move, confidence) for move in moves)
-        for knob, moves in evidence.moves.items()
-    }

@@ -13,6 +13,7 @@ from m1.analysis.cells import (
     make_timed_cells,
     rows_of,
 )
+from m1.analysis.coupling import find_coupling
 from m1.analysis.dominance import REFERENCE_POINT, hypervolume, on_frontier
 from m1.analysis.samples import draw_samples, size_of
 from m1.analysis.scoring import QUALITY_METRICS, further_quality
@@ -83,6 +84,7 @@ def make_frontier(
             _best_setting(trade_off, level, confidence) for level in analysis.quality_levels
         ),
         single_knob=_single_knob_frontiers(trade_off, confidence),
+        coupling=find_coupling(trade_off, confidence),
     )
 
 

@@ -8,9 +8,10 @@ import pandas as pd
 
 from m1.schemas.profile import Stage
 from m1.schemas.requests import WORKLOADS, Workload
-from m1.schemas.results import ParetoResult, StageEstimate, WorkloadContrast
+from m1.schemas.results import Frontier, ParetoResult, StageEstimate, WorkloadContrast
 
 Row = dict[str, Any]
+ONE_OR_ALL = "moving one knob or all"
 
 
 def stage_rows(contrast: WorkloadContrast) -> list[Row]:
@@ -79,4 +80,63 @@ def sensitivity_rows(contrast: WorkloadContrast) -> list[Row]:
         for workload in WORKLOADS
         for knob, points in contrast.sensitivity[workload].items()
         for point in points
+    ]
+
+
+def decode_split_rows(contrast: WorkloadContrast) -> list[Row]:
+    """Two bars for each value of each knob but the reference: what is length, what is speed."""
+    return [
+        {
+            "workload": workload,
+            "knob": knob,
+            "value": getattr(split.setting, knob),
+            "part": part,
+            "change_percent": share.value,
+            "low": share.low,
+            "high": share.high,
+            "change_ms": time.value,
+        }
+        for workload in WORKLOADS
+        for knob, splits in contrast.decode_split[workload].knobs.items()
+        for split in splits
+        if split.percent
+        for part, share, time in (
+            ("length", split.percent.length, split.ms.length),
+            ("speed", split.percent.speed, split.ms.speed),
+        )
+    ]
+
+
+def coupling_rows(contrast: WorkloadContrast) -> list[Row]:
+    """A bar for each knob fixed at each value, for each knob alone, and for the whole grid."""
+    frontiers = contrast.frontiers or {}
+    return [row for w in WORKLOADS if w in frontiers for row in _areas(frontiers[w])]
+
+
+def _areas(frontier: Frontier) -> list[Row]:
+    coupling = frontier.coupling
+    fixed = [
+        (f"{knob} fixed", str(one.value), one.hypervolume, one.hypervolume_change.value)
+        for knob, values in coupling.fixed.items()
+        for one in values
+    ]
+    alone = [
+        (ONE_OR_ALL, one.knob, one.hypervolume, -coupling.joint_gains[one.knob].value)
+        for one in frontier.single_knob
+    ]
+    return [
+        {
+            "workload": frontier.workload,
+            "panel": panel,
+            "value": value,
+            "hypervolume": area.value,
+            "low": area.low,
+            "high": area.high,
+            "change": change,
+        }
+        for panel, value, area, change in [
+            *fixed,
+            *alone,
+            (ONE_OR_ALL, "all", frontier.hypervolume, 0.0),
+        ]
     ]

@@ -1,6 +1,6 @@
 """E2: what one knob does to latency and quality, alone and over the whole grid."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,6 +104,16 @@ def _with(setting: Setting, knob: Knob, reference: Setting) -> Setting:
 def _percent(new: Draws, old: Draws) -> Draws:
     unknown = np.full_like(new, np.nan)
     return 100 * np.divide(new - old, old, out=unknown, where=old > 0)
+
+
+def sensitivity_points(
+    moves: Mapping[Knob, Sequence[Move]], confidence: float
+) -> dict[Knob, tuple[SensitivityPoint, ...]]:
+    """The moves of every knob with their intervals."""
+    return {
+        knob: tuple(sensitivity_point(move, confidence) for move in own)
+        for knob, own in moves.items()
+    }
 
 
 def sensitivity_point(move: Move, confidence: float) -> SensitivityPoint:

@@ -35,7 +35,7 @@ def draw_pareto(contrast: WorkloadContrast) -> Figure:
     """Both workloads side by side, all settings and the frontier."""
     frontiers = contrast.frontiers
     if frontiers is None:
-        return draw_no_frontier(contrast)
+        return draw_no_frontier(contrast, TITLE)
     sample = {
         w: f"n = {frontiers[w].timed.n_requests} requests timed and "
         f"{frontiers[w].scored.n_requests} scored at each setting"
@@ -55,10 +55,10 @@ def draw_pareto(contrast: WorkloadContrast) -> Figure:
 REASON_CHARACTERS = 80
 
 
-def draw_no_frontier(contrast: WorkloadContrast) -> Figure:
+def draw_no_frontier(contrast: WorkloadContrast, title: str) -> Figure:
     """The figure without panels, and why there are none."""
     sample = {w: f"n = {contrast.timed[w].n_requests} requests timed" for w in WORKLOADS}
-    figure = new_figure(TITLE, contrast, sample, 1.6)
+    figure = new_figure(title, contrast, sample, 1.6)
     axes = figure.subplots()
     axes.set_axis_off()
     reason = textwrap.fill(str(contrast.quality_not_available), REASON_CHARACTERS)

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from m1.figures.bars import draw_bars, say_not_varied
 from m1.figures.style import (
     KNOB_NAMES,
     WORKLOAD_COLOURS,
@@ -15,7 +16,6 @@ from m1.figures.style import (
     add_legend,
     new_figure,
     styled,
-    whiskers,
 )
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import SensitivityPoint, WorkloadContrast
@@ -69,7 +69,7 @@ def draw_knob(axes: Axes, contrast: WorkloadContrast, knob: Knob) -> None:
         say_not_varied(axes, reference)
         return
     for workload, own in points.items():
-        draw_bars(axes, own, values, workload)
+        draw_workload(axes, own, values, workload)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xticks(range(len(values)), [str(value) for value in values])
     axes.set(xlabel=f"Value (reference: {reference})", xlim=(-0.6, len(values) - 0.4))
@@ -84,39 +84,10 @@ def changed(
     return [point for point in points if point.value != reference]
 
 
-def draw_bars(
+def draw_workload(
     axes: Axes, points: Sequence[SensitivityPoint], values: Sequence[int], workload: Workload
 ) -> None:
-    """One workload's bars with their intervals and numbers."""
-    changes = [point.latency_change_percent for point in points]
+    """One workload's bars."""
     places = [values.index(point.value) + OFFSETS[workload] for point in points]
-    axes.bar(
-        places,
-        [change.value for change in changes],
-        BAR_WIDTH,
-        yerr=whiskers(changes),
-        capsize=2,
-        error_kw={"elinewidth": 0.9},
-        **look(workload),
-    )
-    for place, change in zip(places, changes, strict=True):
-        # Beyond the whisker's far end, so that neither covers the other.
-        end, side = (change.low, -1) if change.value < 0 else (change.high, 1)
-        axes.annotate(
-            f"{change.value:+.1f}".replace("-", "−"),
-            (place, end),
-            (0, 3 * side),
-            textcoords="offset points",
-            ha="center",
-            va="top" if side < 0 else "bottom",
-            size=6.5,
-        )
-
-
-def say_not_varied(axes: Axes, reference: int | None) -> None:
-    """Instead of bars, why there are none."""
-    value = "left as the model has it" if reference is None else f"only value: {reference}"
-    text = f"not varied\n({value})"
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", size=8)
-    axes.set_xticks([])
-    axes.tick_params(axis="y", length=0)
+    changes = [point.latency_change_percent for point in points]
+    draw_bars(axes, places, changes, BAR_WIDTH, look(workload))

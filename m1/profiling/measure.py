@@ -90,6 +90,7 @@ def measure(
         request_id=request.request_id,
         image_id=request.image_id,
         **of.setting.model_dump(),
+        decode_mode=of.decode_mode,
         marked=planned.marked,
         planned_vision_tokens=count_visual_tokens(vlm, inputs),
         observed_vision_tokens=seen.n_visual_tokens if seen else None,

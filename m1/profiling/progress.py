@@ -43,7 +43,8 @@ class ProfileProgress(CellProgress):
             self.tell(f"trial {one.trial + 1} of {len(self.trial_rounds_left)} done")
 
     def _cell_line(self, one: Round) -> str:
-        experiment, workload, label = one.cell
+        experiment, workload, label, mode = one.cell
         times = self.latencies[one.cell]
-        what = f"{experiment} {workload} {label}"
+        forced = " at reference length" if mode == "reference_length" else ""
+        what = f"{experiment} {workload} {label}{forced}"
         return f"{what}: {len(times)} requests, median {median(times):.1f} ms"

@@ -16,7 +16,7 @@ from m1.profiling.validity import Circumstances
 from m1.profiling.warmup import warm_up
 from m1.schemas.profile import MeasuredRequest
 from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
-from m1.schemas.settings import DecodeMode, Setting
+from m1.schemas.settings import DecodeModeChoice, Setting, decode_passes
 from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.encoding import check_visual_tokens, encode
 from m1.vlm.images import open_image
@@ -48,7 +48,7 @@ class Profiler:
     params: ProfileParams
 
     @property
-    def decode_mode(self) -> DecodeMode:
+    def decode_mode(self) -> DecodeModeChoice:
         """When outputs end."""
         return effective_decode_mode(self.vlm.weights, self.params.decode_mode)
 
@@ -59,7 +59,7 @@ class Profiler:
             The rows in the order of measurement, and what was seen beside them.
         """
         requests = {workload: one.requests for workload, one in self.sets.items()}
-        rounds = plan(self.params, self.grid, requests)
+        rounds = plan(self.params, self.grid, requests, decode_passes(self.decode_mode))
         with ProfileProgress(rounds) as progress, no_search_through_the_model():
             progress.note("warming up")
             change = self.warm_up(warmup_tolerance)
@@ -82,10 +82,12 @@ class Profiler:
         """Positions of every request that will be measured: the most that its output may take."""
         most = self.grid[0].vision_tokens
         for workload, request in self._planned():
-            limit = OutputLimit(self.decode_mode, self.params.max_new_tokens.of(workload))
+            n = self.params.max_new_tokens.of(workload)
+            limits = [OutputLimit(mode, n) for mode in decode_passes(self.decode_mode)]
             image = open_image(self.folders[workload] / request.image)
             inputs = encode(self.vlm, image, request.prompt, most)
-            yield inputs["input_ids"].shape[1] + limit.of(self.vlm, request)
+            n_output = max(limit.of(self.vlm, request) for limit in limits)
+            yield inputs["input_ids"].shape[1] + n_output
 
     def _planned(self) -> Iterator[tuple[Workload, Request]]:
         """The requests that will be measured."""
@@ -120,8 +122,9 @@ class Profiler:
 
     def _sample(self, setting: Setting, n: int) -> list[Round]:
         """The first n requests of each workload at a setting."""
+        mode = decode_passes(self.decode_mode)[0]
         return [
-            Round("e1", 0, w, setting, tuple(map(Planned, self.sets[w].requests[:n])))
+            Round("e1", 0, w, setting, mode, tuple(map(Planned, self.sets[w].requests[:n])))
             for w in WORKLOADS
         ]
 
@@ -133,7 +136,7 @@ class Profiler:
     ) -> list[MeasuredRequest]:
         rows: list[MeasuredRequest] = []
         for one in rounds:
-            limit = OutputLimit(self.decode_mode, self.params.max_new_tokens.of(one.workload))
+            limit = OutputLimit(one.decode_mode, self.params.max_new_tokens.of(one.workload))
             for planned in one.planned:
                 folder = self.folders[one.workload]
                 row = measure(self.vlm, planned, one, len(rows), folder, limit)

@@ -4,14 +4,14 @@ Drift of the machine then hits all cells alike, instead of the last ones.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from m1.params import PerWorkload, ProfileParams
 from m1.schemas.requests import WORKLOADS, Request, Workload
-from m1.schemas.settings import Setting
+from m1.schemas.settings import DecodeMode, Setting
 
 Experiment = Literal["e1", "e2", "observer"]
 
@@ -32,18 +32,20 @@ class Round:
     trial: int
     workload: Workload
     setting: Setting
+    decode_mode: DecodeMode
     planned: tuple[Planned, ...]
 
     @property
-    def cell(self) -> tuple[Experiment, Workload, str]:
+    def cell(self) -> tuple[Experiment, Workload, str, DecodeMode]:
         """The cell it belongs to."""
-        return self.experiment, self.workload, self.setting.label
+        return self.experiment, self.workload, self.setting.label, self.decode_mode
 
 
 def plan(
     params: ProfileParams,
     grid: Sequence[Setting],
     requests: Mapping[Workload, Sequence[Request]],
+    modes: Sequence[DecodeMode],
 ) -> list[Round]:
     """Lay out a whole run.
 
@@ -51,6 +53,7 @@ def plan(
         params: how often things are measured.
         grid: all settings, the reference first.
         requests: the requests of each workload; each experiment takes the first it needs.
+        modes: how long outputs are, one pass of E1 and E2 each; marks are tried in the first.
 
     Returns:
         Rounds in the order of measurement.
@@ -58,7 +61,7 @@ def plan(
     rng = np.random.default_rng(params.seed)
     rounds: list[Round] = []
     for trial in range(params.n_trials):
-        due = list(_rounds_of_trial(trial, params, grid, requests))
+        due = list(_rounds_of_trial(trial, params, grid, requests, modes))
         due = [one for one in due if one.planned]
         rounds += [_shuffled(due[i], rng) for i in rng.permutation(len(due))]
     return rounds
@@ -69,19 +72,21 @@ def _rounds_of_trial(
     params: ProfileParams,
     grid: Sequence[Setting],
     requests: Mapping[Workload, Sequence[Request]],
+    modes: Sequence[DecodeMode],
 ) -> Iterator[Round]:
     def chosen(workload: Workload, wanted: PerWorkload) -> tuple[Request, ...]:
         return tuple(requests[workload][: wanted.of(workload)][trial :: params.n_trials])
 
     for workload in WORKLOADS:
-        for request in _chunks(chosen(workload, params.e1_requests), len(grid)):
-            yield Round("e1", trial, workload, grid[0], tuple(map(Planned, request)))
         pairs = chosen(workload, params.observer_requests)
         both = tuple(Planned(r, marked) for r in pairs for marked in (True, False))
-        yield Round("observer", trial, workload, grid[0], both)
-        for setting in grid:
-            some = chosen(workload, params.e2_requests)
-            yield Round("e2", trial, workload, setting, tuple(map(Planned, some)))
+        yield Round("observer", trial, workload, grid[0], modes[0], both)
+        for mode in modes:
+            for some in _chunks(chosen(workload, params.e1_requests), len(grid)):
+                yield Round("e1", trial, workload, grid[0], mode, tuple(map(Planned, some)))
+            each = tuple(map(Planned, chosen(workload, params.e2_requests)))
+            for setting in grid:
+                yield Round("e2", trial, workload, setting, mode, each)
 
 
 def _chunks(requests: tuple[Request, ...], n: int) -> list[tuple[Request, ...]]:
@@ -95,4 +100,4 @@ def _shuffled(one: Round, rng: np.random.Generator) -> Round:
     groups = [one.planned[i : i + width] for i in range(0, len(one.planned), width)]
     order = [groups[i] for i in rng.permutation(len(groups))]
     mixed = [group[i] for group in order for i in rng.permutation(len(group))]
-    return Round(one.experiment, one.trial, one.workload, one.setting, tuple(mixed))
+    return replace(one, planned=tuple(mixed))

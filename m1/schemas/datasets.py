@@ -15,7 +15,7 @@ class JsonlRequest(Record):
     image: str | None = None
     """Path of the image, relative to the file."""
     image_size: tuple[Pixels, Pixels] | None = None
-    """Width and height in pixels: in the place of an image, a plain picture of that size is made,
+    """Width and height in pixels: in the place of an image, one of random squares is made,
     for latency where the image itself cannot be had."""
     prompt: str
     """What the model is asked; it takes the place of `{question}` in `data.<workload>.prompt`."""

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from m1.schemas.base import Record
 from m1.schemas.requests import Workload
-from m1.schemas.settings import DecodeMode, Runtime, Setting, Weights
+from m1.schemas.settings import DecodeMode, DecodeModeChoice, Runtime, Setting, Weights
 
 Stage = Literal["vision", "projector", "prefill", "decode"]
 STAGES: tuple[Stage, ...] = ("vision", "projector", "prefill", "decode")
@@ -34,6 +34,9 @@ class MeasuredRequest(Record):
     """Setting asked for."""
     active_blocks: int | None
     """Setting asked for."""
+    decode_mode: DecodeMode
+    """When the output ends: `free` at an end-of-sequence token, `reference_length` at the length of
+    the reference answer."""
     marked: bool
     """Whether stage boundaries were marked; the stage times are null where not."""
     planned_vision_tokens: int
@@ -220,8 +223,9 @@ class ProfileRun(Record):
     """What was measured, on what."""
     validity: Validity
     """Whether it may be believed."""
-    decode_mode: DecodeMode
-    """`free`: up to an end-of-sequence token; `reference_length`: as long as the reference."""
+    decode_mode: DecodeModeChoice
+    """`free`: up to an end-of-sequence token; `reference_length`: as long as the reference; `both`:
+    E1 and E2 once in each."""
     max_new_tokens: dict[Workload, int]
     """Longest output in tokens."""
     reference: Setting

@@ -6,22 +6,17 @@ from pydantic import model_validator
 
 from m1.schemas.answers import Answer
 from m1.schemas.base import Record
+from m1.schemas.coupling import Coupling
+from m1.schemas.decode import AtReferenceLength, DecodeSplits
+from m1.schemas.estimates import Estimate as Estimate
+from m1.schemas.estimates import LatencyDistribution as LatencyDistribution
+from m1.schemas.estimates import SensitivityPoint as SensitivityPoint
+from m1.schemas.estimates import StageEstimate as StageEstimate
 from m1.schemas.profile import Provenance, Stage, Validity
 from m1.schemas.requests import Workload
 from m1.schemas.settings import Knob, Setting
 
 Verdict = Literal["supported", "refuted", "inconclusive"]
-
-
-class Estimate(Record):
-    """A number with its confidence interval (bootstrap over images, percentile)."""
-
-    value: float
-    """On the measured sample."""
-    low: float
-    """Lower end of the interval."""
-    high: float
-    """Upper end of the interval."""
 
 
 class ScoredAnswer(Answer):
@@ -118,6 +113,8 @@ class Frontier(Record):
     """The fastest setting at each quality level."""
     single_knob: tuple[SingleKnobFrontier, ...]
     """Frontiers of one knob each, the others at the reference."""
+    coupling: Coupling
+    """How the frontier depends on each knob, and what single knobs leave to the whole grid."""
 
 
 class Agreement(Record):
@@ -134,7 +131,7 @@ class Agreement(Record):
 class ParetoResult(Record):
     """E2 of one workload (`e2_pareto_<workload>.json`)."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     """Version of this layout."""
     workload: Workload
     """Whose frontier."""
@@ -159,47 +156,6 @@ def check_absence(reason: str | None, *results: object) -> None:
     """
     if any((result is None) == (reason is None) for result in results):
         raise ValueError("what rests on quality is null where quality_not_available says why")
-
-
-class StageEstimate(Record):
-    """One stage of one workload at the reference setting."""
-
-    mean_ms: Estimate
-    """Mean time."""
-    share: Estimate
-    """Share of the sum of the four stages."""
-
-
-class LatencyDistribution(Record):
-    """Latency of one workload at the reference setting."""
-
-    n: int
-    """Requests."""
-    mean_ms: Estimate
-    """Mean."""
-    p50_ms: Estimate | None
-    """Median."""
-    p95_ms: Estimate | None
-    """95th percentile; null with fewer than 59 requests."""
-    p99_ms: Estimate | None
-    """99th percentile; null with fewer than 299 requests."""
-    not_available: dict[str, str]
-    """Percentiles that the sample is too small for, and why."""
-
-
-class SensitivityPoint(Record):
-    """One knob at one value, the others at the reference setting."""
-
-    value: int
-    """Value of the knob."""
-    latency_change_percent: Estimate
-    """Change of mean latency from the reference setting."""
-    stage_change_percent: dict[Stage, Estimate]
-    """Change of each stage, in percent of the reference setting's total."""
-    quality_change_percent: Estimate | None
-    """Change of mean quality; null where there is no quality."""
-    main_effect_percent: Estimate
-    """Change of mean latency, averaged over the whole grid of the other knobs."""
 
 
 class StageResult(Record):
@@ -263,7 +219,7 @@ class Answers(Record):
 class WorkloadContrast(Record):
     """M1: the contrast of both workloads (`m1_workload_contrast.json`)."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     """Version of this layout."""
     provenance: Provenance
     """What was measured, on what."""
@@ -293,6 +249,10 @@ class WorkloadContrast(Record):
     """E2: whether answers in batches are those of single requests."""
     sensitivity: dict[Workload, dict[Knob, tuple[SensitivityPoint, ...]]]
     """E2: what each knob does, largest value first; a knob with one value has no points."""
+    decode_split: dict[Workload, DecodeSplits]
+    """E2: how much of each change of decode time is length, and how much speed."""
+    at_reference_length: dict[Workload, AtReferenceLength] | None
+    """The same requests with outputs of fixed length; null unless both decode modes ran."""
     findings: tuple[Finding, ...]
     """The expected differences, tested."""
     not_tested: tuple[NotTested, ...]

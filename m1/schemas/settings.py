@@ -8,6 +8,7 @@ Knob = Literal["vision_tokens", "top_k", "active_blocks"]
 KNOBS: tuple[Knob, ...] = ("vision_tokens", "top_k", "active_blocks")
 
 DecodeMode = Literal["free", "reference_length"]
+DecodeModeChoice = Literal["free", "reference_length", "both"]
 Weights = Literal["pretrained", "random"]
 Runtime = Literal["eager", "compiled"]
 
@@ -27,3 +28,8 @@ class Setting(Record):
         """Short name for charts, such as "144/4/8" (visual tokens / top_k / blocks)."""
         values = (self.vision_tokens, self.top_k, self.active_blocks)
         return "/".join("-" if value is None else str(value) for value in values)
+
+
+def decode_passes(choice: DecodeModeChoice) -> tuple[DecodeMode, ...]:
+    """The modes that E1 and E2 are measured in; the first is what everything else rests on."""
+    return ("free", "reference_length") if choice == "both" else (choice,)

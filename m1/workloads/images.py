@@ -5,12 +5,15 @@ import warnings
 import zlib
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from m1.errors import UserError
 from m1.schemas.base import describe
 
 IMAGE_FORMATS = ("JPEG", "PNG")
+# On each side of a picture that is made: about as many as a vision tower has patches.
+SQUARES = 32
 
 
 def image_bytes(path: Path, origin: str = "") -> bytes:
@@ -35,9 +38,13 @@ def image_bytes(path: Path, origin: str = "") -> bytes:
     return content
 
 
-def plain_picture(image_id: str, size: tuple[int, int], folder: Path) -> Path:
-    """Make a picture of one colour, which follows from its id, and of a size in pixels."""
+def made_picture(image_id: str, size: tuple[int, int], folder: Path) -> Path:
+    """Make a picture of random coloured squares, which follow from its id, of a size in pixels.
+
+    Not of one colour: equal features would all be sent to the same experts.
+    """
     path = folder / f"{image_id}.png"
-    colour = zlib.crc32(image_id.encode()).to_bytes(4)
-    Image.new("RGB", size, (colour[0], colour[1], colour[2])).save(path)
+    rng = np.random.default_rng(zlib.crc32(image_id.encode()))
+    squares = rng.integers(0, 256, (SQUARES, SQUARES, 3), dtype=np.uint8)
+    Image.fromarray(squares).resize(size, Image.Resampling.NEAREST).save(path)
     return path

@@ -9,7 +9,7 @@ from m1.files import read_lines
 from m1.schemas.datasets import JsonlRequest
 from m1.schemas.requests import Request, Workload
 from m1.workloads.dataset import Corpus, Dataset
-from m1.workloads.images import plain_picture
+from m1.workloads.images import made_picture
 from m1.workloads.official import check_unique
 
 # Copies of images are named by their id.
@@ -52,7 +52,7 @@ def read_jsonl(path: Path, prompt: str, workload: Workload, made: Path) -> Datas
 
     def image_path(request: Request) -> Path:
         if size := sizes.get(request.image_id):
-            return plain_picture(request.image_id, size, made)
+            return made_picture(request.image_id, size, made)
         return _image_path(request, path)
 
     return Dataset(requests, corpus, image_path)
