@@ -228,6 +228,14 @@ class ValidityParams(Record):
     """Largest relative change of latency between first and last third of the run."""
     cpu_busy: Share
     """Largest share of the machine's CPU time taken by other processes."""
+    cpu_frequency: PositiveFloat
+    """Largest relative spread of the clock of the core that the run is on."""
+    gpu_neighbours: Annotated[int, Field(ge=0)]
+    """Most other processes that may compute on the GPU."""
+    throttling: Share
+    """Largest share of looks at which heat, power or a fault held the GPU's clocks down."""
+    clocks: PositiveFloat
+    """Largest relative spread of the GPU's clock at work."""
 
 
 class AnalysisParams(Record):

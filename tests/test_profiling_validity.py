@@ -7,14 +7,34 @@ from simulated import World, simulate_rows
 
 from m1.params import ValidityParams
 from m1.profiling.validity import Circumstances, judge, pair_changes
-from m1.schemas.profile import MeasuredRequest
+from m1.schemas.profile import MachineState, MeasuredRequest, Span
 
 Change = Callable[[MeasuredRequest], float | None]
 Changes = dict[str, Change]
 LIMITS = ValidityParams(
-    closure=0.01, observer_effect=0.02, warmup_plateau=0.1, drift=0.1, cpu_busy=0.2
+    closure=0.01,
+    observer_effect=0.02,
+    warmup_plateau=0.1,
+    drift=0.1,
+    cpu_busy=0.2,
+    cpu_frequency=0.1,
+    gpu_neighbours=0,
+    throttling=0.0,
+    clocks=0.05,
 )
-QUIET = Circumstances(warmup_change=0.01, cpu_busy=0.02, devices=("cpu",))
+
+
+def around(warmup_change=0.01, devices=("cpu",), others=0.02, gpu=None) -> Circumstances:
+    machine = MachineState(
+        cpu_others_share=others,
+        cpu_mhz=Span(low=2500, median=2600, high=2600, spread=0.02),
+        gpu=gpu,
+        gpu_not_measured=None if gpu else "no GPU in use",
+    )
+    return Circumstances(warmup_change, machine, devices)
+
+
+QUIET = around()
 WORLD = World(n_images=60, e1_requests=60, observer_requests=30, row_noise=0.005)
 
 
@@ -46,7 +66,7 @@ def slowed(factor) -> Changes:
 def test_a_quiet_run_is_valid(rows) -> None:
     verdict = judge(rows, QUIET, LIMITS)
     assert (verdict.verdict, verdict.reasons) == ("valid", ())
-    assert len(verdict.checks) == 8
+    assert len(verdict.checks) == 12
 
 
 def test_a_stage_that_does_not_close_is_found(rows) -> None:
@@ -66,7 +86,7 @@ def test_a_run_without_observer_pairs_says_so(rows) -> None:
 
 
 def test_a_cold_start_is_found(rows) -> None:
-    assert failed(rows, Circumstances(-0.3, 0.0, ("cpu",))) == ["warmup"]
+    assert failed(rows, around(warmup_change=-0.3)) == ["warmup"]
 
 
 def test_drift_is_found(rows) -> None:
@@ -94,15 +114,15 @@ def test_a_knob_that_did_not_turn_is_found(rows, observed) -> None:
 
 
 def test_a_noisy_neighbour_is_found(rows) -> None:
-    assert failed(rows, Circumstances(0.0, 0.6, ("cpu",))) == ["neighbours"]
+    assert failed(rows, around(others=0.6)) == ["neighbours"]
 
 
 def test_mixed_devices_are_found(rows) -> None:
-    assert failed(rows, Circumstances(0.0, 0.0, ("cpu", "cuda:0"))) == ["devices"]
+    assert failed(rows, around(devices=("cpu", "cuda:0"))) == ["devices"]
 
 
 def test_reasons_are_sentences_with_value_and_limit(rows) -> None:
-    (reason,) = judge(rows, Circumstances(0.0, 0.6, ("cpu",)), LIMITS).reasons
+    (reason,) = judge(rows, around(others=0.6), LIMITS).reasons
     assert reason == "share of CPU time that other processes took: 60.00%, above 20.00%"
 
 

@@ -2,18 +2,18 @@
 
 import gc
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from m1.params import ProfileParams, effective_decode_mode
-from m1.profiling.machine import CpuMeter
 from m1.profiling.measure import OutputLimit, measure
 from m1.profiling.progress import ProfileProgress
 from m1.profiling.schedule import Planned, Round, plan
 from m1.profiling.validity import Circumstances
 from m1.profiling.warmup import warm_up
+from m1.profiling.watch import MachineWatch
 from m1.schemas.profile import MeasuredRequest
 from m1.schemas.requests import WORKLOADS, RequestSet, Workload
 from m1.schemas.settings import DecodeMode, Setting
@@ -67,9 +67,9 @@ class Profiler:
             progress.note("warming up")
             change = self.warm_up(warmup_tolerance)
             progress.begin()
-            meter = CpuMeter()
-            rows = self._measure_rounds(rounds, progress)
-        return rows, Circumstances(change, meter.others_share(), self._devices())
+            watch = MachineWatch(self.vlm.device)
+            rows = self._measure_rounds(rounds, progress, watch.look)
+        return rows, Circumstances(change, watch.state(), self._devices())
 
     def check_grid(self) -> None:
         """Refuse settings that the model cannot take, before anything is measured."""
@@ -112,7 +112,10 @@ class Profiler:
         return self._measure_rounds(rounds, ProfileProgress(rounds, quiet=True))
 
     def _measure_rounds(
-        self, rounds: Sequence[Round], progress: ProfileProgress
+        self,
+        rounds: Sequence[Round],
+        progress: ProfileProgress,
+        after_request: Callable[[], None] = lambda: None,
     ) -> list[MeasuredRequest]:
         rows: list[MeasuredRequest] = []
         for one in rounds:
@@ -120,6 +123,7 @@ class Profiler:
             for planned in one.planned:
                 folder = self.folders[one.workload]
                 row = measure(self.vlm, planned, one, len(rows), folder, limit)
+                after_request()
                 rows.append(row)
                 progress.request_done(one, row)
             progress.round_done(one)

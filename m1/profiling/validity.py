@@ -9,7 +9,9 @@ from itertools import groupby
 from statistics import median
 
 from m1.params import ValidityParams
-from m1.schemas.profile import Check, MeasuredRequest, Validity
+from m1.profiling.checking import at_most
+from m1.profiling.machine_checks import check_devices, check_machine
+from m1.schemas.profile import Check, MachineState, MeasuredRequest, Validity
 from m1.schemas.requests import WORKLOADS
 
 # Enough for a 95th percentile at 95 % confidence: 1 - 0.95^59 > 0.95.
@@ -22,8 +24,8 @@ class Circumstances:
 
     warmup_change: float
     """Relative change between the last two windows of warm-up."""
-    cpu_busy: float | None
-    """Share of the machine's CPU time that others took during the run."""
+    machine: MachineState
+    """What others did on the machine during the run, and how fast it was."""
     devices: tuple[str, ...]
     """Devices that hold the model's weights."""
 
@@ -37,19 +39,16 @@ def judge(rows: Sequence[MeasuredRequest], seen: Circumstances, limits: Validity
         check_drift(rows, limits.drift),
         check_samples(rows),
         check_actuation(rows),
-        check_neighbours(seen, limits.cpu_busy),
-        check_devices(seen),
+        *check_machine(seen.machine, limits),
+        check_devices(seen.devices),
     )
     reasons = tuple(check.detail for check in checks if not check.passed)
-    return Validity(verdict="invalid" if reasons else "valid", reasons=reasons, checks=checks)
-
-
-def at_most(name: str, value: float, threshold: float, sentence: str) -> Check:
-    """A check that a value is at most its threshold; the sentence is given both."""
-    passed = value <= threshold
-    sign = "at most" if passed else "above"
-    detail = f"{sentence}: {value:.2%}, {sign} {threshold:.2%}"
-    return Check(name=name, value=value, threshold=threshold, passed=passed, detail=detail)
+    return Validity(
+        verdict="invalid" if reasons else "valid",
+        reasons=reasons,
+        checks=checks,
+        machine=seen.machine,
+    )
 
 
 def closure_residual(row: MeasuredRequest) -> float:
@@ -157,25 +156,3 @@ def visual_deviation(row: MeasuredRequest) -> float:
     """How far the nearest possible number of visual tokens is from the one asked for."""
     asked = row.vision_tokens or row.planned_vision_tokens
     return abs(row.planned_vision_tokens - asked) / asked if asked else 0.0
-
-
-def check_neighbours(seen: Circumstances, threshold: float) -> Check:
-    """Other processes left the machine alone."""
-    if seen.cpu_busy is None:
-        detail = "other processes were not measured"
-        return Check(name="neighbours", value=None, threshold=threshold, passed=True, detail=detail)
-    return at_most(
-        "neighbours", seen.cpu_busy, threshold, "share of CPU time that other processes took"
-    )
-
-
-def check_devices(seen: Circumstances) -> Check:
-    """All weights are on one device."""
-    one = len(seen.devices) == 1
-    return Check(
-        name="devices",
-        value=float(len(seen.devices)),
-        threshold=1.0,
-        passed=one,
-        detail=f"the weights are on {', '.join(seen.devices)}",
-    )
