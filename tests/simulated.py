@@ -63,6 +63,9 @@ class World:
     cut_share: float = 0.0
     """Probability that an answer is cut."""
     observer_requests: int = 4
+    repeat_requests: int = 0
+    """Requests measured in every trial."""
+    n_trials: int = 20
     output_tokens: Mapping[Workload, int] = field(
         default_factory=lambda: {"qa": 2, "captioning": 30}
     )
@@ -170,6 +173,8 @@ def _plan(world: World) -> list[dict[str, Any]]:
           for s in world.grid),
         observer | {"marked": True},
         observer | {"marked": False},
+        *({"experiment": "repeat", "setting": reference, "marked": True,
+           "n": world.repeat_requests} for _ in range(world.n_trials)),
     ]  # fmt: skip
 
 
@@ -270,6 +275,7 @@ def simulate_run(world: World | None = None) -> ProfileRun:
     world = world or World()
     n_settings = len(world.grid)
     each = world.e1_requests + n_settings * world.e2_requests + 2 * world.observer_requests
+    each += world.n_trials * world.repeat_requests
     return ProfileRun(
         provenance=_provenance(),
         validity=Validity(verdict="valid", reasons=(), checks=()),

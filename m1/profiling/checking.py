@@ -2,15 +2,26 @@
 
 from m1.schemas.profile import Check
 
-Form = str
 
-
-def at_most(name: str, value: float, threshold: float, sentence: str, form: Form = ".2%") -> Check:
+def at_most(name: str, value: float, threshold: float, sentence: str, form: str = ".2%") -> Check:
     """A check that a value is at most its threshold; the sentence is given both."""
     passed = value <= threshold
     sign = "at most" if passed else "above"
     detail = f"{sentence}: {value:{form}}, {sign} {threshold:{form}}"
     return Check(name=name, value=value, threshold=threshold, passed=passed, detail=detail)
+
+
+def at_least(name: str, value: int, threshold: int, sentence: str) -> Check:
+    """A check that a number is at least its threshold; the sentence is given both."""
+    passed = value >= threshold
+    sign = "at least" if passed else "fewer than"
+    return Check(
+        name=name,
+        value=float(value),
+        threshold=float(threshold),
+        passed=passed,
+        detail=f"{sentence}: {value}, {sign} {threshold}",
+    )
 
 
 def not_measured(name: str, threshold: float, reason: str, *, passed: bool) -> Check:

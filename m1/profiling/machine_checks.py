@@ -6,6 +6,7 @@ sentence says why there is none. Drift and jitter show from the rows what such a
 
 from collections.abc import Sequence
 
+from m1.errors import UserError
 from m1.params import ValidityParams
 from m1.profiling.checking import at_most, not_measured
 from m1.schemas.profile import Check, GpuState, MachineState, Span
@@ -30,6 +31,20 @@ def check_machine(seen: MachineState, limits: ValidityParams) -> tuple[Check, ..
                f"spread of the GPU's clock at work{_around(gpu.sm_mhz if gpu else None)}",
                _why("the GPU's clock", seen)),
     )  # fmt: skip
+
+
+def refuse_mixed_devices(devices: Sequence[str]) -> None:
+    """Refuse to measure a model that is spread over devices: copies between them are no stage.
+
+    Raises:
+        UserError: if the weights are on several devices.
+    """
+    if len(devices) > 1:
+        places = ", ".join(devices)
+        raise UserError(
+            f"model.device: the weights are on {places}; a run measures one device, so choose "
+            "a model that fits on one"
+        )
 
 
 def check_devices(devices: Sequence[str]) -> Check:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from m1.params import ProfileParams, effective_decode_mode
+from m1.profiling.machine_checks import refuse_mixed_devices
 from m1.profiling.measure import OutputLimit, measure
 from m1.profiling.progress import ProfileProgress
 from m1.profiling.schedule import Planned, Round, plan
 from m1.profiling.validity import Circumstances
-from m1.profiling.warmup import warm_up
+from m1.profiling.warmup import WarmUp, Window, warm_up
 from m1.profiling.watch import MachineWatch
 from m1.schemas.profile import MeasuredRequest
 from m1.schemas.requests import WORKLOADS, RequestSet, Workload
@@ -58,18 +59,20 @@ class Profiler:
             The rows in the order of measurement, and what was seen beside them.
 
         Raises:
-            UserError: if the model cannot take a setting of the grid.
+            UserError: if the model cannot take a setting of the grid, or its weights are not on
+                one device.
         """
+        refuse_mixed_devices(self._devices())
         self.check_grid()
         requests = {workload: one.requests for workload, one in self.sets.items()}
         rounds = plan(self.params, self.grid, requests)
         with ProfileProgress(rounds) as progress, no_search_through_the_model():
             progress.note("warming up")
-            change = self.warm_up(warmup_tolerance)
+            warmup = self.warm_up(warmup_tolerance)
             progress.begin()
             watch = MachineWatch(self.vlm.device)
             rows = self._measure_rounds(rounds, progress, watch.look)
-        return rows, Circumstances(change, watch.state(), self._devices())
+        return rows, Circumstances(warmup, watch.state(), self._devices())
 
     def check_grid(self) -> None:
         """Refuse settings that the model cannot take, before anything is measured."""
@@ -80,7 +83,13 @@ class Profiler:
 
     def _sizes(self) -> list[tuple[int, int]]:
         """Sizes of the images of all requests that will be measured, the commonest first."""
-        plans = (self.params.e1_requests, self.params.e2_requests, self.params.observer_requests)
+        params = self.params
+        plans = (
+            params.e1_requests,
+            params.e2_requests,
+            params.observer_requests,
+            params.repeat_requests,
+        )
         images = {
             self.folders[workload] / request.image
             for workload in WORKLOADS
@@ -90,14 +99,13 @@ class Profiler:
         counted = Counter(open_image(path).size for path in sorted(images))
         return [size for size, _ in counted.most_common()]
 
-    def warm_up(self, tolerance: float) -> float:
-        """Run every setting once, then the reference until two windows agree."""
-        for setting in self.grid:
-            self._measure_quietly(self._sample(setting, 1))
-        window = self._sample(self.grid[0], self.params.warmup_window // 2)
+    def warm_up(self, tolerance: float) -> WarmUp:
+        """Go through every setting of both workloads until two windows agree."""
+        cells = [one for setting in self.grid for one in self._sample(setting, 1)]
         return warm_up(
-            lambda: sum(row.total_ms for row in self._measure_quietly(window)),
+            lambda: [row.total_ms for row in self._measure_quietly(cells)],
             tolerance,
+            Window(self.params.warmup_window, self.params.warmup_s),
             self.params.warmup_limit,
         )
 

@@ -16,8 +16,9 @@ STAGES: tuple[Stage, ...] = ("vision", "projector", "prefill", "decode")
 class MeasuredRequest(Record):
     """One request at one setting: asked, observed, timed, answered."""
 
-    experiment: Literal["e1", "e2", "observer"]
-    """`e1` at the reference setting, `e2` over the grid, `observer` with and without marks."""
+    experiment: Literal["e1", "e2", "observer", "repeat"]
+    """`e1` at the reference setting, `e2` over the grid, `observer` with and without marks,
+    `repeat` the same requests in every trial."""
     order: int
     """Place in the order of measurement, from 0."""
     trial: int
@@ -188,7 +189,8 @@ class Check(Record):
     value: float | None
     """What was measured; null where it could not be."""
     threshold: float | None
-    """What is allowed at the most; null where the condition is not a number."""
+    """What is allowed, at the most or, for numbers of requests, at the least; null where the
+    condition is not a number."""
     passed: bool
     """Whether the condition holds."""
     detail: str
