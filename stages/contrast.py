@@ -11,6 +11,7 @@ from m1.analysis.latency import make_stage_result
 from m1.analysis.plots import latency_rows, sensitivity_rows, stage_rows
 from m1.analysis.samples import timed_sizes
 from m1.analysis.summary import summarise
+from m1.analysis.validity import counting_answers
 from m1.errors import run_command
 from m1.files import read_record, read_rows, write_plot_rows, write_record
 from m1.params import load_params
@@ -44,11 +45,13 @@ def main(
     rows = read_rows(MeasuredRequest, rows_file)
     e1 = rows[rows["experiment"] == "e1"]
     e2 = rows[rows["experiment"] == "e2"]
+    repeats = rows[rows["experiment"] == "repeat"]
     pareto = {w: read_record(ParetoResult, metrics / f"e2_pareto_{w}.json") for w in WORKLOADS}
+    run = counting_answers(run, pareto, params.validity.min_answers)
     scores = None
     if why_no_quality(pareto) is None:
         scores = {w: read_rows(ScoredAnswer, scores_folder / f"{w}.parquet") for w in WORKLOADS}
-    stages = make_stage_result(e1, run.reference, params.analysis)
+    stages = make_stage_result(e1, run.reference, params.analysis, repeats)
     evidence = gather_evidence(e1, e2, scores, run.grid, params.analysis)
     contrast = make_contrast(run, stages, timed_sizes(e2), pareto, evidence, params.analysis)
     summary = summarise(contrast, params.analysis.decision_level)

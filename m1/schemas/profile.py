@@ -209,11 +209,19 @@ class Validity(Record):
     machine: MachineState | None = None
     """What the checks of the machine rest on; null where nothing watched it."""
 
+    @property
+    def tally(self) -> str:
+        """How many checks passed, for a valid run, and how many had nothing to go by."""
+        silent = sum(check.value is None for check in self.checks)
+        if not silent:
+            return f"all {len(self.checks)} checks passed"
+        return f"{len(self.checks) - silent} checks passed, {silent} not measured"
+
 
 class ProfileRun(Record):
     """The record of a profile run (`run.json`)."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     """Version of this layout."""
     provenance: Provenance
     """What was measured, on what."""

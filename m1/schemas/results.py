@@ -11,6 +11,7 @@ from m1.schemas.requests import Workload
 from m1.schemas.settings import Knob, Setting
 
 Verdict = Literal["supported", "refuted", "inconclusive"]
+TailCause = Literal["requests", "machine"]
 
 
 class Estimate(Record):
@@ -170,6 +171,26 @@ class StageEstimate(Record):
     """Share of the sum of the four stages."""
 
 
+class Variation(Record):
+    """Why latency varies: by the machine at one request (jitter), or between requests."""
+
+    n_requests: int
+    """Requests that every trial measured again."""
+    n_measurements: int
+    """Their measurements."""
+    jitter: float
+    """Spread around a request's own median, as a share of it (1.48 times the median absolute
+    deviation)."""
+    between_requests: float
+    """Spread of E1 beyond jitter, on the same scale."""
+    request_share: float
+    """Share of the variance of E1 that is due to the requests."""
+    tail_cause: dict[str, TailCause]
+    """What P95 and P99 are about: `requests` that are slow whenever they are measured, or the
+    `machine`, where jitter alone explains half of the squared distance from the median or more.
+    Without entries where too few measurements were repeated, or the percentile is missing."""
+
+
 class LatencyDistribution(Record):
     """Latency of one workload at the reference setting."""
 
@@ -185,6 +206,11 @@ class LatencyDistribution(Record):
     """99th percentile; null with fewer than 299 requests."""
     not_available: dict[str, str]
     """Percentiles that the sample is too small for, and why."""
+    upper_bound_ms: dict[str, float]
+    """Upper confidence bound of each available percentile, by order statistics: the fastest
+    request that is, with confidence, not faster than the percentile."""
+    variation: Variation | None
+    """Jitter apart from variation between requests; null where no request was repeated."""
 
 
 class SensitivityPoint(Record):
@@ -205,7 +231,7 @@ class SensitivityPoint(Record):
 class StageResult(Record):
     """E1: the stage breakdown (`e1_stage_latency.json`)."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     """Version of this layout."""
     reference: Setting
     """The setting measured."""
@@ -263,7 +289,7 @@ class Answers(Record):
 class WorkloadContrast(Record):
     """M1: the contrast of both workloads (`m1_workload_contrast.json`)."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     """Version of this layout."""
     provenance: Provenance
     """What was measured, on what."""
@@ -329,6 +355,8 @@ class Summary(Record):
 
     valid: bool
     """Whether the run passed every check."""
+    invalid_because: str | None
+    """The failed checks' sentences; null where the run is valid."""
     quality_not_available: str | None
     """Why there is no quality, in a sentence; null where there is."""
     qa: WorkloadSummary
