@@ -14,6 +14,7 @@ from m1.errors import UserError
 from m1.files import read_record, read_rows
 from m1.params import load_params
 from m1.profiling.progress import ProfileProgress
+from m1.profiling.run import Profiler
 from m1.profiling.schedule import plan
 from m1.schemas.profile import MeasuredRequest, ProfileRun
 from m1.vlm.loading import load_vlm
@@ -113,6 +114,15 @@ def test_a_device_that_is_not_there_is_refused(device, told, monkeypatch) -> Non
     model = load_params(ROOT / "params.yaml").model.model_copy(update={"device": device})
     with pytest.raises(UserError, match=rf"model\.device = {device}: .*{told}"):
         load_vlm(model)
+
+
+def test_a_model_spread_over_devices_is_refused_before_anything_is_measured() -> None:
+    params = load_params(ROOT / "params.yaml")
+    vlm = load_vlm(params.model)
+    vlm.structure.vision_tower.to("meta")
+    profiler = Profiler(vlm, {}, {}, params.knobs.grid(), params.profile)
+    with pytest.raises(UserError, match="the weights are on cpu, meta; a run measures one device"):
+        profiler.run(0.1)
 
 
 def test_missing_requests_are_told_in_one_line(tmp_path) -> None:
