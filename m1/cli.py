@@ -117,8 +117,8 @@ def _is_valid(result: WorkloadContrast) -> bool:
 def _validity_line(result: WorkloadContrast) -> str:
     seen = result.provenance
     where = f"{seen.model_title} on {seen.device}, {seen.dtype}, {seen.started_at}"
-    reasons = "".join(f"\n  - {reason}" for reason in result.validity.reasons)
-    return f"{result.validity.verdict.upper()} run: {where}{reasons}"
+    told = result.validity.reasons or (result.validity.tally,)
+    return f"{result.validity.verdict.upper()} run: {where}" + "".join(f"\n  - {t}" for t in told)
 
 
 def _headline_table(result: WorkloadContrast) -> Table:
@@ -129,6 +129,8 @@ def _headline_table(result: WorkloadContrast) -> Table:
     for name in ("mean_ms", "p50_ms", "p95_ms", "p99_ms"):
         values = (getattr(result.latency[w], name) for w in WORKLOADS)
         table.add_row(name, *(_ms(value) for value in values))
+    for row in _tail_rows(result):
+        table.add_row(*row)
     for stage in STAGES:
         shares = (result.stage_breakdown[w][stage].share for w in WORKLOADS)
         table.add_row(f"{stage} share", *(_interval(share, ".1%") for share in shares))
@@ -136,6 +138,23 @@ def _headline_table(result: WorkloadContrast) -> Table:
     for row in _quality_rows(result):
         table.add_row(*row)
     return table
+
+
+def _tail_rows(result: WorkloadContrast) -> list[tuple[str, ...]]:
+    """What the percentiles are at the most, and whether requests or the machine make them."""
+    latency = [result.latency[w] for w in WORKLOADS]
+    tails = ("p95_ms", "p99_ms")
+    bounds = ([one.upper_bound_ms.get(name) for name in tails] for one in latency)
+    rows = [("p95, p99 at most", *(" / ".join(map(_bound, both)) for both in bounds))]
+    if all(one.variation for one in latency):
+        varied = [one.variation for one in latency if one.variation]
+        causes = ([one.tail_cause.get(name, "not told") for name in tails] for one in varied)
+        rows += [
+            ("p95, p99 are made by", *(" / ".join(both) for both in causes)),
+            ("spread at one request", *(f"{one.jitter:.1%}" for one in varied)),
+            ("spread between requests", *(f"{one.between_requests:.1%}" for one in varied)),
+        ]
+    return rows
 
 
 def _quality_rows(result: WorkloadContrast) -> list[tuple[str, ...]]:
@@ -167,6 +186,10 @@ def _findings_table(result: WorkloadContrast) -> Table:
 
 def _ms(estimate: Estimate | None) -> str:
     return "not available" if estimate is None else _interval(estimate, ".1f")
+
+
+def _bound(ms: float | None) -> str:
+    return "not available" if ms is None else f"{ms:.1f}"
 
 
 def _interval(estimate: Estimate, form: str) -> str:

@@ -18,6 +18,7 @@ from m1.analysis.plots import (
 )
 from m1.analysis.summary import summarise
 from m1.analysis.timed_results import make_timed_results
+from m1.analysis.validity import counting_answers
 from m1.errors import run_command
 from m1.files import read_record, read_rows, write_plot_rows, write_record
 from m1.params import load_params
@@ -51,12 +52,13 @@ def main(
     run = read_record(ProfileRun, run_file)
     rows = read_rows(MeasuredRequest, rows_file)
     main_mode = decode_passes(run.decode_mode)[0]
-    e1, e2 = (rows_in_pass(experiment, main_mode, rows) for experiment in ("e1", "e2"))
+    e1, e2, repeats = (rows_in_pass(one, main_mode, rows) for one in ("e1", "e2", "repeat"))
     pareto = {w: read_record(ParetoResult, metrics / f"e2_pareto_{w}.json") for w in WORKLOADS}
+    run = counting_answers(run, pareto, params.validity.min_answers)
     scores = None
     if why_no_quality(pareto) is None:
         scores = {w: read_rows(ScoredAnswer, scores_folder / f"{w}.parquet") for w in WORKLOADS}
-    stages = make_stage_result(e1, run.reference, params.analysis)
+    stages = make_stage_result(e1, run.reference, params.analysis, repeats)
     evidence = gather_evidence(e1, e2, scores, run.grid, params.analysis)
     timed = make_timed_results(rows, scores, run, params.analysis)
     contrast = make_contrast(run, stages, timed, pareto, evidence, params.analysis)

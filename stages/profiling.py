@@ -47,7 +47,7 @@ def main(
     profiler.prepare()
     facts = gather_facts(vlm, sets, folders, grid)
     rows, seen = profiler.run(params.validity.warmup_plateau)
-    validity = judge(rows, seen, params.validity)
+    validity = judge(rows, seen, params.validity, facts.runtime_agreement)
     run = ProfileRun(
         provenance=provenance(vlm, params.model, sets, started, monotonic() - begun),
         validity=validity,

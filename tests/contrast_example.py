@@ -23,6 +23,7 @@ from m1.schemas.results import (
     SensitivityPoint,
     SingleKnobFrontier,
     StageEstimate,
+    Variation,
     WorkloadContrast,
 )
 from m1.schemas.settings import KNOBS, Knob, Setting
@@ -98,6 +99,15 @@ def distribution(workload: Workload) -> LatencyDistribution:
         p95_ms=estimate(p95, 0.02),
         p99_ms=estimate(p99, 0.05),
         not_available={},
+        upper_bound_ms={"p50_ms": p50, "p95_ms": 1.01 * p95, "p99_ms": 1.02 * p99},
+        variation=Variation(
+            n_requests=3,
+            n_measurements=60,
+            jitter=0.026,
+            between_requests=0.081,
+            request_share=0.91,
+            tail_cause={"p95_ms": "requests", "p99_ms": "machine"},
+        ),
     )
 
 

@@ -70,6 +70,9 @@ class World:
     cut_share: float = 0.0
     """Probability that an answer is cut."""
     observer_requests: int = 4
+    repeat_requests: int = 0
+    """Requests measured in every trial."""
+    n_trials: int = 20
     output_tokens: Mapping[Workload, int] = field(
         default_factory=lambda: {"qa": 2, "captioning": 30}
     )
@@ -190,9 +193,12 @@ def _plan(world: World) -> list[dict[str, Any]]:
         {"experiment": "e2", "setting": s, "marked": True, "n": world.e2_requests}
         for s in world.grid
     ]
+    repeat = {"experiment": "repeat", "setting": reference, "marked": True}
+    repeat |= {"n": world.repeat_requests}
     return [
         *(cell | {"decode_mode": mode} for mode in modes for cell in (e1, *e2)),
         *(observer | {"marked": marked, "decode_mode": main} for marked in (True, False)),
+        *(repeat | {"decode_mode": main} for _ in range(world.n_trials)),
     ]
 
 
@@ -296,7 +302,7 @@ def simulate_run(world: World | None = None) -> ProfileRun:
     n_settings = len(world.grid)
     n_passes = len(decode_passes(world.decode_mode))
     each = n_passes * (world.e1_requests + n_settings * world.e2_requests)
-    each += 2 * world.observer_requests
+    each += 2 * world.observer_requests + world.n_trials * world.repeat_requests
     return ProfileRun(
         provenance=_provenance(),
         validity=Validity(verdict="valid", reasons=(), checks=()),

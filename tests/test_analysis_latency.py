@@ -8,7 +8,6 @@ from m1.analysis.latency import (
     draw_stages,
     latency_distribution,
     make_stage_result,
-    requests_needed,
 )
 from m1.errors import UserError
 from m1.schemas.requests import WORKLOADS
@@ -41,13 +40,6 @@ def test_percentiles_need_enough_requests(n: int, missing: set[str]) -> None:
     assert {p for p in ("p50_ms", "p95_ms", "p99_ms") if getattr(found, p) is None} == missing
     assert set(found.not_available) == missing
     assert all(str(n) in reason for reason in found.not_available.values())
-
-
-def test_requests_needed_is_the_smallest_number() -> None:
-    for q in (0.5, 0.9, 0.95, 0.99):
-        for confidence in (0.8, 0.9, 0.95, 0.99):
-            n = requests_needed(q, confidence)
-            assert 1 - q**n >= confidence > 1 - q ** (n - 1)
 
 
 def test_percentiles_are_those_of_the_sample() -> None:

@@ -57,6 +57,20 @@ def test_show_prints_answers_headline_and_findings(contrast, tmp_path) -> None:
     assert f"{contrast.latency['captioning'].mean_ms.value:.1f}" in output
 
 
+def test_show_counts_the_checks_of_a_valid_run(contrast, tmp_path) -> None:
+    assert f"- {contrast.validity.tally}" in shown(contrast, tmp_path)
+
+
+def test_show_says_what_percentiles_are_at_most_and_what_makes_them(contrast, tmp_path) -> None:
+    output = shown(contrast, tmp_path)
+    rows = {line.split("│")[1].strip(): line for line in output.splitlines() if "│" in line}
+    bound = contrast.latency["qa"].upper_bound_ms
+    assert f"{bound['p95_ms']:.1f} / {bound['p99_ms']:.1f}" in rows["p95, p99 at most"]
+    assert rows["p95, p99 are made by"].count("requests / machine") == 2
+    assert rows["spread at one request"].count("2.6%") == 2
+    assert rows["spread between requests"].count("8.1%") == 2
+
+
 def test_show_marks_an_invalid_run_with_its_reasons(contrast, tmp_path) -> None:
     validity = contrast.validity.model_copy(
         update={"verdict": "invalid", "reasons": ("it drifted",)}

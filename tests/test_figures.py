@@ -168,6 +168,14 @@ def test_percentiles_are_marked_and_named() -> None:
     assert f"P99 {with_interval(p99, 'ms')}" in texts(figure)
 
 
+def test_the_caption_of_latencies_says_what_makes_their_tail() -> None:
+    said = caption(draw_latency_cdf(example.contrast(), example.cdf_points()))
+    assert said.count("P95 made by the requests, P99 made by the machine") == len(WORKLOADS)
+    alone = {w: example.distribution(w).model_copy(update={"variation": None}) for w in WORKLOADS}
+    untold = draw_latency_cdf(example.contrast(latency=alone), example.cdf_points())
+    assert "made by" not in caption(untold)
+
+
 def test_a_percentile_that_is_not_available_says_why() -> None:
     reason = "40 requests; at 95% confidence it takes 299"
     few = example.distribution("qa").model_copy(

@@ -14,8 +14,8 @@ from m1.errors import UserError
 from m1.files import read_record, read_rows
 from m1.params import load_params
 from m1.profiling.progress import ProfileProgress
+from m1.profiling.run import Profiler
 from m1.profiling.schedule import plan
-from m1.profiling.warmup import warm_up
 from m1.schemas.profile import MeasuredRequest, ProfileRun
 from m1.vlm.loading import load_vlm
 
@@ -32,14 +32,14 @@ def measured(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
 def test_the_run_succeeds_and_tells_its_progress(measured) -> None:
     _, done = measured
     assert done.returncode == 0, done.stderr
-    assert "52 requests measured" in done.stdout
-    assert "trial 2 of 2 done [12/12 cells" in done.stderr
+    assert "56 requests measured" in done.stdout
+    assert "trial 2 of 2 done [14/14 cells" in done.stderr
 
 
 def test_every_cell_was_measured_as_asked(measured) -> None:
     folder, _ = measured
     rows = read_rows(MeasuredRequest, folder / "out" / "rows.parquet")
-    assert len(rows) == 52
+    assert len(rows) == 56
     e2 = rows[rows.experiment == "e2"]
     sizes = e2.groupby(["workload", "vision_tokens", "active_blocks"]).size().to_dict()
     grid = list(product((144, 16), (8, 4)))
@@ -100,7 +100,10 @@ def test_the_record_says_what_was_measured_on_what(measured) -> None:
     assert set(run.provenance.data_fingerprints) == {"qa", "captioning"}
     assert {"torch", "transformers"} <= set(run.provenance.versions)
     assert run.validity.verdict == "invalid"
-    assert any("a P95 takes 59" in reason for reason in run.validity.reasons)
+    assert any(
+        "requests of a workload in E1: 6, fewer than 59" in reason
+        for reason in run.validity.reasons
+    )
 
 
 @pytest.mark.parametrize(
@@ -134,22 +137,20 @@ def test_a_device_that_is_not_there_is_refused(device, told, monkeypatch) -> Non
         load_vlm(model)
 
 
+def test_a_model_spread_over_devices_is_refused_before_anything_is_measured() -> None:
+    params = load_params(ROOT / "params.yaml")
+    vlm = load_vlm(params.model)
+    vlm.structure.vision_tower.to("meta")
+    profiler = Profiler(vlm, {}, {}, params.knobs.grid(), params.profile)
+    with pytest.raises(UserError, match="the weights are on cpu, meta; a run measures one device"):
+        profiler.prepare()
+
+
 def test_missing_requests_are_told_in_one_line(tmp_path) -> None:
     done = command("profiling", "--requests", tmp_path, "--out", tmp_path / "out")
     assert done.returncode == 1
     assert "requests.json: cannot be read" in done.stderr
     assert not (tmp_path / "out").exists()
-
-
-def test_warm_up_ends_on_a_plateau() -> None:
-    times = iter([10.0, 7.0, 5.0, 4.9, 1.0])
-    assert warm_up(lambda: next(times), 0.1, 10) == pytest.approx(-0.02)
-    assert next(times) == 1.0
-
-
-def test_warm_up_gives_up_at_its_limit() -> None:
-    times = iter([16.0, 8.0, 4.0, 2.0])
-    assert warm_up(lambda: next(times), 0.1, 3) == -0.5
 
 
 def test_a_terminal_shows_one_bar_with_cells_rate_and_time_left() -> None:
@@ -160,5 +161,5 @@ def test_a_terminal_shows_one_bar_with_cells_rate_and_time_left() -> None:
         progress.begin()
         for one in rounds:
             progress.round_done(one)
-    assert "58/58 cells" in screen.getvalue()
+    assert "60/60 cells" in screen.getvalue()
     assert "requests/s, left" in screen.getvalue()

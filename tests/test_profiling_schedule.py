@@ -25,8 +25,10 @@ def params(**changes) -> ProfileParams:
         "e1_requests": PerWorkload(qa=30, captioning=20),
         "e2_requests": PerWorkload(qa=10, captioning=5),
         "observer_requests": PerWorkload(qa=6, captioning=4),
+        "repeat_requests": PerWorkload(qa=3, captioning=2),
         "n_trials": 5,
         "warmup_window": 4,
+        "warmup_s": 1.0,
         "warmup_limit": 3,
     }
     return ProfileParams(**(defaults | changes))
@@ -41,13 +43,24 @@ def test_every_cell_gets_its_requests_once() -> None:
         (one.experiment, one.workload, one.setting.label, p.request.request_id, p.marked)
         for one, p in planned(plan(params(), WORLD.grid, REQUESTS, FREE))
     )
-    assert set(count.values()) == {1}
+    assert {n for (experiment, *_), n in count.items() if experiment != "repeat"} == {1}
     per_cell = Counter((e, w, label) for e, w, label, _, _ in count)
     assert per_cell["e1", "qa", "144/4/8"] == 30
     assert per_cell["e1", "captioning", "144/4/8"] == 20
     assert per_cell["observer", "captioning", "144/4/8"] == 8
     assert {per_cell["e2", "qa", s.label] for s in WORLD.grid} == {10}
     assert {per_cell["e2", "captioning", s.label] for s in WORLD.grid} == {5}
+
+
+def test_a_repeated_request_is_measured_once_in_each_trial_at_the_reference() -> None:
+    repeats = [
+        (one.trial, one.workload, p.request.request_id, one.setting)
+        for one, p in planned(plan(params(), WORLD.grid, REQUESTS))
+        if one.experiment == "repeat"
+    ]
+    assert len(repeats) == len(set(repeats)) == 5 * (3 + 2)
+    assert len({request for _, _, request, _ in repeats}) == 5
+    assert {setting for *_, setting in repeats} == {WORLD.grid[0]}
 
 
 def test_all_settings_answer_the_same_requests() -> None:

@@ -3,20 +3,43 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from simulated import World, simulate_rows
+from whole_run import ROOT
 
-from m1.params import ValidityParams
-from m1.profiling.validity import Circumstances, judge, pair_changes
-from m1.schemas.profile import MeasuredRequest
+from m1.errors import UserError
+from m1.params import load_params
+from m1.profiling.machine_checks import refuse_mixed_devices
+from m1.profiling.observer import observer_effect
+from m1.profiling.validity import Circumstances, judge
+from m1.profiling.warmup import WarmUp
+from m1.schemas.profile import MachineState, MeasuredRequest, Span
 
 Change = Callable[[MeasuredRequest], float | None]
 Changes = dict[str, Change]
-LIMITS = ValidityParams(
-    closure=0.01, observer_effect=0.02, warmup_plateau=0.1, drift=0.1, cpu_busy=0.2
+LIMITS = load_params(ROOT / "params.yaml").validity
+WORLD = World(
+    n_images=60,
+    e1_requests=60,
+    e2_requests=20,
+    observer_requests=30,
+    repeat_requests=3,
+    row_noise=0.005,
 )
-QUIET = Circumstances(warmup_change=0.01, cpu_busy=0.02, devices=("cpu",))
-WORLD = World(n_images=60, e1_requests=60, observer_requests=30, row_noise=0.005)
+
+
+def around(warmup_change=0.01, devices=("cpu",), others=0.02, gpu=None) -> Circumstances:
+    machine = MachineState(
+        cpu_others_share=others,
+        cpu_mhz=Span(low=2500, median=2600, high=2600, spread=0.02),
+        gpu=gpu,
+        gpu_not_measured=None if gpu else "no GPU in use",
+    )
+    return Circumstances(WarmUp(warmup_change, n_windows=2), machine, devices)
+
+
+QUIET = around()
 
 
 @pytest.fixture(scope="module")
@@ -44,20 +67,96 @@ def slowed(factor) -> Changes:
     return {name: slow(name) for name in parts}
 
 
+def value(rows, name) -> float | None:
+    return next(c.value for c in judge(rows, QUIET, LIMITS).checks if c.name == name)
+
+
+def in_e1(workload, start, stop) -> Callable[[MeasuredRequest], bool]:
+    """Whether a row is of these places of a workload's E1, as shares of its length."""
+
+    def chosen(row) -> bool:
+        # E1 comes first of each workload's rows.
+        place = int(row.request_id.split("-")[1]) / WORLD.e1_requests
+        return row.experiment == "e1" and row.workload == workload and start <= place < stop
+
+    return chosen
+
+
 def test_a_quiet_run_is_valid(rows) -> None:
     verdict = judge(rows, QUIET, LIMITS)
     assert (verdict.verdict, verdict.reasons) == ("valid", ())
-    assert len(verdict.checks) == 8
+    names = [check.name for check in verdict.checks]
+    assert len(names) == len(set(names)) == 17
 
 
-def test_a_stage_that_does_not_close_is_found(rows) -> None:
-    gap = altered(rows, lambda r: r.order == 7, total_ms=lambda r: r.total_ms * 1.05)
-    assert failed(gap) == ["closure"]
+def test_every_check_has_a_value_or_says_why_not(rows) -> None:
+    without = {c.name: c.detail for c in judge(rows, QUIET, LIMITS).checks if c.value is None}
+    assert set(without) == {"gpu_neighbours", "throttling", "clocks"}
+    assert all("no GPU in use" in detail for detail in without.values())
+
+
+# Closure
+
+
+def test_one_interruption_in_a_thousand_requests_is_no_reason(rows) -> None:
+    gap = altered(rows, lambda r: r.order == 7, total_ms=lambda r: r.total_ms * 1.5)
+    assert failed(gap) == []
+    (detail,) = [c.detail for c in judge(gap, QUIET, LIMITS).checks if c.name == "closure"]
+    assert "worst of all 33.33%" in detail
+
+
+def test_a_stage_that_does_not_close_on_a_few_requests_is_found(rows) -> None:
+    gap = altered(rows, lambda r: r.order % 40 == 0, total_ms=lambda r: r.total_ms * 1.05)
+    assert failed(gap) == ["closure_exceptions"]
+    assert value(gap, "closure_exceptions") == pytest.approx(1 / 40, rel=0.1)
+
+
+def test_a_stage_that_does_not_close_at_one_setting_is_found(rows) -> None:
+    def chosen(row) -> bool:
+        settings = row.vision_tokens, row.top_k, row.active_blocks
+        return (row.experiment, row.workload, *settings) == ("e2", "qa", 36, 2, 4)
+
+    gap = altered(rows, chosen, prefill_ms=lambda r: r.prefill_ms * 0.9)
+    assert "closure" in failed(gap)
+
+
+# Observer effect
 
 
 def test_slow_marks_are_found(rows) -> None:
     slow = altered(rows, lambda r: r.experiment == "observer" and r.marked, **slowed(1.05))
     assert failed(slow) == ["observer_effect"]
+
+
+def test_marks_that_slow_one_workload_are_found(rows) -> None:
+    def chosen(row) -> bool:
+        return row.experiment == "observer" and row.marked and row.workload == "captioning"
+
+    assert failed(altered(rows, chosen, **slowed(1.05))) == ["observer_effect"]
+
+
+def noisy(rows, spread) -> list[MeasuredRequest]:
+    """The rows with one in two observer rows slower and one in two faster."""
+    rng = np.random.default_rng(4)
+    return [
+        row.model_copy(update={"total_ms": row.total_ms * float(np.exp(spread * rng.normal()))})
+        if row.experiment == "observer" and not row.marked
+        else row
+        for row in rows
+    ]
+
+
+def test_noise_that_could_hide_an_effect_is_found_and_is_not_called_an_effect(rows) -> None:
+    assert failed(noisy(rows, 0.2)) == ["observer_resolution"]
+
+
+def test_some_noise_is_no_reason(rows) -> None:
+    assert failed(noisy(rows, 0.04)) == []
+
+
+def test_few_pairs_are_not_enough_however_quiet(rows) -> None:
+    few = [row for row in rows if row.experiment != "observer" or "-000" in row.image_id]
+    assert failed(few) == ["observer_images"]
 
 
 def test_a_run_without_observer_pairs_says_so(rows) -> None:
@@ -66,23 +165,73 @@ def test_a_run_without_observer_pairs_says_so(rows) -> None:
     assert any("observer effect not measured" in reason for reason in verdict.reasons)
 
 
+def test_pairs_compare_the_same_request(rows) -> None:
+    slow = altered(rows, lambda r: r.experiment == "observer" and r.marked, **slowed(1.25))
+    effect = observer_effect(slow, "qa")
+    assert effect is not None
+    assert effect.n_pairs == effect.n_images == 30
+    assert effect.low < effect.change < effect.high
+    assert effect.change == pytest.approx(0.25, abs=0.01)
+
+
+# Pace
+
+
 def test_a_cold_start_is_found(rows) -> None:
-    assert failed(rows, Circumstances(-0.3, 0.0, ("cpu",))) == ["warmup"]
+    assert failed(rows, around(warmup_change=-0.3)) == ["warmup"]
 
 
-def test_drift_is_found(rows) -> None:
-    last = max(row.order for row in rows if row.workload == "qa" and row.experiment == "e1")
-    late = altered(
+@pytest.mark.parametrize("where", [(0, 0.34), (0.34, 0.67), (0.67, 1)])
+@pytest.mark.parametrize("workload", ["qa", "captioning"])
+def test_drift_is_found_at_both_ends_and_in_the_middle(rows, workload, where) -> None:
+    assert failed(altered(rows, in_e1(workload, *where), **slowed(1.3))) == ["drift"]
+
+
+def test_drift_of_decode_alone_is_found(rows) -> None:
+    late = in_e1("captioning", 0.5, 1)
+    slow = altered(
         rows,
-        lambda r: r.workload == "qa" and r.experiment == "e1" and r.order > last - 20,
-        **slowed(1.3),
+        late,
+        decode_ms=lambda r: r.decode_ms * 1.2,
+        total_ms=lambda r: r.total_ms + r.decode_ms * 0.2,
     )
-    assert failed(late) == ["drift"]
+    assert failed(slow) == ["drift"]
 
 
-def test_too_small_a_sample_is_found(rows) -> None:
-    few = [row for row in rows if row.experiment != "e1" or row.order % 2]
-    assert "samples" in failed(few)
+def test_a_machine_that_varies_at_the_same_request_is_found(rows) -> None:
+    every_other = altered(rows, lambda r: r.experiment == "repeat" and r.order % 2, **slowed(1.4))
+    assert failed(every_other) == ["jitter"]
+
+
+def test_jitter_is_apart_from_the_variation_between_requests() -> None:
+    same = simulate_rows(3, WORLD)
+    apart = simulate_rows(3, replace(WORLD, image_noise=0.5))
+    assert value(apart, "jitter") == pytest.approx(value(same, "jitter"), rel=0.2)
+    assert value(same, "jitter") == pytest.approx(0.005, rel=0.5)
+
+
+def test_without_repeats_jitter_is_not_measured_and_the_run_is_invalid(rows) -> None:
+    assert failed([row for row in rows if row.experiment != "repeat"]) == ["jitter"]
+
+
+# Samples and knobs
+
+
+@pytest.mark.parametrize("experiment", ["e1", "e2"])
+@pytest.mark.parametrize("workload", ["qa", "captioning"])
+def test_too_small_a_sample_is_found(rows, experiment, workload) -> None:
+    few = [
+        row
+        for row in rows
+        if (row.experiment, row.workload) != (experiment, workload) or "-000" in row.image_id
+    ]
+    assert failed(few) == [f"{experiment}_requests"]
+
+
+def test_a_workload_without_rows_counts_as_none(rows) -> None:
+    qa = [row for row in rows if row.workload == "qa"]
+    assert (value(qa, "e1_requests"), value(qa, "e2_requests")) == (0, 0)
+    assert value([], "e1_requests") == 0
 
 
 @pytest.mark.parametrize(
@@ -94,24 +243,35 @@ def test_a_knob_that_did_not_turn_is_found(rows, observed) -> None:
     assert failed(stuck) == ["actuation"]
 
 
+# The machine
+
+
 def test_a_noisy_neighbour_is_found(rows) -> None:
-    assert failed(rows, Circumstances(0.0, 0.6, ("cpu",))) == ["neighbours"]
+    assert failed(rows, around(others=0.6)) == ["neighbours"]
+
+
+def test_a_clock_that_goes_up_and_down_is_found(rows) -> None:
+    clock = Span(low=1200, median=2400, high=3000, spread=0.5)
+    machine = QUIET.machine.model_copy(update={"cpu_mhz": clock})
+    assert failed(rows, replace(QUIET, machine=machine)) == ["cpu_frequency"]
 
 
 def test_mixed_devices_are_found(rows) -> None:
-    assert failed(rows, Circumstances(0.0, 0.0, ("cpu", "cuda:0"))) == ["devices"]
+    assert failed(rows, around(devices=("cpu", "cuda:0"))) == ["devices"]
+
+
+def test_mixed_devices_are_refused_before_anything_is_measured() -> None:
+    refuse_mixed_devices(("cuda:0",))
+    with pytest.raises(UserError, match="the weights are on cpu, cuda:0; a run measures one"):
+        refuse_mixed_devices(("cpu", "cuda:0"))
 
 
 def test_reasons_are_sentences_with_value_and_limit(rows) -> None:
-    (reason,) = judge(rows, Circumstances(0.0, 0.6, ("cpu",)), LIMITS).reasons
+    (reason,) = judge(rows, around(others=0.6), LIMITS).reasons
     assert reason == "share of CPU time that other processes took: 60.00%, above 20.00%"
-
-
-def test_pairs_compare_the_same_request(rows) -> None:
-    assert len(pair_changes(rows)) == 60
 
 
 def test_a_request_measured_in_both_decode_modes_is_one_sample() -> None:
     twice = simulate_rows(3, replace(WORLD, e1_requests=40, decode_mode="both"))
-    (samples,) = [c for c in judge(twice, QUIET, LIMITS).checks if c.name == "samples"]
+    samples = next(c for c in judge(twice, QUIET, LIMITS).checks if c.name == "e1_requests")
     assert (samples.value, samples.passed) == (40, False)

@@ -18,8 +18,10 @@ SMALL: dict[str, Any] = {
         "e1_requests": {"qa": 12, "captioning": 6},
         "e2_requests": {"qa": 4, "captioning": 2},
         "observer_requests": {"qa": 3, "captioning": 2},
+        "repeat_requests": {"qa": 1, "captioning": 1},
         "n_trials": 2,
         "warmup_window": 4,
+        "warmup_s": 0.1,
         "warmup_limit": 2,
     },
 }

@@ -1,6 +1,5 @@
 """E1: the distribution of latencies and what each stage has of them, at the reference setting."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +14,13 @@ from m1.analysis.bootstrap import (
     weighted_quantile,
 )
 from m1.analysis.cells import STAGE_COLUMNS, rows_of
+from m1.analysis.jitter import variation_of
+from m1.analysis.percentiles import PERCENTILES, too_small_for, upper_bounds
 from m1.params import AnalysisParams
 from m1.schemas.profile import STAGES, Stage
-from m1.schemas.requests import WORKLOADS
+from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Estimate, LatencyDistribution, StageEstimate, StageResult
 from m1.schemas.settings import Setting
-
-PERCENTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,10 @@ class StageDraws:
 
 
 def make_stage_result(
-    rows: pd.DataFrame, reference: Setting, analysis: AnalysisParams
+    rows: pd.DataFrame,
+    reference: Setting,
+    analysis: AnalysisParams,
+    repeats: pd.DataFrame | None = None,
 ) -> StageResult:
     """Break E1 down into stages.
 
@@ -43,6 +45,7 @@ def make_stage_result(
         rows: measured rows of E1.
         reference: the setting they were measured at.
         analysis: resamples and confidence.
+        repeats: rows of the requests that every trial measured again, at the same setting.
 
     Raises:
         UserError: if a workload has no rows.
@@ -54,9 +57,16 @@ def make_stage_result(
         stage_breakdown={
             w: stage_breakdown(draw_stages(*part), confidence) for w, part in parts.items()
         },
-        latency={w: latency_distribution(*part, confidence) for w, part in parts.items()},
+        latency={
+            w: latency_distribution(*part, confidence, _of_workload(w, repeats))
+            for w, part in parts.items()
+        },
         mean_output_tokens={w: mean_output_tokens(*part, confidence) for w, part in parts.items()},
     )
+
+
+def _of_workload(workload: Workload, repeats: pd.DataFrame | None) -> pd.DataFrame | None:
+    return None if repeats is None else repeats[repeats["workload"] == workload]
 
 
 def draw_stages(rows: pd.DataFrame, resamples: Resamples) -> StageDraws:
@@ -85,9 +95,19 @@ def mean_output_tokens(rows: pd.DataFrame, resamples: Resamples, confidence: flo
 
 
 def latency_distribution(
-    rows: pd.DataFrame, resamples: Resamples, confidence: float
+    rows: pd.DataFrame,
+    resamples: Resamples,
+    confidence: float,
+    repeats: pd.DataFrame | None = None,
 ) -> LatencyDistribution:
-    """Mean and percentiles of latency; no percentile that the sample is too small for."""
+    """Mean and percentiles of latency; no percentile that the sample is too small for.
+
+    Args:
+        rows: measured rows of E1 of one workload.
+        resamples: draws of its images.
+        confidence: of every interval and bound.
+        repeats: rows of requests that were measured again and again.
+    """
     total_ms = rows["total_ms"].to_numpy(dtype=np.float64)
     weights = resamples.weights(list(rows["image_id"]))
     missing = too_small_for(len(rows), confidence)
@@ -98,23 +118,11 @@ def latency_distribution(
         for name, q in PERCENTILES.items()
     }
     mean_ms = estimate(weighted_mean(total_ms[:, None], weights)[:, 0], confidence)
-    return LatencyDistribution(n=len(rows), mean_ms=mean_ms, not_available=missing, **percentiles)
-
-
-def too_small_for(n: int, confidence: float) -> dict[str, str]:
-    """The percentiles that n requests cannot show, and why."""
-    needed = {name: requests_needed(q, confidence) for name, q in PERCENTILES.items()}
-    return {
-        name: f"{n} requests; at {confidence:.0%} confidence it takes {least}"
-        for name, least in needed.items()
-        if n < least
-    }
-
-
-def requests_needed(q: float, confidence: float) -> int:
-    """Smallest n with 1 - q^n >= confidence.
-
-    With fewer requests even the slowest of them may well be faster than the percentile (the
-    distribution-free bound of Wilks 1941): 59 for P95 and 299 for P99 at 95 %.
-    """
-    return math.ceil(math.log(1 - confidence) / math.log(q))
+    return LatencyDistribution(
+        n=len(rows),
+        mean_ms=mean_ms,
+        not_available=missing,
+        upper_bound_ms=upper_bounds(list(total_ms), confidence),
+        variation=None if repeats is None else variation_of(total_ms, repeats, percentiles),
+        **percentiles,
+    )

@@ -20,6 +20,7 @@ def summarise(contrast: WorkloadContrast, decision_level: float) -> Summary:
     verdicts = [finding.verdict for finding in contrast.findings]
     summary = Summary(
         valid=contrast.validity.verdict == "valid",
+        invalid_because="; ".join(contrast.validity.reasons) or None,
         quality_not_available=contrast.quality_not_available,
         qa=_workload_summary(contrast, "qa", decision_level),
         captioning=_workload_summary(contrast, "captioning", decision_level),

@@ -42,7 +42,7 @@ class LatencyPoint(Record):
 @styled
 def draw_latency_cdf(contrast: WorkloadContrast, points: Sequence[LatencyPoint]) -> Figure:
     """Both workloads' distributions in one panel, their percentiles marked and listed."""
-    sample = {w: f"n = {contrast.latency[w].n} requests" for w in WORKLOADS}
+    sample = {w: sample_of(contrast.latency[w]) for w in WORKLOADS}
     figure = new_figure("E1: latency at the reference setting", contrast, sample, 3.3)
     axes = figure.subplots()
     scale_axes(axes, [point.latency_ms for point in points])
@@ -50,6 +50,13 @@ def draw_latency_cdf(contrast: WorkloadContrast, points: Sequence[LatencyPoint])
     # A legend fills column by column: this order gives each workload a row.
     add_legend(figure, [entry for column in zip(*rows, strict=True) for entry in column], 4)
     return figure
+
+
+def sample_of(latency: LatencyDistribution) -> str:
+    """The size of a sample, and whether requests or the machine make its tail."""
+    causes = latency.variation.tail_cause if latency.variation else {}
+    tail = [f"P{name[1:3]} made by the {cause}" for name, cause in causes.items()]
+    return ", ".join([f"n = {latency.n} requests", *tail])
 
 
 def draw_workload(

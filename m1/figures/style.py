@@ -131,7 +131,7 @@ def verdict_of(contrast: WorkloadContrast) -> str:
     """Whether the run may be believed, in a sentence."""
     validity = contrast.validity
     if validity.verdict == "valid":
-        return f"Valid run: all {len(validity.checks)} checks passed."
+        return f"Valid run: {validity.tally}."
     return "INVALID RUN: " + "; ".join(validity.reasons)
 
 

@@ -1,4 +1,4 @@
-"""How busy others kept the machine while a run went on."""
+"""How busy others kept the machine while a run went on, and how fast its cores ran."""
 
 import os
 from time import monotonic
@@ -31,3 +31,18 @@ class CpuMeter:
     def _own_s(self) -> float:
         times = self.process.cpu_times()
         return times.user + times.system
+
+
+def core_mhz() -> float | None:
+    """Clock of the core that this process runs on; `None` where the system does not tell.
+
+    Right after work that is the clock of the work; other cores may idle at a lower one.
+    """
+    try:
+        cores = psutil.cpu_freq(percpu=True)
+        number = psutil.Process().cpu_num()
+    except (AttributeError, NotImplementedError, OSError, psutil.Error):
+        return None
+    # Some systems tell one clock for all cores.
+    core = cores[number] if number < len(cores) else next(iter(cores), None)
+    return float(core.current) or None if core else None

@@ -2,18 +2,19 @@
 
 import gc
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from m1.params import ProfileParams, effective_decode_mode
-from m1.profiling.machine import CpuMeter
+from m1.profiling.machine_checks import refuse_mixed_devices
 from m1.profiling.measure import OutputLimit, measure
 from m1.profiling.progress import ProfileProgress
 from m1.profiling.schedule import Planned, Round, plan
 from m1.profiling.validity import Circumstances
-from m1.profiling.warmup import warm_up
+from m1.profiling.warmup import WarmUp, Window, warm_up
+from m1.profiling.watch import MachineWatch
 from m1.schemas.profile import MeasuredRequest
 from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
 from m1.schemas.settings import DecodeModeChoice, Setting, decode_passes
@@ -62,18 +63,19 @@ class Profiler:
         rounds = plan(self.params, self.grid, requests, decode_passes(self.decode_mode))
         with ProfileProgress(rounds) as progress, no_search_through_the_model():
             progress.note("warming up")
-            change = self.warm_up(warmup_tolerance)
+            warmup = self.warm_up(warmup_tolerance)
             progress.begin()
-            meter = CpuMeter()
-            rows = self._measure_rounds(rounds, progress)
-        return rows, Circumstances(change, meter.others_share(), self._devices())
+            watch = MachineWatch(self.vlm.device)
+            rows = self._measure_rounds(rounds, progress, watch.look)
+        return rows, Circumstances(warmup, watch.state(), self._devices())
 
     def prepare(self) -> None:
         """See that the model can take every setting and request, and make room for the longest.
 
         Raises:
-            UserError: if it cannot take one.
+            UserError: if it cannot take one, or its weights are not on one device.
         """
+        refuse_mixed_devices(self._devices())
         self.check_grid()
         if isinstance(self.vlm.runtime, CompiledRuntime):
             self.vlm.runtime.make_room(max(self._lengths()))
@@ -93,7 +95,8 @@ class Profiler:
         """The requests that will be measured."""
         p = self.params
         for workload in WORKLOADS:
-            n = max(one.of(workload) for one in (p.e1_requests, p.e2_requests, p.observer_requests))
+            plans = (p.e1_requests, p.e2_requests, p.observer_requests, p.repeat_requests)
+            n = max(one.of(workload) for one in plans)
             yield from ((workload, request) for request in self.sets[workload].requests[:n])
 
     def check_grid(self) -> None:
@@ -109,14 +112,13 @@ class Profiler:
         counted = Counter(open_image(path).size for path in sorted(images))
         return [size for size, _ in counted.most_common()]
 
-    def warm_up(self, tolerance: float) -> float:
-        """Run every setting once, then the reference until two windows agree."""
-        for setting in self.grid:
-            self._measure_quietly(self._sample(setting, 1))
-        window = self._sample(self.grid[0], self.params.warmup_window // 2)
+    def warm_up(self, tolerance: float) -> WarmUp:
+        """Go through every setting of both workloads until two windows agree."""
+        cells = [one for setting in self.grid for one in self._sample(setting, 1)]
         return warm_up(
-            lambda: sum(row.total_ms for row in self._measure_quietly(window)),
+            lambda: [row.total_ms for row in self._measure_quietly(cells)],
             tolerance,
+            Window(self.params.warmup_window, self.params.warmup_s),
             self.params.warmup_limit,
         )
 
@@ -132,7 +134,10 @@ class Profiler:
         return self._measure_rounds(rounds, ProfileProgress(rounds, quiet=True))
 
     def _measure_rounds(
-        self, rounds: Sequence[Round], progress: ProfileProgress
+        self,
+        rounds: Sequence[Round],
+        progress: ProfileProgress,
+        after_request: Callable[[], None] = lambda: None,
     ) -> list[MeasuredRequest]:
         rows: list[MeasuredRequest] = []
         for one in rounds:
@@ -140,6 +145,7 @@ class Profiler:
             for planned in one.planned:
                 folder = self.folders[one.workload]
                 row = measure(self.vlm, planned, one, len(rows), folder, limit)
+                after_request()
                 rows.append(row)
                 progress.request_done(one, row)
             progress.round_done(one)

@@ -5,16 +5,32 @@ each other. So both runtimes are given the tokens that the eager one wrote, and 
 place which would come next: where they differ, the eager logits tell whether it was a tie.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from m1.schemas.profile import RuntimeAgreement
+from m1.profiling.checking import at_most
+from m1.schemas.profile import Check, RuntimeAgreement
 from m1.vlm.engine import position_offset_kept
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.runtime import EagerRuntime
+
+
+def check_runtime(agreement: RuntimeAgreement | None, limit: float) -> Iterator[Check]:
+    """Both runtimes write the same tokens but where the eager one was next to undecided.
+
+    Args:
+        agreement: of both; none in the eager runtime, which there is nothing to compare with.
+        limit: largest preference for another token, in standard deviations of the logits.
+    """
+    if agreement is not None:
+        sentence = (
+            f"compiled and eager runtime agree on {agreement.n_equal} of {agreement.n_tokens} "
+            "tokens; largest eager preference for another, in standard deviations of the logits"
+        )
+        yield at_most("runtime", agreement.largest_gap, limit, sentence, ".3f")
 
 
 def compare_runtimes(

@@ -13,7 +13,7 @@ from m1.params import PerWorkload, ProfileParams
 from m1.schemas.requests import WORKLOADS, Request, Workload
 from m1.schemas.settings import DecodeMode, Setting
 
-Experiment = Literal["e1", "e2", "observer"]
+Experiment = Literal["e1", "e2", "observer", "repeat"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,8 @@ def _rounds_of_trial(
         pairs = chosen(workload, params.observer_requests)
         both = tuple(Planned(r, marked) for r in pairs for marked in (True, False))
         yield Round("observer", trial, workload, grid[0], modes[0], both)
+        again = requests[workload][: params.repeat_requests.of(workload)]
+        yield Round("repeat", trial, workload, grid[0], modes[0], tuple(map(Planned, again)))
         for mode in modes:
             for some in _chunks(chosen(workload, params.e1_requests), len(grid)):
                 yield Round("e1", trial, workload, grid[0], mode, tuple(map(Planned, some)))

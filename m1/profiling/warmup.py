@@ -1,29 +1,66 @@
 """Warm-up: the same requests again and again, until two windows agree."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic
 
-Window = Callable[[], float]
+import numpy as np
+import numpy.typing as npt
+
+Times = npt.NDArray[np.float64]
+OnePass = Callable[[], Sequence[float]]
 
 
-def warm_up(window: Window, tolerance: float, limit: int) -> float:
+@dataclass(frozen=True)
+class Window:
+    """How long one window is, at the least: both have to be reached."""
+
+    n_requests: int
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """How warm-up ended."""
+
+    change: float
+    """Relative change between the last two windows; beyond the tolerance without a plateau."""
+    n_windows: int
+    """Windows that were run."""
+
+
+def warm_up(
+    one_pass: OnePass,
+    tolerance: float,
+    window: Window,
+    limit: int,
+    now: Callable[[], float] = monotonic,
+) -> WarmUp:
     """Run windows until the last two agree, or the limit is reached.
 
     Args:
-        window: runs a fixed set of requests once and returns its time.
+        one_pass: measures the same requests in every cell once; returns their times, always in
+            the same order.
         tolerance: relative difference at which two windows agree.
+        window: least length of a window, in whole passes.
         limit: windows at the most; 2 are always run.
-
-    Returns:
-        The relative change between the last two windows; above the tolerance where no plateau
-        was reached.
+        now: a clock in seconds.
     """
-    times = [window(), window()]
-    while abs(change(times)) > tolerance and len(times) < limit:
-        times.append(window())
-    return change(times)
+    windows = [run_window(one_pass, window, now) for _ in range(2)]
+    while abs(change(windows)) > tolerance and len(windows) < limit:
+        windows.append(run_window(one_pass, window, now))
+    return WarmUp(change(windows), len(windows))
 
 
-def change(times: Sequence[float]) -> float:
-    """Relative change from the last but one time to the last."""
-    before, after = times[-2:]
-    return after / before - 1
+def run_window(one_pass: OnePass, window: Window, now: Callable[[], float]) -> Times:
+    """Passes until the window is long enough; the median time of each request."""
+    started, passes = now(), [one_pass()]
+    while sum(map(len, passes)) < window.n_requests or now() - started < window.duration_s:
+        passes.append(one_pass())
+    return np.median(np.array(passes, dtype=np.float64), axis=0)
+
+
+def change(windows: Sequence[Times]) -> float:
+    """Relative change from the last but one window to the last, every request counting alike."""
+    before, after = windows[-2:]
+    return float(np.exp(np.mean(np.log(after / before))) - 1)

@@ -1,7 +1,11 @@
 """Numbers with intervals, and the groups of them that several results share."""
 
+from typing import Literal
+
 from m1.schemas.base import Record
 from m1.schemas.profile import Stage
+
+TailCause = Literal["requests", "machine"]
 
 
 class Estimate(Record):
@@ -24,6 +28,26 @@ class StageEstimate(Record):
     """Share of the sum of the four stages."""
 
 
+class Variation(Record):
+    """Why latency varies: by the machine at one request (jitter), or between requests."""
+
+    n_requests: int
+    """Requests that every trial measured again."""
+    n_measurements: int
+    """Their measurements."""
+    jitter: float
+    """Spread around a request's own median, as a share of it (1.48 times the median absolute
+    deviation)."""
+    between_requests: float
+    """Spread of E1 beyond jitter, on the same scale."""
+    request_share: float
+    """Share of the variance of E1 that is due to the requests."""
+    tail_cause: dict[str, TailCause]
+    """What P95 and P99 are about: `requests` that are slow whenever they are measured, or the
+    `machine`, where jitter alone explains half of the squared distance from the median or more.
+    Without entries where too few measurements were repeated, or the percentile is missing."""
+
+
 class LatencyDistribution(Record):
     """Latency of one workload at the reference setting."""
 
@@ -39,6 +63,11 @@ class LatencyDistribution(Record):
     """99th percentile; null with fewer than 299 requests."""
     not_available: dict[str, str]
     """Percentiles that the sample is too small for, and why."""
+    upper_bound_ms: dict[str, float]
+    """Upper confidence bound of each available percentile, by order statistics: the fastest
+    request that is, with confidence, not faster than the percentile."""
+    variation: Variation | None
+    """Jitter apart from variation between requests; null where no request was repeated."""
 
 
 class SensitivityPoint(Record):

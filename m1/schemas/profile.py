@@ -16,8 +16,9 @@ STAGES: tuple[Stage, ...] = ("vision", "projector", "prefill", "decode")
 class MeasuredRequest(Record):
     """One request at one setting: asked, observed, timed, answered."""
 
-    experiment: Literal["e1", "e2", "observer"]
-    """`e1` at the reference setting, `e2` over the grid, `observer` with and without marks."""
+    experiment: Literal["e1", "e2", "observer", "repeat"]
+    """`e1` at the reference setting, `e2` over the grid, `observer` with and without marks,
+    `repeat` the same requests in every trial."""
     order: int
     """Place in the order of measurement, from 0."""
     trial: int
@@ -136,6 +137,55 @@ def _entries(changes: Mapping[str, JsonValue], place: str = "") -> Iterator[tupl
             yield f"{place}{name}", value
 
 
+class Span(Record):
+    """Where the readings of something lie."""
+
+    low: float
+    """Lowest."""
+    median: float
+    """Median."""
+    high: float
+    """Highest."""
+    spread: float
+    """Width of the middle 90 % of the readings, as a share of the median."""
+
+
+class GpuState(Record):
+    """What NVML said of the GPU, in samples between requests; null where it does not tell."""
+
+    n_samples: int
+    """Samples, at most one a second."""
+    n_samples_at_work: int
+    """Those with utilisation: all spans are of these."""
+    other_processes: int | None
+    """Most other processes that computed on it at once; null where processes are hidden."""
+    sm_mhz: Span | None
+    """Clock of the multiprocessors."""
+    memory_mhz: Span | None
+    """Clock of the memory."""
+    temperature_c: Span | None
+    """Temperature."""
+    power_w: Span | None
+    """Power drawn."""
+    slowed_share: float | None
+    """Share of samples in which heat, power or a fault held its clocks down."""
+    clock_reasons: dict[str, float]
+    """Share of samples with each reason for the present clocks, harmless ones too."""
+
+
+class MachineState(Record):
+    """What was seen of the machine during a run."""
+
+    cpu_others_share: float | None
+    """Share of the machine's CPU time that other processes took."""
+    cpu_mhz: Span | None
+    """Clock of the core that the run was on, right after requests; null if not told."""
+    gpu: GpuState | None
+    """The GPU; null where none was used or NVML does not answer."""
+    gpu_not_measured: str | None
+    """Why there is nothing of a GPU."""
+
+
 class Check(Record):
     """One condition of a valid run."""
 
@@ -144,7 +194,8 @@ class Check(Record):
     value: float | None
     """What was measured; null where it could not be."""
     threshold: float | None
-    """What is allowed at the most; null where the condition is not a number."""
+    """What is allowed, at the most or, for numbers of requests, at the least; null where the
+    condition is not a number."""
     passed: bool
     """Whether the condition holds."""
     detail: str
@@ -160,6 +211,16 @@ class Validity(Record):
     """The failed checks' sentences."""
     checks: tuple[Check, ...]
     """All checks."""
+    machine: MachineState | None = None
+    """What the checks of the machine rest on; null where nothing watched it."""
+
+    @property
+    def tally(self) -> str:
+        """How many checks passed, for a valid run, and how many had nothing to go by."""
+        silent = sum(check.value is None for check in self.checks)
+        if not silent:
+            return f"all {len(self.checks)} checks passed"
+        return f"{len(self.checks) - silent} checks passed, {silent} not measured"
 
 
 class StageWork(Record):

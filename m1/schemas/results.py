@@ -161,7 +161,7 @@ def check_absence(reason: str | None, *results: object) -> None:
 class StageResult(Record):
     """E1: the stage breakdown (`e1_stage_latency.json`)."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     """Version of this layout."""
     reference: Setting
     """The setting measured."""
@@ -289,6 +289,8 @@ class Summary(Record):
 
     valid: bool
     """Whether the run passed every check."""
+    invalid_because: str | None
+    """The failed checks' sentences; null where the run is valid."""
     quality_not_available: str | None
     """Why there is no quality, in a sentence; null where there is."""
     qa: WorkloadSummary

@@ -1,0 +1,35 @@
+"""What the validity of a run gains once its answers are scored."""
+
+from collections.abc import Mapping
+
+from m1.schemas.profile import Check, ProfileRun, Validity
+from m1.schemas.requests import Workload
+from m1.schemas.results import ParetoResult
+
+
+def counting_answers(
+    run: ProfileRun, pareto: Mapping[Workload, ParetoResult], least: int
+) -> ProfileRun:
+    """The run, judged by the number of its answers as well."""
+    check = check_answers(pareto, least)
+    reasons = run.validity.reasons if check.passed else (*run.validity.reasons, check.detail)
+    validity = Validity(
+        verdict="invalid" if reasons else "valid",
+        reasons=reasons,
+        checks=(*run.validity.checks, check),
+        machine=run.validity.machine,
+    )
+    return run.model_copy(update={"validity": validity})
+
+
+def check_answers(pareto: Mapping[Workload, ParetoResult], least: int) -> Check:
+    """Enough answers are scored at each setting; passes without a value where there are none."""
+    counts = [one.frontier.scored.n_requests for one in pareto.values() if one.frontier]
+    if len(counts) < len(pareto):
+        value, passed = None, True
+        detail = "answers not counted: there is no quality"
+    else:
+        value, passed = float(min(counts)), min(counts) >= least
+        sign = "at least" if passed else "fewer than"
+        detail = f"answers of a workload scored at each setting: {min(counts)}, {sign} {least}"
+    return Check(name="answers", value=value, threshold=float(least), passed=passed, detail=detail)

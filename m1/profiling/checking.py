@@ -1,0 +1,36 @@
+"""How a check is written down: value, threshold, and a sentence with both."""
+
+from m1.schemas.profile import Check
+
+
+def at_most(name: str, value: float, threshold: float, sentence: str, form: str = ".2%") -> Check:
+    """A check that a value is at most its threshold; the sentence is given both."""
+    passed = value <= threshold
+    sign = "at most" if passed else "above"
+    detail = f"{sentence}: {value:{form}}, {sign} {threshold:{form}}"
+    return Check(name=name, value=value, threshold=threshold, passed=passed, detail=detail)
+
+
+def at_least(name: str, value: int, threshold: int, sentence: str) -> Check:
+    """A check that a number is at least its threshold; the sentence is given both."""
+    passed = value >= threshold
+    sign = "at least" if passed else "fewer than"
+    return Check(
+        name=name,
+        value=float(value),
+        threshold=float(threshold),
+        passed=passed,
+        detail=f"{sentence}: {value}, {sign} {threshold}",
+    )
+
+
+def not_measured(name: str, threshold: float, reason: str, *, passed: bool) -> Check:
+    """A check of something that could not be measured.
+
+    Args:
+        name: which check.
+        threshold: what would have been allowed.
+        reason: why there is no value, in a sentence.
+        passed: whether a run may be believed without it.
+    """
+    return Check(name=name, value=None, threshold=threshold, passed=passed, detail=reason)

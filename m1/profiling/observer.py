@@ -1,0 +1,104 @@
+"""Whether marks change what they measure: pairs with and without them, side by side."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+import numpy.typing as npt
+
+from m1.params import ValidityParams
+from m1.profiling.checking import at_least, at_most, not_measured
+from m1.schemas.profile import Check, MeasuredRequest
+from m1.schemas.requests import WORKLOADS, Workload
+
+N_RESAMPLES = 1000
+TAILS = (0.025, 0.975)
+
+Changes = list[npt.NDArray[np.float64]]
+"""Relative changes of the pairs of each image."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Median relative change of latency by the marks, with its 95 % interval."""
+
+    workload: Workload
+    change: float
+    low: float
+    high: float
+    n_pairs: int
+    n_images: int
+
+    @property
+    def shown(self) -> float:
+        """The size that the interval shows at the least: 0 where it holds no effect."""
+        return max(0.0, self.low, -self.high)
+
+    @property
+    def half_width(self) -> float:
+        """How far off the estimate may be."""
+        return (self.high - self.low) / 2
+
+    def __str__(self) -> str:
+        """The estimate in a few words."""
+        interval = f"{self.low:.2%} to {self.high:.2%}"
+        return f"{self.workload} {self.change:.2%} ({interval}, {self.n_pairs} pairs)"
+
+
+def check_observer(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> tuple[Check, ...]:
+    """Marks do not change latency, by pairs that are enough to tell.
+
+    The effect counts only as far as its interval shows it, so that noise condemns no run. That
+    alone would pass a run with few or noisy pairs, so the interval may not be wide either, and
+    the images are counted. An effect beyond the limit by the width of the interval is caught.
+    """
+    effects = [found for w in WORKLOADS if (found := observer_effect(rows, w))]
+    least = at_least(
+        "observer_images",
+        min((one.n_images for one in effects), default=0) if len(effects) == len(WORKLOADS) else 0,
+        limits.min_observer,
+        "images of a workload with and without marks",
+    )
+    if not effects:
+        reason = "observer effect not measured: no request ran with and without marks"
+        limit = limits.observer_effect
+        return not_measured("observer_effect", limit, reason, passed=False), least
+    shown = "; ".join(map(str, effects))
+    return (
+        at_most("observer_effect", max(one.shown for one in effects), limits.observer_effect,
+                f"change of latency by the marks, as far as its interval shows it ({shown})"),
+        at_most("observer_resolution", max(one.half_width for one in effects),
+                limits.observer_resolution,
+                "half the interval of the change of latency by the marks"),
+        least,
+    )  # fmt: skip
+
+
+def observer_effect(rows: Sequence[MeasuredRequest], workload: Workload) -> Effect | None:
+    """The effect on one workload, by a bootstrap over the images of its pairs."""
+    changes = pair_changes(rows, workload)
+    if not changes:
+        return None
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(len(changes), size=(N_RESAMPLES, len(changes)))
+    medians = [float(np.median(np.concatenate([changes[i] for i in one]))) for one in drawn]
+    low, high = np.quantile(medians, TAILS)
+    every = np.concatenate(changes)
+    return Effect(
+        workload, float(np.median(every)), float(low), float(high), len(every), len(changes)
+    )
+
+
+def pair_changes(rows: Sequence[MeasuredRequest], workload: Workload) -> Changes:
+    """Relative latency with marks against without, of each pair, by image."""
+    times: dict[tuple[str, str], dict[bool, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        if row.experiment == "observer" and row.workload == workload:
+            times[row.image_id, row.request_id][row.marked].append(row.total_ms)
+    images: dict[str, list[float]] = defaultdict(list)
+    for (image, _), both in times.items():
+        if len(both) == 2:
+            images[image].append(median(both[True]) / median(both[False]) - 1)
+    return [np.array(changes) for changes in images.values()]

@@ -1,0 +1,65 @@
+"""Jitter and heterogeneity are told apart, in the middle and in the tail."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from analysed import make_analysis, measured, of_experiment
+from simulated import World
+
+from m1.analysis.latency import make_stage_result
+from m1.schemas.estimates import Variation
+
+WORLD = World(n_images=300, e1_requests=300, e2_requests=0, observer_requests=0, repeat_requests=3)
+
+
+def variation(world, slow_share=0.0) -> Variation:
+    """What the analysis says of question answering; a share of all rows takes twice as long."""
+    rows = measured(world)
+    slow = np.random.default_rng(5).random(len(rows)) < slow_share
+    rows["total_ms"] = rows["total_ms"] * np.where(slow, 2.0, 1.0)
+    e1, repeats = of_experiment(rows, "e1"), of_experiment(rows, "repeat")
+    result = make_stage_result(e1, world.grid[0], make_analysis(), repeats)
+    found = result.latency["qa"].variation
+    assert found is not None
+    return found
+
+
+def test_different_requests_on_a_steady_machine() -> None:
+    found = variation(replace(WORLD, image_noise=0.2, row_noise=0.01))
+    assert (found.n_requests, found.n_measurements) == (3, 60)
+    assert found.between_requests == pytest.approx(0.2, rel=0.2)
+    assert found.jitter < 0.02
+    assert found.request_share > 0.95
+    assert found.tail_cause == {"p95_ms": "requests", "p99_ms": "requests"}
+
+
+def test_alike_requests_on_an_unsteady_machine() -> None:
+    found = variation(replace(WORLD, image_noise=0.0, row_noise=0.3))
+    assert found.request_share < 0.4
+    assert found.jitter > found.between_requests
+    assert found.tail_cause == {"p95_ms": "machine", "p99_ms": "machine"}
+
+
+def test_interruptions_make_the_tail_but_not_the_middle() -> None:
+    found = variation(replace(WORLD, image_noise=0.1, row_noise=0.01), slow_share=0.08)
+    assert found.request_share > 0.9
+    assert found.tail_cause["p95_ms"] == found.tail_cause["p99_ms"] == "machine"
+
+
+def test_a_percentile_that_is_not_available_has_no_cause() -> None:
+    assert set(variation(replace(WORLD, e1_requests=100)).tail_cause) == {"p95_ms"}
+
+
+def test_few_repeats_do_not_tell_the_cause_of_a_tail() -> None:
+    found = variation(replace(WORLD, n_trials=5))
+    assert (found.n_measurements, found.tail_cause) == (15, {})
+
+
+def test_nothing_is_told_without_repeats() -> None:
+    for world in (replace(WORLD, repeat_requests=0), replace(WORLD, n_trials=1)):
+        rows = measured(world)
+        repeats = of_experiment(rows, "repeat")
+        e1 = of_experiment(rows, "e1")
+        result = make_stage_result(e1, world.grid[0], make_analysis(), repeats)
+        assert result.latency["qa"].variation is None
