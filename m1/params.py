@@ -142,6 +142,9 @@ class ModelParams(Record):
     """How a mixture-of-experts layer computes its experts."""
     runtime: Runtime = "eager"
     """`compiled` decodes with a cache of fixed size and one compiled graph for each token."""
+    autotune: bool = True
+    """Whether `compiled` tries many kernels for each product: minutes of compiling for steps that
+    are some percent faster."""
     n_threads: PositiveInt | None
     """CPU threads; null takes one a core."""
 

@@ -28,13 +28,13 @@ def main(
     params_file: Annotated[Path, typer.Option("--params", help="Parameters.")] = Path(
         "params.yaml"
     ),
+    out: Annotated[Path, typer.Option(help="Folder for rows.parquet and run.json.")] = Path(
+        "data/profile"
+    ),
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change a parameter, as in model.device=cuda; repeatable."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for rows.parquet and run.json.")] = Path(
-        "data/profile"
-    ),
 ) -> None:
     """Measure latency, stages and answers of every cell on this machine."""
     params = load_params(params_file, changes or ())

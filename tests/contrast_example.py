@@ -9,6 +9,7 @@ import numpy as np
 from m1.figures.latency_cdf import LatencyPoint
 from m1.schemas.coupling import Coupling, FixedKnob
 from m1.schemas.decode import DecodeParts, DecodeSplit, DecodeSplits
+from m1.schemas.estimates import Variation
 from m1.schemas.profile import STAGES, Check, Provenance, Stage, Validity
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import (
@@ -23,7 +24,6 @@ from m1.schemas.results import (
     SensitivityPoint,
     SingleKnobFrontier,
     StageEstimate,
-    Variation,
     WorkloadContrast,
 )
 from m1.schemas.settings import KNOBS, Knob, Setting
@@ -272,6 +272,7 @@ def provenance() -> Provenance:
         image_processor="SimulatedImageProcessor",
         experts_implementation="eager",
         attention_implementation="sdpa",
+        runtime="eager",
         versions={"torch": "2.11"},
         git_commit=None,
     )

@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 
 from m1.schemas.answers import Answer, AnswersMade, AnswersRun
-from m1.schemas.profile import STAGES, MeasuredRequest, ProfileRun, Provenance, Stage, Validity
+from m1.schemas.profile import (
+    STAGES,
+    CellWork,
+    DeviceRates,
+    MeasuredRequest,
+    ProfileRun,
+    Provenance,
+    Stage,
+    StageWork,
+    Validity,
+)
 from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
 from m1.schemas.settings import (
     KNOBS,
@@ -313,6 +323,9 @@ def simulate_run(world: World | None = None) -> ProfileRun:
         block_policy="evenly_spaced",
         kept_blocks={},
         n_rows=len(WORKLOADS) * each,
+        device_rates=DeviceRates(copy_gb_per_s=20.0, matrix_tflop_per_s=0.1),
+        work=simulate_work(world),
+        runtime_agreement=None,
     )
 
 
@@ -356,6 +369,28 @@ def _provenance() -> Provenance:
         image_processor="SimulatedImageProcessor",
         experts_implementation="eager",
         attention_implementation="sdpa",
+        runtime="eager",
         versions={"python": "3.11"},
         git_commit=None,
     )
+
+
+def simulate_work(world: World) -> tuple[CellWork, ...]:
+    """Work at every setting: the same operations for each visual token, block and expert."""
+    return tuple(
+        CellWork(workload=w, request_id=f"{w}-0000-0", setting=setting, stages=_work_of(setting))
+        for setting in world.grid
+        for w in WORKLOADS
+    )
+
+
+def _work_of(setting: Setting) -> dict[Stage, StageWork]:
+    tokens = {"vision": 1, "projector": 1, "prefill": setting.vision_tokens or 1, "decode": 1}
+    return {
+        stage: StageWork(
+            operations=2e6 * tokens[stage] * (setting.active_blocks or 1),
+            weight_bytes=4e6 * (setting.active_blocks or 1),
+            cache_bytes=1e5 if stage == "decode" else 0.0,
+        )
+        for stage in STAGES
+    }

@@ -32,7 +32,7 @@ def compiled(vlm: LoadedVlm, backend: str = TRACED) -> LoadedVlm:
     torch._dynamo.reset()
     if vlm.structure.experts:
         vlm.structure.language_model.set_experts_implementation("grouped_mm")
-    return replace(vlm, runtime=CompiledRuntime(vlm.structure, backend))
+    return replace(vlm, runtime=CompiledRuntime(vlm.structure, backend=backend))
 
 
 def written(vlm: LoadedVlm, prompt: str = "a red one", width: int = 64) -> tuple[int, ...]:

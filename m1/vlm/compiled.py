@@ -6,6 +6,7 @@ replay. The prompt runs as in the eager runtime, into the cache of fixed size.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ ROOM = 64
 WARM_STEPS = 2
 # Products with a single row become kernels of inductor's own, fused with their neighbours, and it
 # tries many tiles for them: on an H200 a 7B model decodes 16 % faster so.
-OPTIONS: dict[str, Any] = {"max_autotune": True, "coordinate_descent_tuning": True}
+AUTOTUNE = ("max_autotune", "coordinate_descent_tuning")
 # One for each state of the knobs; beyond dynamo's own limit it would silently run eagerly.
 MOST_STATES = 256
 
@@ -33,14 +34,21 @@ Step = Callable[[Tensor], Tensor]
 class CompiledRuntime(Runtime):
     """Runs prompts eagerly and decode steps as one compiled graph."""
 
-    def __init__(self, structure: VlmStructure, backend: str = "inductor") -> None:
+    def __init__(
+        self, structure: VlmStructure, *, autotune: bool = False, backend: str = "inductor"
+    ) -> None:
         """Compile nothing yet: each state of the knobs is, at its first token.
 
         Args:
             structure: of the model.
+            autotune: whether inductor tries many kernels.
             backend: of `torch.compile`.
         """
-        self.structure, self.backend = structure, backend
+        self.structure = structure
+        options = dict.fromkeys(AUTOTUNE, True) if autotune else None
+        self.compile: Callable[[Step], Step] = partial(
+            torch.compile, fullgraph=True, dynamic=False, backend=backend, options=options
+        )
         self.room = 0
         self.cache: StaticCache | None = None
         self.steps: dict[KnobState, Step] = {}
@@ -88,7 +96,7 @@ class CompiledRuntime(Runtime):
 
     def _compiled_step(self, token: Tensor) -> Step:
         cache: Any = self.cache
-        step = compiled_step(self.structure.model, cache, self.position, self.backend)
+        step = compiled_step(self.structure.model, cache, self.position, self.compile)
         return captured(step, token, cache, self.position) if token.is_cuda else step
 
 
@@ -120,7 +128,7 @@ def compiled_step(
     model: Any,  # noqa: ANN401 (of transformers)
     cache: StaticCache,
     position: Tensor | None,
-    backend: str,
+    compile_graph: Callable[[Step], Step],
 ) -> Step:
     """One token against the cache, as one graph: logits (1 x vocabulary) of the next.
 
@@ -129,7 +137,7 @@ def compiled_step(
         cache: holds the prompt.
         position: the token's place in each dimension (3 x 1 x 1), advanced by the step; `None` for
             models that count positions in the cache alone.
-        backend: of `torch.compile`.
+        compile_graph: makes one graph of a function.
     """
     places = {} if position is None else {"position_ids": position}
 
@@ -143,8 +151,7 @@ def compiled_step(
         logits: Tensor = output.logits[:, -1]
         return logits
 
-    options = OPTIONS if backend == "inductor" else None
-    compiled = torch.compile(step, fullgraph=True, dynamic=False, backend=backend, options=options)
+    compiled = compile_graph(step)
 
     def run(token: Tensor) -> Tensor:
         with torch._dynamo.config.patch(

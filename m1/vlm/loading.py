@@ -62,7 +62,7 @@ def _compiled(params: ModelParams, vlm: LoadedVlm) -> CompiledRuntime:
             "model.runtime = compiled: model.experts = eager chooses experts on the host, which a "
             "graph cannot; set model.experts to grouped_mm or batched_mm"
         )
-    return CompiledRuntime(vlm.structure)
+    return CompiledRuntime(vlm.structure, autotune=params.autotune)
 
 
 def ready(
