@@ -204,6 +204,8 @@ class ProfileParams(Record):
     """Requests in each of the two windows whose medians must agree before measuring."""
     warmup_limit: PositiveInt
     """Windows after which warm-up gives up."""
+    strict: bool = False
+    """Whether the stage fails where a cell could not be measured."""
 
 
 class QualityParams(Record):

@@ -20,6 +20,7 @@ class ProfileProgress(CellProgress):
         """Count what is to come; `quiet` shows nothing of it."""
         self.rounds_left = Counter(one.cell for one in rounds)
         self.trial_rounds_left = Counter(one.trial for one in rounds)
+        self.failed: set[object] = set()
         self.latencies: dict[object, list[float]] = {}
         n_requests = sum(len(one.planned) for one in rounds)
         super().__init__("profile", n_requests, len(self.rounds_left), console, quiet=quiet)
@@ -28,6 +29,10 @@ class ProfileProgress(CellProgress):
         """Count a measured request."""
         self.latencies.setdefault(one.cell, []).append(row.total_ms)
         self.requests_done()
+
+    def cell_failed(self, one: Round) -> None:
+        """Count no longer on the rest of a round whose cell failed."""
+        self.failed.add(one.cell)
 
     def round_done(self, one: Round) -> None:
         """Count a finished round; without a bar, cells and trials are told as they end."""
@@ -44,6 +49,8 @@ class ProfileProgress(CellProgress):
 
     def _cell_line(self, one: Round) -> str:
         experiment, workload, label = one.cell
-        times = self.latencies[one.cell]
         what = f"{experiment} {workload} {label}"
+        if one.cell in self.failed:
+            return f"{what}: not measured"
+        times = self.latencies[one.cell]
         return f"{what}: {len(times)} requests, median {median(times):.1f} ms"
