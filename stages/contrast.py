@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from m1.analysis.cells import of_settings
 from m1.analysis.contrast import make_contrast, why_no_quality
 from m1.analysis.evidence import gather_evidence
 from m1.analysis.latency import make_stage_result
@@ -43,13 +44,14 @@ def main(
     run = read_record(ProfileRun, run_file)
     rows = read_rows(MeasuredRequest, rows_file)
     e1 = rows[rows["experiment"] == "e1"]
-    e2 = rows[rows["experiment"] == "e2"]
+    e2 = of_settings(rows[rows["experiment"] == "e2"], run.measured_grid)
     pareto = {w: read_record(ParetoResult, metrics / f"e2_pareto_{w}.json") for w in WORKLOADS}
     scores = None
     if why_no_quality(pareto) is None:
+        # Of the settings that were measured alone: no others are scored.
         scores = {w: read_rows(ScoredAnswer, scores_folder / f"{w}.parquet") for w in WORKLOADS}
     stages = make_stage_result(e1, run.reference, params.analysis)
-    evidence = gather_evidence(e1, e2, scores, run.grid, params.analysis)
+    evidence = gather_evidence(e1, e2, scores, run.measured_grid, params.analysis)
     contrast = make_contrast(run, stages, timed_sizes(e2), pareto, evidence, params.analysis)
     summary = summarise(contrast, params.analysis.decision_level)
     write_record(stages, out / "e1_stage_latency.json")

@@ -83,8 +83,7 @@ def tell_failed(failed: tuple[FailedCell, ...], *, strict: bool) -> None:
         UserError: in strict runs, so that the stage fails.
     """
     for cell in failed:
-        place = f"{cell.experiment} {cell.workload} {cell.setting.label}"
-        print(f"  not measured: {place} ({cell.reason})")
+        print(f"  not measured: {cell.told}")
     if failed and strict:
         raise UserError(
             f"{len(failed)} cells could not be measured; the others are written. Leave those "

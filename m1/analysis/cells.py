@@ -120,6 +120,11 @@ def labels_of(frame: pd.DataFrame) -> list[str]:
     ]
 
 
+def of_settings(frame: pd.DataFrame, settings: Sequence[Setting]) -> pd.DataFrame:
+    """The rows of some settings, such as those that could be measured."""
+    return frame[pd.Series(labels_of(frame), frame.index).isin([s.label for s in settings])]
+
+
 def rows_of(workload: Workload, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of one workload.
 

@@ -121,10 +121,22 @@ def caption_of(contrast: WorkloadContrast, sample: Mapping[Workload, str]) -> st
         f"Reference setting {contrast.reference.label} (visual tokens / top_k / blocks)",
         f"Intervals: {100 * contrast.confidence:g} %",
     )
-    lines = (". ".join(facts) + ".", verdict_of(contrast))
+    lines = (". ".join(facts) + ".", verdict_of(contrast), *exceptions_of(contrast))
     return "\n".join(
         textwrap.fill(line, CAPTION_CHARACTERS, break_on_hyphens=False) for line in lines
     )
+
+
+def exceptions_of(contrast: WorkloadContrast) -> list[str]:
+    """What did not go as it should, where something did not: interruptions, failed cells."""
+    resumed = contrast.provenance.resumed_at
+    lines = [f"The run was interrupted, and resumed at {', '.join(resumed)}."] if resumed else []
+    failed: dict[str, list[str]] = {}
+    for cell in contrast.failed:
+        kind = cell.reason.partition(":")[0]
+        place = f"{cell.experiment.upper()} {WORKLOAD_NAMES[cell.workload].lower()}, {kind}"
+        failed.setdefault(place, []).append(cell.setting.label)
+    return lines + [f"Not measured ({where}): {', '.join(of)}." for where, of in failed.items()]
 
 
 def verdict_of(contrast: WorkloadContrast) -> str:

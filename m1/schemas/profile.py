@@ -227,6 +227,11 @@ class FailedCell(Record):
     n_measured: int
     """Requests of the cell that were measured before."""
 
+    @property
+    def told(self) -> str:
+        """Which cell, and why, in a line."""
+        return f"{self.experiment} {self.workload} {self.setting.label}: {self.reason}"
+
 
 class ProfileRun(Record):
     """The record of a profile run (`run.json`)."""
