@@ -11,7 +11,7 @@ from m1.kept import shared_folder
 from m1.params import load_params
 from m1.profiling.ctrl_c import CtrlC
 from m1.profiling.journal import Journal, journal_key
-from m1.profiling.provenance import provenance
+from m1.profiling.provenance import git_commit, provenance
 from m1.profiling.run import Profiler
 from m1.profiling.validity import judge
 from m1.schemas.profile import FailedCell, ProfileRun
@@ -59,6 +59,7 @@ def main(
                     journal.started_at,
                     measured.duration_s,
                     journal.resumed_at,
+                    git_commit(),
                 ),
                 validity=validity,
                 max_new_tokens=params.profile.max_new_tokens.by_workload(),

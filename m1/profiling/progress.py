@@ -30,9 +30,10 @@ class ProfileProgress(CellProgress):
         self.latencies.setdefault(one.cell, []).append(row.total_ms)
         self.requests_done()
 
-    def cell_failed(self, one: Round) -> None:
-        """Count no longer on the rest of a round whose cell failed."""
+    def round_dropped(self, one: Round, n_left: int) -> None:
+        """Expect no more of a round whose cell failed."""
         self.failed.add(one.cell)
+        self.requests_dropped(n_left)
 
     def round_done(self, one: Round) -> None:
         """Count a finished round; without a bar, cells and trials are told as they end."""
@@ -45,7 +46,7 @@ class ProfileProgress(CellProgress):
         if self.rounds_left[one.cell] == 0:
             self.tell(self._cell_line(one))
         if self.trial_rounds_left[one.trial] == 0:
-            self.tell(f"trial {one.trial + 1} of {len(self.trial_rounds_left)} done")
+            self.tell(f"trial {one.trial + 1} of {max(self.trial_rounds_left) + 1} done")
 
     def _cell_line(self, one: Round) -> str:
         experiment, workload, label = one.cell

@@ -29,6 +29,7 @@ def provenance(
     started_at: str,
     duration_s: float,
     resumed_at: tuple[str, ...] = (),
+    commit: str | None = None,
 ) -> Provenance:
     """Record where a run's numbers come from."""
     config: Any = vlm.structure.language_model.config
@@ -53,7 +54,7 @@ def provenance(
         experts_implementation=params.experts if vlm.structure.experts else "none",
         attention_implementation=str(config._attn_implementation),
         versions={"python": platform.python_version(), **{n: version(n) for n in LIBRARIES}},
-        git_commit=git_commit(),
+        git_commit=commit,
         resumed_at=resumed_at,
     )
 

@@ -33,8 +33,9 @@ def measure_rounds(
 ) -> None:
     """Measure rounds in their order, but for cells that fail."""
     for one in rounds:
-        for planned in one.planned:
+        for n_done, planned in enumerate(one.planned):
             if failures.has(one):
+                progress.round_dropped(one, len(one.planned) - n_done)
                 break
             with one_request():
                 row = failures.attempt(one, planned)
@@ -42,6 +43,4 @@ def measure_rounds(
                     failures.journal.add(row)
                     watch.look()
                     progress.request_done(one, row)
-        if failures.has(one):
-            progress.cell_failed(one)
         progress.round_done(one)
