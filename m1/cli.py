@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from m1.errors import UserError
@@ -15,7 +16,7 @@ from m1.params import load_params
 from m1.schemas.answers import Answer, AnswersRun
 from m1.schemas.base import Record
 from m1.schemas.datasets import FetchManifest
-from m1.schemas.profile import STAGES, MeasuredRequest, ProfileRun
+from m1.schemas.profile import STAGES, MeasuredRequest, ProfileRun, Provenance
 from m1.schemas.requests import WORKLOADS, RequestSet, Sample
 from m1.schemas.results import (
     Estimate,
@@ -100,6 +101,8 @@ def show(
         console.print(f"\n[bold]{question.replace('_', ' ').capitalize()}.[/bold] {answer}")
     if result.quality_not_available:
         console.print(f"\n[bold]No quality.[/bold] {result.quality_not_available}")
+    for cell in result.failed:
+        console.print(f"\n[bold]Not measured:[/bold] {escape(cell.told)}", highlight=False)
     console.print("", _headline_table(result), "", _findings_table(result))
 
 
@@ -116,9 +119,13 @@ def _is_valid(result: WorkloadContrast) -> bool:
 
 def _validity_line(result: WorkloadContrast) -> str:
     seen = result.provenance
-    where = f"{seen.model_title} on {seen.device}, {seen.dtype}, {seen.started_at}"
+    where = f"{seen.model_title} on {seen.device}, {seen.dtype}, {seen.started_at}{_resumed(seen)}"
     told = result.validity.reasons or (result.validity.tally,)
     return f"{result.validity.verdict.upper()} run: {where}" + "".join(f"\n  - {t}" for t in told)
+
+
+def _resumed(seen: Provenance) -> str:
+    return f", resumed {', '.join(seen.resumed_at)}" if seen.resumed_at else ""
 
 
 def _headline_table(result: WorkloadContrast) -> Table:

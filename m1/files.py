@@ -20,7 +20,11 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place only if nothing went wrong."""
+    """A temporary path beside `path` that takes its place only if nothing went wrong.
+
+    What was written is on the disk before it takes the place, so that a power cut leaves one of
+    both.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     os.close(handle)
@@ -28,20 +32,68 @@ def written_whole(path: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o644)
+        _sync(partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def written_or_told(path: Path) -> Iterator[Path]:
+    """As `written_whole`, for the results of a stage.
+
+    Raises:
+        UserError: if the file cannot be written; what was there before is as it was.
+    """
+    try:
+        with written_whole(path) as partial:
+            yield partial
+    except OSError as error:
+        raise cannot_be_written(path, error) from None
+
+
+def cannot_be_written(path: Path, error: OSError) -> UserError:
+    """One line about a disk that is full, a folder that is read-only and the like."""
+    reason = error.strerror or describe(error)
+    return UserError(
+        f"{path}: cannot be written ({reason}): make room or give leave to write, then run the "
+        "same command again; earlier results are as they were"
+    )
+
+
+def check_writable(folder: Path) -> None:
+    """Whether files can be written to a folder, which is made where it is missing.
+
+    Raises:
+        UserError: if not.
+    """
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise cannot_be_written(folder, error) from None
+
+
 def write_text(text: str, path: Path) -> None:
     """Write text, whole or not at all."""
-    with written_whole(path) as partial:
+    with written_or_told(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def write_record(record: Record, path: Path) -> None:
     """Write a record as indented JSON."""
-    write_text(record.model_dump_json(indent=2) + "\n", path)
+    write_text(_json(record), path)
+
+
+def _json(record: Record) -> str:
+    return record.model_dump_json(indent=2) + "\n"
 
 
 def read_record(kind: type[R], path: Path) -> R:
@@ -68,8 +120,19 @@ def read_text(path: Path) -> str:
 
 def write_rows(rows: Sequence[Record], path: Path) -> None:
     """Write records of one kind as a parquet table."""
-    with written_whole(path) as partial:
-        pd.DataFrame([row.model_dump() for row in rows]).to_parquet(partial, index=False)
+    with written_or_told(path) as partial:
+        _write_table(rows, partial)
+
+
+def write_rows_and_record(rows: Sequence[Record], table: Path, record: Record, path: Path) -> None:
+    """Write a parquet table and the record of it: both, or neither if one cannot be written."""
+    with written_or_told(table) as partial_table, written_or_told(path) as partial:
+        _write_table(rows, partial_table)
+        partial.write_text(_json(record), encoding="utf-8")
+
+
+def _write_table(rows: Sequence[Record], path: Path) -> None:
+    pd.DataFrame([row.model_dump() for row in rows]).to_parquet(path, index=False)
 
 
 def read_rows(kind: type[R], path: Path) -> pd.DataFrame:

@@ -225,6 +225,8 @@ class ProfileParams(Record):
     """Least seconds of a window; both are rounded up to whole passes over all cells."""
     warmup_limit: PositiveInt
     """Windows after which warm-up gives up."""
+    strict: bool = False
+    """Whether the stage fails where a cell could not be measured."""
 
 
 class QualityParams(Record):

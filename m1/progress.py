@@ -63,6 +63,11 @@ class CellProgress:
         self.n_requests_done += n
         self.bar.update(self.task, completed=self.n_requests_done, rate=self._rate())
 
+    def requests_dropped(self, n: int) -> None:
+        """Expect fewer requests: these will not be done."""
+        self.n_requests -= n
+        self.bar.update(self.task, total=self.n_requests)
+
     def cell_done(self) -> None:
         """Count a cell."""
         self.n_cells_done += 1
@@ -74,8 +79,9 @@ class CellProgress:
             self.note(f"{text} {self._where()}")
 
     def _where(self) -> str:
-        left_s = (self.n_requests - self.n_requests_done) / self._rate()
-        return f"[{self._cells()} cells, {self._rate():.0f} requests/s, {left_s:.0f} s left]"
+        rate = self._rate()
+        left = f"{(self.n_requests - self.n_requests_done) / rate:.0f}" if rate else "?"
+        return f"[{self._cells()} cells, {rate:.0f} requests/s, {left} s left]"
 
     def _cells(self) -> str:
         return f"{self.n_cells_done}/{self.n_cells}"

@@ -5,15 +5,16 @@ from typing import Annotated
 
 import typer
 
-from m1.answering.cache import shared_folder
 from m1.answering.run import Answering, How, why_no_answers
 from m1.errors import run_command
 from m1.files import read_record, write_record, write_rows
+from m1.kept import shared_folder
 from m1.params import load_params
 from m1.schemas.answers import AnswersRun
 from m1.schemas.requests import WORKLOADS, RequestSet
 from m1.vlm.calibration import calibrated
-from m1.vlm.loading import load_vlm
+from m1.vlm.device_lock import device_lock
+from m1.vlm.loading import find_device, load_vlm
 
 
 def main(
@@ -40,9 +41,11 @@ def main(
         return
     sets = {w: read_record(RequestSet, requests / w / "requests.json") for w in WORKLOADS}
     folders = {w: requests / w for w in WORKLOADS}
-    vlm = calibrated(load_vlm(params.model), params.knobs, sets, folders)
     how = How(params.model, params.knobs, params.quality, params.profile.max_new_tokens)
-    answers, made = Answering(vlm, sets, folders, how, shared_folder(kept, Path.cwd())).run()
+    # Never beside a run that is timed.
+    with device_lock(find_device(params.model.device)):
+        vlm = calibrated(load_vlm(params.model), params.knobs, sets, folders)
+        answers, made = Answering(vlm, sets, folders, how, shared_folder(kept, Path.cwd())).run()
     write_rows(answers, out / "answers.parquet")
     write_record(AnswersRun(made=made, not_available=None), out / "run.json")
     print(f"{len(answers)} answers; {made.n_cells_reused} cells were answered before")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from m1.analysis.cells import rows_in_pass
+from m1.analysis.cells import of_settings, rows_in_pass
 from m1.analysis.contrast import make_contrast, why_no_quality
 from m1.analysis.evidence import gather_evidence
 from m1.analysis.latency import make_stage_result
@@ -53,13 +53,15 @@ def main(
     rows = read_rows(MeasuredRequest, rows_file)
     main_mode = decode_passes(run.decode_mode)[0]
     e1, e2, repeats = (rows_in_pass(one, main_mode, rows) for one in ("e1", "e2", "repeat"))
+    e2 = of_settings(e2, run.measured_grid)
     pareto = {w: read_record(ParetoResult, metrics / f"e2_pareto_{w}.json") for w in WORKLOADS}
     run = counting_answers(run, pareto, params.validity.min_answers)
     scores = None
     if why_no_quality(pareto) is None:
+        # Of the settings that were measured alone: no others are scored.
         scores = {w: read_rows(ScoredAnswer, scores_folder / f"{w}.parquet") for w in WORKLOADS}
     stages = make_stage_result(e1, run.reference, params.analysis, repeats)
-    evidence = gather_evidence(e1, e2, scores, run.grid, params.analysis)
+    evidence = gather_evidence(e1, e2, scores, run.measured_grid, params.analysis)
     timed = make_timed_results(rows, scores, run, params.analysis)
     contrast = make_contrast(run, stages, timed, pareto, evidence, params.analysis)
     summary = summarise(contrast, params.analysis.decision_level)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from m1.analysis.agreement import check_same_origin, compare
-from m1.analysis.cells import rows_in_pass
+from m1.analysis.cells import of_settings, rows_in_pass
 from m1.analysis.frontiers import find_frontier
 from m1.analysis.plots import frontier_rows
 from m1.analysis.scoring import score_rows, scored_answers
@@ -14,8 +14,8 @@ from m1.analysis.trade_off import NoQualityError
 from m1.errors import run_command
 from m1.files import read_record, read_rows, write_plot_rows, write_record, write_rows
 from m1.params import AnalysisParams, load_params
-from m1.schemas.answers import Answer, AnswersMade, AnswersRun
-from m1.schemas.profile import MeasuredRequest, ProfileRun
+from m1.schemas.answers import Answer, AnswersRun
+from m1.schemas.profile import FailedCell, MeasuredRequest, ProfileRun
 from m1.schemas.requests import RequestSet, Workload
 from m1.schemas.results import ParetoResult, ScoredAnswer
 from m1.schemas.settings import decode_passes
@@ -38,49 +38,59 @@ def main(
     """Score a workload's answers over the grid and find its frontier."""
     params = load_params(params_file)
     answered = read_record(AnswersRun, answers / "run.json")
+    run = read_record(ProfileRun, profile / "run.json")
     scores: list[ScoredAnswer] = []
     if answered.made is None:
-        result = without_quality(workload, answered.not_available)
+        result = without_quality(workload, answered.not_available, run)
     else:
         requests = read_record(RequestSet, requests_file)
-        result, scores = with_quality(requests, answered.made, profile, answers, params.analysis)
+        check_same_origin(run, answered.made, requests)
+        result, scores = with_quality(requests, run, profile, answers, params.analysis)
     write_rows(scores, scores_file)
     write_record(result, out)
     write_plot_rows(frontier_rows(result), plot)
     print(f"{workload}: {outcome(result)}")
 
 
-def without_quality(workload: Workload, reason: str | None) -> ParetoResult:
+def without_quality(workload: Workload, reason: str | None, run: ProfileRun) -> ParetoResult:
     """No frontier, and why."""
     return ParetoResult(
-        workload=workload, quality_not_available=reason, frontier=None, agreement=None
+        workload=workload,
+        quality_not_available=reason,
+        frontier=None,
+        agreement=None,
+        failed=failed_in_e2(run),
     )
+
+
+def failed_in_e2(run: ProfileRun) -> tuple[FailedCell, ...]:
+    """The cells of E2 that could not be measured."""
+    return tuple(cell for cell in run.failed if cell.experiment == "e2")
 
 
 def with_quality(
     requests: RequestSet,
-    made: AnswersMade,
+    run: ProfileRun,
     profile: Path,
     answers_folder: Path,
     analysis: AnalysisParams,
 ) -> tuple[ParetoResult, list[ScoredAnswer]]:
     """The frontier, and the scored answers that it rests on."""
-    workload = requests.workload
-    run = read_record(ProfileRun, profile / "run.json")
-    check_same_origin(run, made, requests)
+    workload, grid = requests.workload, run.measured_grid
     rows = read_rows(MeasuredRequest, profile / "rows.parquet")
-    e2 = rows_in_pass("e2", decode_passes(run.decode_mode)[0], rows)
-    answers = read_rows(Answer, answers_folder / "answers.parquet")
+    e2 = of_settings(rows_in_pass("e2", decode_passes(run.decode_mode)[0], rows), grid)
+    answers = of_settings(read_rows(Answer, answers_folder / "answers.parquet"), grid)
     scores = score_rows(answers[answers["workload"] == workload], requests)
     try:
-        frontier = find_frontier(e2, answers, scores, requests, run.grid, analysis)
+        frontier = find_frontier(e2, answers, scores, requests, grid, analysis)
     except NoQualityError as reason:
-        return without_quality(workload, str(reason)), scored_answers(scores)
+        return without_quality(workload, str(reason), run), scored_answers(scores)
     result = ParetoResult(
         workload=workload,
         quality_not_available=None,
         frontier=frontier,
         agreement=compare(e2[e2["workload"] == workload], scores, requests, analysis),
+        failed=failed_in_e2(run),
     )
     return result, scored_answers(scores)
 

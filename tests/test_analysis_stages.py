@@ -24,6 +24,7 @@ from m1.analysis.summary import rounded
 from m1.cli import app
 from m1.files import read_record, read_rows, write_record, write_rows
 from m1.schemas.answers import AnswersRun
+from m1.schemas.profile import FailedCell
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import (
     Frontier,
@@ -411,3 +412,81 @@ def test_what_rests_on_quality_is_never_half_there(project: Path) -> None:
     pareto = read_record(ParetoResult, project / "metrics/e2_pareto_qa.json")
     with pytest.raises(ValueError, match="what rests on quality"):
         ParetoResult(**dict(pareto) | {"agreement": None})
+
+
+# A setting that failed
+
+
+@pytest.fixture(scope="module")
+def with_failure(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same project, where 16/2/4 failed in captioning after all else was measured."""
+    folder = tmp_path_factory.mktemp("failed")
+    simulate_project(folder, WORLD)
+    run = simulate_run(WORLD)
+    failed = FailedCell(
+        experiment="e2",
+        workload="captioning",
+        setting=run.grid[-1],
+        reason="OutOfMemoryError: CUDA out of memory.",
+        order=400,
+        n_measured=3,
+    )
+    write_record(run.model_copy(update={"failed": (failed,)}), folder / "data/profile/run.json")
+    rows = [
+        row
+        for row in simulate_rows(0, WORLD)
+        if (row.experiment, row.workload) != ("e2", "captioning")
+        or (row.vision_tokens, row.top_k, row.active_blocks) != (16, 2, 4)
+    ]
+    write_rows(rows, folder / "data/profile/rows.parquet")
+    for name, *options in [
+        *(["pareto", *chain(*pareto_options(w).items())] for w in WORKLOADS),
+        ["contrast"],
+    ]:
+        done = run_stage(folder, name, *options)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_failed_setting_is_left_out_of_both_workloads_and_told(with_failure: Path) -> None:
+    contrast = read_contrast(with_failure)
+    assert [cell.told for cell in contrast.failed] == [
+        "e2 captioning 16/2/4: OutOfMemoryError: CUDA out of memory."
+    ]
+    for workload in WORKLOADS:
+        labels = [p.label for p in read_frontier(with_failure, workload).points]
+        assert len(labels) == len(WORLD.grid) - 1
+        assert "16/2/4" not in labels
+        result = read_record(ParetoResult, with_failure / f"metrics/e2_pareto_{workload}.json")
+        assert result.failed == contrast.failed
+    assert read_record(Summary, with_failure / "metrics/summary.json").failed_cells == 1
+
+
+def test_what_does_not_need_the_failed_setting_stays_as_it_was(
+    with_failure: Path, project: Path
+) -> None:
+    after, before = read_contrast(with_failure), read_contrast(project)
+    assert after.stage_breakdown == before.stage_breakdown
+    for workload in WORKLOADS:
+        for knob in KNOBS:
+            pairs = zip(
+                after.sensitivity[workload][knob], before.sensitivity[workload][knob], strict=True
+            )
+            for one, other in pairs:
+                assert one.latency_change_percent == other.latency_change_percent
+                is_touched = (
+                    one.value == {"vision_tokens": 16, "top_k": 2, "active_blocks": 4}[knob]
+                )
+                assert (one.main_effect_percent != other.main_effect_percent) == is_touched
+
+
+def test_show_lists_failed_cells_and_interruptions(with_failure: Path, tmp_path: Path) -> None:
+    contrast = read_contrast(with_failure)
+    resumed = contrast.provenance.model_copy(update={"resumed_at": ("2025-01-01T00:10:00+00:00",)})
+    path = tmp_path / "contrast.json"
+    write_record(contrast.model_copy(update={"provenance": resumed}), path)
+    shown = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"}).invoke(
+        app, ["show", "--contrast", str(path)]
+    )
+    assert "Not measured: e2 captioning 16/2/4: OutOfMemoryError" in shown.stdout
+    assert "resumed 2025-01-01T00:10:00+00:00" in shown.stdout

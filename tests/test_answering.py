@@ -9,7 +9,6 @@ from typer.testing import CliRunner
 from whole_run import SMALL, command, merged, run_all, write_params
 
 import m1.answering.run as answering_run
-from m1.answering.cache import code_fingerprint, shared_folder
 from m1.answering.run import Answering, How, why_no_answers
 from m1.cli import app
 from m1.errors import UserError
@@ -217,28 +216,6 @@ def test_a_setting_that_the_model_cannot_take_is_refused_before_any_answer(world
     with pytest.raises(UserError, match=r"knobs\.active_blocks = 12"):
         world.run()
     assert not world.kept.exists()
-
-
-def test_code_counts_that_answers_and_no_other(tmp_path) -> None:
-    (tmp_path / "deeper").mkdir()
-    for name in ("engine.py", "deeper/knobs.py", "notes.txt"):
-        (tmp_path / name).write_text("1")
-    before = code_fingerprint([tmp_path])
-    (tmp_path / "notes.txt").write_text("2")
-    assert code_fingerprint([tmp_path]) == before
-    for name in ("engine.py", "deeper/knobs.py"):
-        (tmp_path / name).write_text("2")
-        after = code_fingerprint([tmp_path])
-        assert after != before
-        before = after
-    assert code_fingerprint() == code_fingerprint() != before
-
-
-def test_queued_experiments_keep_their_answers_with_the_project() -> None:
-    project, kept = Path("/home/user/project"), Path(".m1/answers")
-    assert shared_folder(kept, project) == project / kept
-    assert shared_folder(kept, project / ".dvc/tmp/exps/tmp1234") == project / kept
-    assert shared_folder(Path("/elsewhere"), project) == Path("/elsewhere")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from m1.figures.sensitivity import draw_sensitivity
 from m1.figures.stage_breakdown import draw_stage_breakdown
 from m1.figures.style import save_figure, whiskers, with_interval
 from m1.files import read_plot_rows, write_plot_rows, write_record
-from m1.schemas.profile import STAGES
+from m1.schemas.profile import STAGES, FailedCell
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import Estimate, WorkloadContrast
 from m1.schemas.settings import KNOBS
@@ -86,6 +86,42 @@ def test_an_invalid_run_is_marked_with_its_reasons(draw: Draw) -> None:
 @each_figure
 def test_a_valid_run_carries_no_mark(draw: Draw) -> None:
     assert not any("INVALID" in text for text in texts(draw(example.contrast())))
+
+
+def failed_cell(**knobs: int) -> FailedCell:
+    return FailedCell(
+        experiment="e2",
+        workload="captioning",
+        setting=example.GRID[0].model_copy(update=knobs),
+        reason="OutOfMemoryError: CUDA out of memory.",
+        order=7,
+        n_measured=0,
+    )
+
+
+@each_figure
+def test_the_caption_says_what_is_missing_and_that_a_run_was_resumed(draw: Draw) -> None:
+    when = "2025-01-01T00:10:00+00:00"
+    resumed = example.provenance().model_copy(update={"resumed_at": (when,)})
+    cells = (failed_cell(top_k=1), failed_cell(active_blocks=4))
+    said = caption(draw(example.contrast(provenance=resumed, failed=cells)))
+    assert f"resumed at {when}" in said
+    assert "Not measured (E2 captioning, OutOfMemoryError): 144/1/8, 144/4/4." in said
+    assert "esumed" not in caption(draw(example.contrast()))
+    assert "Not measured" not in caption(draw(example.contrast()))
+
+
+def test_a_value_that_was_not_measured_is_shown_as_missing() -> None:
+    whole = example.contrast()
+    left = {
+        w: knobs | {"top_k": tuple(p for p in knobs["top_k"] if p.value != 1)}
+        for w, knobs in whole.sensitivity.items()
+    }
+    figure = draw_sensitivity(example.contrast(sensitivity=left, failed=(failed_cell(top_k=1),)))
+    top_k = figure.axes[1]
+    assert [label.get_text() for label in top_k.get_xticklabels()] == ["2", "1"]
+    assert "not measured" in [text.get_text() for text in top_k.texts]
+    assert "not measured" not in texts(draw_sensitivity(whole))
 
 
 @each_figure

@@ -1,4 +1,7 @@
+import errno
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -7,6 +10,7 @@ import pytest
 
 from m1.errors import UserError
 from m1.files import (
+    check_writable,
     read_plot_rows,
     read_record,
     read_rows,
@@ -14,6 +18,7 @@ from m1.files import (
     write_plot_rows,
     write_record,
     write_rows,
+    write_rows_and_record,
     write_text,
     written_whole,
 )
@@ -229,3 +234,47 @@ def test_plot_rows_are_read_back_and_checked(tmp_path) -> None:
 def test_a_missing_table_is_told_as_missing(tmp_path) -> None:
     with pytest.raises(UserError, match=r"none\.parquet: cannot be read \(no such file\)"):
         read_rows(Setting, tmp_path / "none.parquet")
+
+
+# A disk that is full, a folder that is read-only
+
+
+def refusing(number: int) -> Callable[..., None]:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_what_cannot_be_written_is_one_line_and_leaves_the_earlier_file(
+    tmp_path, monkeypatch, number
+) -> None:
+    path = tmp_path / "run.json"
+    write_record(Setting(top_k=1), path)
+    monkeypatch.setattr(os, "fsync", refusing(number))
+    with pytest.raises(UserError, match=r"run\.json: cannot be written \(.+\): make room") as told:
+        write_record(Setting(top_k=2), path)
+    assert "\n" not in str(told.value)
+    assert read_record(Setting, path) == Setting(top_k=1)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_table_and_its_record_are_written_together_or_not_at_all(tmp_path, monkeypatch) -> None:
+    table, record = tmp_path / "rows.parquet", tmp_path / "run.json"
+    write_rows_and_record([Setting(top_k=1)], table, Setting(top_k=1), record)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", refusing(errno.ENOSPC))
+        with pytest.raises(UserError, match=r"run\.json: cannot be written"):
+            write_rows_and_record([Setting(top_k=2)], table, Setting(top_k=2), record)
+    assert read_rows(Setting, table)["top_k"].tolist() == [1]
+    assert read_record(Setting, record) == Setting(top_k=1)
+    assert sorted(tmp_path.iterdir()) == [table, record]
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_the_work(tmp_path, monkeypatch) -> None:
+    check_writable(tmp_path / "new" / "folder")
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+    monkeypatch.setattr(Path, "touch", refusing(errno.EROFS))
+    with pytest.raises(UserError, match=r"cannot be written \(Read-only file system\)"):
+        check_writable(tmp_path)

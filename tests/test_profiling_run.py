@@ -25,7 +25,8 @@ def measured(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     folder = tmp_path_factory.mktemp("run")
     params_file = write_params(folder, SMALL)
     prepare(folder, params_file)
-    options = ("--params", params_file, "--requests", folder / "requests", "--out", folder / "out")
+    paths = ("--requests", folder / "requests", "--journal", folder / "journal")
+    options = ("--params", params_file, *paths, "--out", folder / "out")
     return folder, command("profiling", *options)
 
 
@@ -117,8 +118,9 @@ def test_a_mistake_is_one_line_and_keeps_earlier_results(measured, tmp_path, cha
     folder, _ = measured
     before = (folder / "out" / "run.json").read_bytes()
     params_file = write_params(tmp_path, merged(SMALL, changes))
-    options = ("--requests", folder / "requests", "--out", folder / "out")
-    done = command("profiling", "--params", params_file, *options)
+    paths = ("--requests", folder / "requests", "--journal", folder / "journal")
+    options = ("--params", params_file, *paths, "--out", folder / "out")
+    done = command("profiling", *options)
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error")]
     assert told in line

@@ -1,7 +1,9 @@
 """The whole pipeline, stage by stage on the command line, with folder and params of its own."""
 
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,9 +41,14 @@ def write_params(folder: Path, changes: Mapping[str, Any]) -> Path:
     return path
 
 
+# Tests take no device from a run that measures: they have locks of their own.
+LOCKS = tempfile.TemporaryDirectory()
+ENVIRONMENT = os.environ | {"TMPDIR": LOCKS.name}
+
+
 def command(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", f"stages.{module}", *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+    return subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=ENVIRONMENT)
 
 
 def succeed(module: str, *arguments: object) -> str:
@@ -62,7 +69,7 @@ def prepare(folder: Path, params: Path) -> Path:
 def run_all(folder: Path, params: Path, requests: Path) -> None:
     """Every stage from profile to figures."""
     shared = ("--params", params, "--requests", requests)
-    succeed("profiling", *shared, "--out", folder / "profile")
+    succeed("profiling", *shared, "--journal", folder / "journal", "--out", folder / "profile")
     succeed("answers", *shared, "--kept", folder / "kept", "--out", folder / "answers")
     for workload in WORKLOADS:
         succeed(

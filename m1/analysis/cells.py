@@ -128,6 +128,11 @@ def rows_in_pass(experiment: str, mode: DecodeMode, rows: pd.DataFrame) -> pd.Da
     return rows[(rows["experiment"] == experiment) & (rows["decode_mode"] == mode)]
 
 
+def of_settings(frame: pd.DataFrame, settings: Sequence[Setting]) -> pd.DataFrame:
+    """The rows of some settings, such as those that could be measured."""
+    return frame[pd.Series(labels_of(frame), frame.index).isin([s.label for s in settings])]
+
+
 def rows_of(workload: Workload, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of one workload.
 

@@ -74,6 +74,7 @@ def make_contrast(
         answers=make_answers(
             stages, frontiers, reason, analysis.decision_level, findings, not_tested
         ),
+        failed=run.failed,
     )
 
 

@@ -88,11 +88,17 @@ def single_knob_moves(settings: Sequence[Setting], knob: Knob) -> dict[int, int]
 def _main_effect(knob: Knob, value: int, settings: Sequence[Setting], total_ms: Draws) -> Draws:
     """Mean over the other knobs' settings of the change from the same setting with this knob up.
 
-    The main effect of a factorial design (Box, Hunter & Hunter 2005, chapter 5), in percent.
+    The main effect of a factorial design (Box, Hunter & Hunter 2005, chapter 5), in percent. Where
+    one of a pair could not be measured, the pair is left out.
     """
     places = {setting: i for i, setting in enumerate(settings)}
-    moved = [i for setting, i in places.items() if getattr(setting, knob) == value]
-    unmoved = [places[_with(settings[i], knob, settings[0])] for i in moved]
+    pairs = [
+        (i, places.get(_with(setting, knob, settings[0])))
+        for setting, i in places.items()
+        if getattr(setting, knob) == value
+    ]
+    moved = [i for i, other in pairs if other is not None]
+    unmoved = [other for _, other in pairs if other is not None]
     return np.asarray(_percent(total_ms[:, moved], total_ms[:, unmoved]).mean(axis=1))
 
 

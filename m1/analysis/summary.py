@@ -26,6 +26,7 @@ def summarise(contrast: WorkloadContrast, decision_level: float) -> Summary:
         captioning=_workload_summary(contrast, "captioning", decision_level),
         findings_supported=verdicts.count("supported"),
         findings_refuted=verdicts.count("refuted"),
+        failed_cells=len(contrast.failed),
     )
     return Summary.model_validate(rounded(summary.model_dump()))
 

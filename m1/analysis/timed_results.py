@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from m1.analysis.bootstrap import Resamples
-from m1.analysis.cells import TimedCells, make_timed_cells, rows_in_pass, rows_of
+from m1.analysis.cells import TimedCells, make_timed_cells, of_settings, rows_in_pass, rows_of
 from m1.analysis.decode_split import split_decode
 from m1.analysis.latency import make_stage_result
 from m1.analysis.samples import Sample, draw_samples, timed_sizes
@@ -49,9 +49,9 @@ def make_timed_results(
         UserError: if a request was not measured once at every setting.
     """
     main, *further = decode_passes(run.decode_mode)
-    e2 = rows_in_pass("e2", main, rows)
+    e2 = of_settings(rows_in_pass("e2", main, rows), run.measured_grid)
     resamples = draw_samples(e2, pd.concat(scores.values()) if scores else None, analysis)
-    cells = {w: make_timed_cells(w, rows_of(w, e2), run.grid) for w in WORKLOADS}
+    cells = {w: make_timed_cells(w, rows_of(w, e2), run.measured_grid) for w in WORKLOADS}
     return TimedResults(
         sizes=timed_sizes(e2),
         decode_split={
@@ -72,7 +72,8 @@ def _second_pass(
 ) -> dict[Workload, AtReferenceLength]:
     e1, e2 = (rows_in_pass(experiment, mode, rows) for experiment in ("e1", "e2"))
     stages = make_stage_result(e1, run.reference, analysis)
-    cells = {w: make_timed_cells(w, rows_of(w, e2), run.grid) for w in WORKLOADS}
+    e2 = of_settings(e2, run.measured_grid)
+    cells = {w: make_timed_cells(w, rows_of(w, e2), run.measured_grid) for w in WORKLOADS}
     return {
         w: _at_reference_length(w, stages, cells[w], resamples[w, "timed"], analysis.confidence)
         for w in WORKLOADS

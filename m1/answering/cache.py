@@ -5,13 +5,13 @@ an answer stays true as long as its key does.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-import m1.vlm
 from m1.errors import UserError
 from m1.files import read_record, write_record
+from m1.kept import PACKAGE, source_fingerprint
 from m1.schemas.answers import Answer, AnsweredCell, AnswerKey
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "pillow")
@@ -35,23 +35,9 @@ def _path(key: AnswerKey, folder: Path) -> Path:
     return folder / f"{hashlib.sha256(key.model_dump_json().encode()).hexdigest()}.json"
 
 
-def shared_folder(folder: Path, working: Path) -> Path:
-    """Where answers are kept: `folder` in the project.
-
-    Queued experiments run in copies of the project below its `.dvc`, which are thrown away. They
-    keep their answers with the project's, so that one experiment uses what another has answered.
-    """
-    inside = [parent.parent for parent in working.parents if parent.name == ".dvc"]
-    return (inside[-1] if inside else working) / folder
-
-
-def code_fingerprint(folders: Iterable[Path] | None = None) -> str:
+def code_fingerprint() -> str:
     """SHA-256 over the source that makes answers."""
-    digest = hashlib.sha256()
-    for folder in folders or (Path(m1.vlm.__path__[0]), Path(__file__).parent):
-        for file in sorted(folder.rglob("*.py")):
-            digest.update(file.name.encode() + file.read_bytes())
-    return digest.hexdigest()
+    return source_fingerprint(PACKAGE / "vlm", PACKAGE / "answering")
 
 
 def library_versions() -> dict[str, str]:

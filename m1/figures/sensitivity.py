@@ -62,7 +62,9 @@ def draw_knob(axes: Axes, contrast: WorkloadContrast, knob: Knob) -> None:
     """One knob's panel; a knob without other values says so."""
     reference: int | None = getattr(contrast.reference, knob)
     points = {w: changed(contrast, w, knob, reference) for w in WORKLOADS}
-    values = sorted({p.value for own in points.values() for p in own}, reverse=True)
+    missing = not_measured(contrast, knob)
+    measured = {p.value for own in points.values() for p in own}
+    values = sorted(measured | missing, reverse=True)
     axes.set_title(KNOB_NAMES[knob])
     axes.margins(y=0.16)  # room for the numbers beyond the whiskers
     if not values:
@@ -70,6 +72,8 @@ def draw_knob(axes: Axes, contrast: WorkloadContrast, knob: Knob) -> None:
         return
     for workload, own in points.items():
         draw_workload(axes, own, values, workload)
+    for value in missing - measured:
+        say_not_measured(axes, values.index(value))
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xticks(range(len(values)), [str(value) for value in values])
     axes.set(xlabel=f"Value (reference: {reference})", xlim=(-0.6, len(values) - 0.4))
@@ -82,6 +86,31 @@ def changed(
     """The points off the reference, where the change is 0 by definition."""
     points = contrast.sensitivity[workload].get(knob, ())
     return [point for point in points if point.value != reference]
+
+
+def not_measured(contrast: WorkloadContrast, knob: Knob) -> set[int]:
+    """The values of a knob that could not be measured with the others at the reference."""
+    reference = contrast.reference
+    failed = [cell.setting for cell in contrast.failed if cell.experiment == "e2"]
+    return {
+        getattr(setting, knob)
+        for setting in failed
+        if setting.model_copy(update={knob: getattr(reference, knob)}) == reference
+    }
+
+
+def say_not_measured(axes: Axes, place: int) -> None:
+    """Where bars would be, that there are none; the caption says why."""
+    axes.annotate(
+        "not measured",
+        (place, 0),
+        (0, -6),
+        textcoords="offset points",
+        ha="center",
+        va="top",
+        rotation=90,
+        size=7,
+    )
 
 
 def draw_workload(

@@ -11,7 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from m1.files import written_whole
+from m1.files import written_or_told
 from m1.schemas.profile import Stage
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Estimate, WorkloadContrast
@@ -121,10 +121,22 @@ def caption_of(contrast: WorkloadContrast, sample: Mapping[Workload, str]) -> st
         f"Reference setting {contrast.reference.label} (visual tokens / top_k / blocks)",
         f"Intervals: {100 * contrast.confidence:g} %",
     )
-    lines = (". ".join(facts) + ".", verdict_of(contrast))
+    lines = (". ".join(facts) + ".", verdict_of(contrast), *exceptions_of(contrast))
     return "\n".join(
         textwrap.fill(line, CAPTION_CHARACTERS, break_on_hyphens=False) for line in lines
     )
+
+
+def exceptions_of(contrast: WorkloadContrast) -> list[str]:
+    """What did not go as it should, where something did not: interruptions, failed cells."""
+    resumed = contrast.provenance.resumed_at
+    lines = [f"The run was interrupted, and resumed at {', '.join(resumed)}."] if resumed else []
+    failed: dict[str, list[str]] = {}
+    for cell in contrast.failed:
+        kind = cell.reason.partition(":")[0]
+        place = f"{cell.experiment.upper()} {WORKLOAD_NAMES[cell.workload].lower()}, {kind}"
+        failed.setdefault(place, []).append(cell.setting.label)
+    return lines + [f"Not measured ({where}): {', '.join(of)}." for where, of in failed.items()]
 
 
 def verdict_of(contrast: WorkloadContrast) -> str:
@@ -183,5 +195,5 @@ def whiskers(estimates: list[Estimate]) -> list[list[float]]:
 @styled
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a PNG; without the library's version in it, the same drawing is the same bytes."""
-    with written_whole(path) as partial:
+    with written_or_told(path) as partial:
         figure.savefig(partial, format="png", dpi=DPI, metadata={"Software": None})

@@ -20,6 +20,7 @@ class ProfileProgress(CellProgress):
         """Count what is to come; `quiet` shows nothing of it."""
         self.rounds_left = Counter(one.cell for one in rounds)
         self.trial_rounds_left = Counter(one.trial for one in rounds)
+        self.failed: set[object] = set()
         self.latencies: dict[object, list[float]] = {}
         n_requests = sum(len(one.planned) for one in rounds)
         super().__init__("profile", n_requests, len(self.rounds_left), console, quiet=quiet)
@@ -28,6 +29,11 @@ class ProfileProgress(CellProgress):
         """Count a measured request."""
         self.latencies.setdefault(one.cell, []).append(row.total_ms)
         self.requests_done()
+
+    def round_dropped(self, one: Round, n_left: int) -> None:
+        """Expect no more of a round whose cell failed."""
+        self.failed.add(one.cell)
+        self.requests_dropped(n_left)
 
     def round_done(self, one: Round) -> None:
         """Count a finished round; without a bar, cells and trials are told as they end."""
@@ -40,11 +46,13 @@ class ProfileProgress(CellProgress):
         if self.rounds_left[one.cell] == 0:
             self.tell(self._cell_line(one))
         if self.trial_rounds_left[one.trial] == 0:
-            self.tell(f"trial {one.trial + 1} of {len(self.trial_rounds_left)} done")
+            self.tell(f"trial {one.trial + 1} of {max(self.trial_rounds_left) + 1} done")
 
     def _cell_line(self, one: Round) -> str:
         experiment, workload, label, mode = one.cell
-        times = self.latencies[one.cell]
         forced = " at reference length" if mode == "reference_length" else ""
         what = f"{experiment} {workload} {label}{forced}"
+        if one.cell in self.failed:
+            return f"{what}: not measured"
+        times = self.latencies[one.cell]
         return f"{what}: {len(times)} requests, median {median(times):.1f} ms"

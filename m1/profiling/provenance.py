@@ -3,7 +3,7 @@
 import os
 import platform
 import subprocess
-from datetime import datetime
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,16 @@ WHAT_RUNS = ("m1", "stages", "params.yaml", "data/models")
 def provenance(
     vlm: LoadedVlm,
     params: ModelParams,
-    sets: dict[Workload, RequestSet],
-    started: datetime,
+    sets: Mapping[Workload, RequestSet],
+    started_at: str,
     duration_s: float,
+    resumed_at: tuple[str, ...] = (),
+    commit: str | None = None,
 ) -> Provenance:
     """Record where a run's numbers come from."""
     config: Any = vlm.structure.language_model.config
     return Provenance(
-        started_at=started.isoformat(timespec="seconds"),
+        started_at=started_at,
         duration_s=round(duration_s, 1),
         model=params.source,
         model_changes=params.config,
@@ -53,7 +55,8 @@ def provenance(
         attention_implementation=str(config._attn_implementation),
         runtime=params.runtime,
         versions={"python": platform.python_version(), **{n: version(n) for n in LIBRARIES}},
-        git_commit=git_commit(),
+        git_commit=commit,
+        resumed_at=resumed_at,
     )
 
 

@@ -1,21 +1,25 @@
 """A whole profile run: check the grid, warm up, measure every round of the plan."""
 
 import gc
+import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from m1.params import ProfileParams, effective_decode_mode
+from m1.profiling.failures import Failures
+from m1.profiling.journal import Journal
+from m1.profiling.lasting_watch import LastingWatch
 from m1.profiling.machine_checks import refuse_mixed_devices
 from m1.profiling.measure import OutputLimit, measure
 from m1.profiling.progress import ProfileProgress
+from m1.profiling.rounds import OneRequest, left_of, measure_rounds
 from m1.profiling.schedule import Planned, Round, plan
 from m1.profiling.validity import Circumstances
 from m1.profiling.warmup import WarmUp, Window, warm_up
-from m1.profiling.watch import MachineWatch
-from m1.schemas.profile import MeasuredRequest
+from m1.schemas.profile import FailedCell, MeasuredRequest
 from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
 from m1.schemas.settings import DecodeModeChoice, Setting, decode_passes
 from m1.vlm.compiled import CompiledRuntime
@@ -37,6 +41,20 @@ def no_search_through_the_model() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A finished run."""
+
+    rows: list[MeasuredRequest]
+    """The rows of whole cells, in the order of measurement."""
+    failed: tuple[FailedCell, ...]
+    """The cells that could not be measured."""
+    seen: Circumstances
+    """What was seen beside the rows."""
+    duration_s: float
+    """Wall time of measuring, without the pauses of an interrupted run."""
+
+
+@dataclass(frozen=True)
 class Profiler:
     """Measures the requests of both workloads over a grid of settings."""
 
@@ -53,21 +71,51 @@ class Profiler:
         """When outputs end."""
         return effective_decode_mode(self.vlm.weights, self.params.decode_mode)
 
-    def run(self, warmup_tolerance: float) -> tuple[list[MeasuredRequest], Circumstances]:
-        """Measure everything.
+    def run(
+        self,
+        warmup_tolerance: float,
+        journal: Journal,
+        one_request: OneRequest = nullcontext,
+    ) -> Measured:
+        """Measure everything that the journal does not hold yet.
 
-        Returns:
-            The rows in the order of measurement, and what was seen beside them.
+        Args:
+            warmup_tolerance: relative difference at which two windows of warm-up agree.
+            journal: of this run; every row is in it before the next request begins.
+            one_request: opened around every request that counts, and its line in the journal.
+
+        Raises:
+            UserError: if the reference setting cannot be measured.
         """
-        requests = {workload: one.requests for workload, one in self.sets.items()}
-        rounds = plan(self.params, self.grid, requests, decode_passes(self.decode_mode))
-        with ProfileProgress(rounds) as progress, no_search_through_the_model():
-            progress.note("warming up")
-            warmup = self.warm_up(warmup_tolerance)
+        rounds = self._plan()
+        left = left_of(rounds, journal)
+        failures = Failures(journal, rounds, self.grid[0], self._measure)
+        with ProfileProgress(left) as progress, no_search_through_the_model():
+            if journal.rows:
+                progress.note(f"going on: {len(journal.rows)} requests were measured before")
+            if left:
+                progress.note("warming up")
+                journal.warm(self.warm_up(warmup_tolerance, failures))
             progress.begin()
-            watch = MachineWatch(self.vlm.device)
-            rows = self._measure_rounds(rounds, progress, watch.look)
-        return rows, Circumstances(warmup, watch.state(), self._devices())
+            watch = LastingWatch(self.vlm.device, journal)
+            measure_rounds(left, failures, watch, progress, one_request)
+        return self._measured(journal, failures, watch)
+
+    def _plan(self) -> list[Round]:
+        requests = {workload: one.requests for workload, one in self.sets.items()}
+        return plan(self.params, self.grid, requests, decode_passes(self.decode_mode))
+
+    def _measured(self, journal: Journal, failures: Failures, watch: LastingWatch) -> Measured:
+        worst = max(journal.warm_ups, key=lambda warm: abs(warm.change))
+        left_out = failures.left_out()
+        return Measured(
+            rows=[row for order, row in sorted(journal.rows.items()) if order not in left_out],
+            failed=journal.failed,
+            seen=Circumstances(
+                WarmUp(worst.change, worst.n_windows), watch.state(), self._devices()
+            ),
+            duration_s=watch.duration_s,
+        )
 
     def prepare(self) -> None:
         """See that the model can take every setting and request, and make room for the longest.
@@ -112,44 +160,36 @@ class Profiler:
         counted = Counter(open_image(path).size for path in sorted(images))
         return [size for size, _ in counted.most_common()]
 
-    def warm_up(self, tolerance: float) -> WarmUp:
+    def warm_up(self, tolerance: float, failures: Failures) -> WarmUp:
         """Go through every setting of both workloads until two windows agree."""
-        cells = [one for setting in self.grid for one in self._sample(setting, 1)]
+        cells = [one for setting in self.grid for one in self._sample(setting)]
         return warm_up(
-            lambda: [row.total_ms for row in self._measure_quietly(cells)],
+            lambda: self._run_quietly(cells, failures),
             tolerance,
             Window(self.params.warmup_window, self.params.warmup_s),
             self.params.warmup_limit,
         )
 
-    def _sample(self, setting: Setting, n: int) -> list[Round]:
-        """The first n requests of each workload at a setting."""
+    def _sample(self, setting: Setting) -> list[Round]:
+        """The first request of each workload at a setting."""
         mode = decode_passes(self.decode_mode)[0]
         return [
-            Round("e1", 0, w, setting, mode, tuple(map(Planned, self.sets[w].requests[:n])))
+            Round("e2", 0, w, setting, mode, (Planned(self.sets[w].requests[0]),))
             for w in WORKLOADS
         ]
 
-    def _measure_quietly(self, rounds: Sequence[Round]) -> list[MeasuredRequest]:
-        return self._measure_rounds(rounds, ProfileProgress(rounds, quiet=True))
+    def _run_quietly(self, rounds: Sequence[Round], failures: Failures) -> list[float]:
+        """Run rounds that do not count; their requests' times in ms, NaN where a cell failed."""
+        rows = [
+            None if failures.has(one) else failures.attempt(one, planned)
+            for one in rounds
+            for planned in one.planned
+        ]
+        return [row.total_ms if row else math.nan for row in rows]
 
-    def _measure_rounds(
-        self,
-        rounds: Sequence[Round],
-        progress: ProfileProgress,
-        after_request: Callable[[], None] = lambda: None,
-    ) -> list[MeasuredRequest]:
-        rows: list[MeasuredRequest] = []
-        for one in rounds:
-            limit = OutputLimit(one.decode_mode, self.params.max_new_tokens.of(one.workload))
-            for planned in one.planned:
-                folder = self.folders[one.workload]
-                row = measure(self.vlm, planned, one, len(rows), folder, limit)
-                after_request()
-                rows.append(row)
-                progress.request_done(one, row)
-            progress.round_done(one)
-        return rows
+    def _measure(self, one: Round, planned: Planned) -> MeasuredRequest:
+        limit = OutputLimit(one.decode_mode, self.params.max_new_tokens.of(one.workload))
+        return measure(self.vlm, planned, one, planned.order, self.folders[one.workload], limit)
 
     def _devices(self) -> tuple[str, ...]:
         return tuple(sorted({str(p.device) for p in self.vlm.model.parameters()}))

@@ -5,6 +5,7 @@ Drift of the machine then hits all cells alike, instead of the last ones.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Literal
 
 import numpy as np
@@ -22,6 +23,8 @@ class Planned:
 
     request: Request
     marked: bool = True
+    order: int = -1
+    """Place in the order of measurement, from 0; -1 in warm-up."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,16 @@ def plan(
         due = list(_rounds_of_trial(trial, params, grid, requests, modes))
         due = [one for one in due if one.planned]
         rounds += [_shuffled(due[i], rng) for i in rng.permutation(len(due))]
-    return rounds
+    return _numbered(rounds)
+
+
+def _numbered(rounds: Sequence[Round]) -> list[Round]:
+    """The rounds with the place of each request, by which an interrupted run knows them again."""
+    places = count()
+    return [
+        replace(one, planned=tuple(replace(each, order=next(places)) for each in one.planned))
+        for one in rounds
+    ]
 
 
 def _rounds_of_trial(

@@ -61,6 +61,9 @@ def run_window(one_pass: OnePass, window: Window, now: Callable[[], float]) -> T
 
 
 def change(windows: Sequence[Times]) -> float:
-    """Relative change from the last but one window to the last, every request counting alike."""
+    """Relative change from the last but one window to the last, every request counting alike.
+
+    Requests that could not be measured (NaN) are left out.
+    """
     before, after = windows[-2:]
-    return float(np.exp(np.mean(np.log(after / before))) - 1)
+    return float(np.exp(np.nanmean(np.log(after / before))) - 1)

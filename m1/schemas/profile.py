@@ -78,7 +78,7 @@ class Provenance(Record):
     started_at: str
     """UTC, ISO 8601."""
     duration_s: float
-    """Wall time of the run."""
+    """Wall time of the run, without the pauses of an interrupted one."""
     model: str
     """`model.source`."""
     model_changes: dict[str, JsonValue]
@@ -119,6 +119,8 @@ class Provenance(Record):
     """Python and library versions."""
     git_commit: str | None
     """Commit of the project, `+changes` appended where the tree had some; null outside git."""
+    resumed_at: tuple[str, ...] = ()
+    """When an interrupted run went on (UTC, ISO 8601); empty for a run in one piece."""
 
     @property
     def model_title(self) -> str:
@@ -275,6 +277,29 @@ class RuntimeAgreement(Record):
     """Largest difference of a logit, likewise."""
 
 
+class FailedCell(Record):
+    """A cell that could not be measured; its rows, if it had some, are left out."""
+
+    experiment: str
+    """As in the rows."""
+    workload: Workload
+    """Whose requests."""
+    setting: Setting
+    """At which setting."""
+    reason: str
+    """What went wrong, in a line."""
+    order: int
+    """Place in the order of measurement of the request that failed; in warm-up, of the cell's
+    first."""
+    n_measured: int
+    """Requests of the cell that were measured before."""
+
+    @property
+    def told(self) -> str:
+        """Which cell, and why, in a line."""
+        return f"{self.experiment} {self.workload} {self.setting.label}: {self.reason}"
+
+
 class ProfileRun(Record):
     """The record of a profile run (`run.json`)."""
 
@@ -305,3 +330,15 @@ class ProfileRun(Record):
     """The work of one request in each cell of E2."""
     runtime_agreement: RuntimeAgreement | None
     """Compiled against eager tokens; null in the eager runtime."""
+    failed: tuple[FailedCell, ...] = ()
+    """Cells that could not be measured, in the order in which they failed."""
+
+    @property
+    def measured_grid(self) -> tuple[Setting, ...]:
+        """The settings that E2 measured in both workloads, the reference first.
+
+        A setting that failed in one workload is left out of both, so that the workloads are
+        contrasted over the same settings.
+        """
+        failed = {cell.setting for cell in self.failed if cell.experiment == "e2"}
+        return tuple(setting for setting in self.grid if setting not in failed)

@@ -12,7 +12,7 @@ from m1.schemas.estimates import Estimate as Estimate
 from m1.schemas.estimates import LatencyDistribution as LatencyDistribution
 from m1.schemas.estimates import SensitivityPoint as SensitivityPoint
 from m1.schemas.estimates import StageEstimate as StageEstimate
-from m1.schemas.profile import Provenance, Stage, Validity
+from m1.schemas.profile import FailedCell, Provenance, Stage, Validity
 from m1.schemas.requests import Workload
 from m1.schemas.settings import Knob, Setting
 
@@ -141,6 +141,8 @@ class ParetoResult(Record):
     """Quality and latency over the grid; null where there is no quality."""
     agreement: Agreement | None
     """Batches against single requests; null where there is no quality."""
+    failed: tuple[FailedCell, ...] = ()
+    """Cells of E2 that could not be measured; their settings are left out of both workloads."""
 
     @model_validator(mode="after")
     def _all_or_nothing(self) -> Self:
@@ -259,6 +261,8 @@ class WorkloadContrast(Record):
     """Those that could not be tested, and why."""
     answers: Answers
     """The four key questions, answered."""
+    failed: tuple[FailedCell, ...] = ()
+    """Cells that could not be measured; settings that E2 misses are left out of both workloads."""
 
     @model_validator(mode="after")
     def _all_or_nothing(self) -> Self:
@@ -301,3 +305,5 @@ class Summary(Record):
     """How many findings are supported."""
     findings_refuted: int
     """How many are refuted."""
+    failed_cells: int = 0
+    """How many cells could not be measured."""

@@ -41,7 +41,7 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     torch.set_num_threads(params.n_threads or os.cpu_count() or 1)
-    device = _device(params.device)
+    device = find_device(params.device)
     _check_source(params)
     try:
         config = _config(params)
@@ -169,7 +169,12 @@ def _image_processor(params: ModelParams) -> Any:  # noqa: ANN401 (of transforme
         return None
 
 
-def _device(name: str) -> torch.device:
+def find_device(name: str) -> torch.device:
+    """The device of a name in params.yaml.
+
+    Raises:
+        UserError: if this machine has none of that name.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -1,0 +1,104 @@
+"""Cells that cannot be measured: noted with their reason, while the rest goes on."""
+
+import gc
+from collections.abc import Callable, Sequence
+
+import torch
+
+from m1.errors import UserError
+from m1.profiling.journal import Journal
+from m1.profiling.schedule import Planned, Round
+from m1.schemas.base import describe
+from m1.schemas.profile import FailedCell, MeasuredRequest
+from m1.schemas.settings import Setting
+
+LONGEST_REASON = 200
+# Everything is compared with these; observer pairs and the like can be done without.
+COMPARED_WITH = {"e1", "e2"}
+
+Measure = Callable[[Round, Planned], MeasuredRequest]
+
+
+class Failures:
+    """Tries requests, and knows the cells that failed."""
+
+    def __init__(
+        self, journal: Journal, rounds: Sequence[Round], reference: Setting, measure: Measure
+    ) -> None:
+        """Start from the cells that failed before an interruption.
+
+        Args:
+            journal: what was done so far.
+            rounds: the whole plan.
+            reference: the setting that others are compared with.
+            measure: measures a request of a round.
+        """
+        self.journal, self.reference, self.measure = journal, reference, measure
+        self.places: dict[object, list[int]] = {}
+        for one in rounds:
+            self.places.setdefault(one.cell, []).extend(each.order for each in one.planned)
+        failed = {cell.order for cell in journal.failed}
+        self.cells = {cell for cell, places in self.places.items() if failed & set(places)}
+
+    def has(self, one: Round) -> bool:
+        """Whether the cell of a round failed."""
+        return one.cell in self.cells
+
+    def left_out(self) -> set[int]:
+        """Places of all requests of cells that failed."""
+        return {place for cell in self.cells for place in self.places[cell]}
+
+    def attempt(self, one: Round, planned: Planned) -> MeasuredRequest | None:
+        """Measure a request of a round; where that fails, note its cell and return nothing.
+
+        Raises:
+            UserError: if it is a mistake of the user's, or leaves nothing to compare with.
+        """
+        try:
+            return self.measure(one, planned)
+        except UserError:
+            raise
+        except Exception as error:  # models and libraries raise almost anything
+            reason = f"{type(error).__name__}: {describe(error)}"[:LONGEST_REASON]
+        # Only here, where the error and the tensors in its frames are gone, memory can be freed.
+        self._note(one, planned, reason)
+        release_memory()
+        return None
+
+    def _note(self, one: Round, planned: Planned, reason: str) -> None:
+        if one.setting == self.reference and one.experiment in COMPARED_WITH:
+            raise UserError(
+                f"{one.workload}: the reference setting {one.setting.label} cannot be measured "
+                f"({reason}), so there is nothing to compare with: make the largest values of "
+                "knobs smaller or free memory; `dvc repro` keeps what was measured"
+            )
+        places = self.places.get(one.cell, [planned.order])
+        self.cells.add(one.cell)
+        self.journal.fail(
+            FailedCell(
+                experiment=one.experiment,
+                workload=one.workload,
+                setting=one.setting,
+                reason=reason,
+                order=planned.order if planned.order in places else places[0],
+                n_measured=len(self.journal.rows.keys() & set(places)),
+            )
+        )
+
+
+def release_memory() -> None:
+    """Give back what a failed request held.
+
+    Raises:
+        UserError: if the GPU no longer answers, as after an illegal access.
+    """
+    gc.collect()
+    if not torch.cuda.is_initialized():
+        return
+    try:
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+    except RuntimeError as error:
+        raise UserError(
+            f"the GPU no longer answers ({describe(error)}): `dvc repro` goes on with the rest"
+        ) from None

@@ -1,0 +1,46 @@
+"""Going through rounds: each request is in the journal before the next one begins."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+from m1.profiling.failures import Failures
+from m1.profiling.journal import Journal
+from m1.profiling.lasting_watch import LastingWatch
+from m1.profiling.progress import ProfileProgress
+from m1.profiling.schedule import Round
+
+OneRequest = Callable[[], AbstractContextManager[None]]
+"""Opened around each request and its line in the journal."""
+
+
+def left_of(rounds: Sequence[Round], journal: Journal) -> list[Round]:
+    """What of a plan the journal does not hold."""
+    done = journal.rows
+    left = [
+        replace(one, planned=tuple(each for each in one.planned if each.order not in done))
+        for one in rounds
+    ]
+    return [one for one in left if one.planned]
+
+
+def measure_rounds(
+    rounds: Sequence[Round],
+    failures: Failures,
+    watch: LastingWatch,
+    progress: ProfileProgress,
+    one_request: OneRequest,
+) -> None:
+    """Measure rounds in their order, but for cells that fail."""
+    for one in rounds:
+        for n_done, planned in enumerate(one.planned):
+            if failures.has(one):
+                progress.round_dropped(one, len(one.planned) - n_done)
+                break
+            with one_request():
+                row = failures.attempt(one, planned)
+                if row:
+                    failures.journal.add(row)
+                    watch.look()
+                    progress.request_done(one, row)
+        progress.round_done(one)

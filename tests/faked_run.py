@@ -1,0 +1,100 @@
+"""A profile run whose requests are made up, so that hundreds of them take no time."""
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+from simulated import World, simulate_requests, simulate_rows
+from test_profiling_schedule import params
+from whole_run import ROOT
+
+from m1.params import load_params
+from m1.profiling import run as profiling_run
+from m1.profiling.entries import JournalKey
+from m1.profiling.journal import Journal
+from m1.profiling.rounds import OneRequest
+from m1.profiling.run import Measured, Profiler
+from m1.profiling.schedule import Planned, Round
+from m1.schemas.profile import MeasuredRequest
+from m1.schemas.requests import WORKLOADS
+from m1.vlm.loaded import LoadedVlm
+
+WORLD = World(vision_tokens=(144, 16), top_k=(4,), active_blocks=(8, 4))
+(TEMPLATE, *_) = simulate_rows(0, WORLD)
+Before = Callable[[Round, Planned], object]
+
+
+def key(**changes: Any) -> JournalKey:
+    """A key, with entries replaced."""
+    sections = load_params(ROOT / "params.yaml")
+    fields: dict[str, Any] = {
+        "origin": {"model_fingerprint": "0"},
+        "device": "cpu",
+        "model": sections.model.model_dump(mode="json"),
+        "knobs": sections.knobs.model_dump(mode="json"),
+        "profile": sections.profile.model_dump(mode="json"),
+        "kept_blocks": {},
+        "code": "0",
+    }
+    return JournalKey(**fields | changes)
+
+
+class FakedRun:
+    """Runs of one plan with one folder of journals; requests come from a template."""
+
+    def __init__(self, vlm: LoadedVlm, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        sets = {w: simulate_requests(w, WORLD) for w in WORKLOADS}
+        self.folder, self.params = folder, params()
+        self.profiler = Profiler(
+            vlm, sets, dict.fromkeys(WORKLOADS, folder), WORLD.grid, self.params
+        )
+        self.before: Before = lambda one, planned: None
+        self.begun: list[int] = []
+        self.warmed: list[Round] = []
+        monkeypatch.setattr(Profiler, "check_grid", lambda _: None)
+        monkeypatch.setattr(profiling_run, "measure", self.measure)
+
+    def measure(self, _: object, planned: Planned, one: Round, *__: object) -> MeasuredRequest:
+        if planned.order < 0:
+            self.warmed.append(one)
+        else:
+            self.begun.append(planned.order)
+        self.before(one, planned)
+        return TEMPLATE.model_copy(
+            update={
+                "experiment": one.experiment,
+                "workload": one.workload,
+                "request_id": planned.request.request_id,
+                "order": planned.order,
+                **one.setting.model_dump(),
+            }
+        )
+
+    @property
+    def n_planned(self) -> int:
+        return sum(len(one.planned) for one in self.profiler._plan())
+
+    def go(self, one_request: OneRequest = nullcontext, **changes: Any) -> Measured:
+        """Run, or go on, up to the end or to what `before` raises."""
+        with Journal(self.folder, key(**changes)) as journal:
+            return self.profiler.run(0.1, journal, one_request)
+
+    def journal(self) -> Path:
+        (path,) = self.folder.iterdir()
+        return path
+
+
+def raising(error: BaseException, at: Callable[[Round, Planned], bool]) -> Before:
+    """Raise an error at the requests that are meant."""
+
+    def before(one: Round, planned: Planned) -> None:
+        if at(one, planned):
+            raise error
+
+    return before
+
+
+def orders(rows: Sequence[MeasuredRequest]) -> list[int]:
+    return [row.order for row in rows]

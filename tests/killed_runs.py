@@ -1,0 +1,96 @@
+"""Kill the profile stage at random moments, again and again, and report what came of it.
+
+Run as a program: libraries and model are loaded once, and every run is a fork of this process.
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet  # noqa: F401 (every fork would load it anew)
+
+from m1.files import read_record, read_rows
+from m1.params import load_params
+from m1.profiling import run as profiling_run
+from m1.schemas.profile import MeasuredRequest, ProfileRun
+from stages import profiling
+
+
+def start(folder: Path) -> int:
+    """Run the stage in a process of its own, which notes every request that it begins and ends."""
+    child = os.fork()
+    if child:
+        return child
+    log = os.open(folder / "requests.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    output = os.open(folder / "output.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    measure = profiling_run.measure
+
+    def noted(vlm, planned, one, order, *rest) -> MeasuredRequest:
+        os.write(log, f"begin {order}\n".encode())
+        row = measure(vlm, planned, one, order, *rest)
+        os.write(log, f"end {order}\n".encode())
+        return row
+
+    profiling_run.measure = noted
+    code = 1
+    try:
+        places = ("requests", "params.yaml", "journal", "out")
+        profiling.main(*(folder / place for place in places))
+        code = 0
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def finished(folder: Path) -> dict[str, object]:
+    """What a finished run came to; all traces of it are removed."""
+    rows = read_rows(MeasuredRequest, folder / "out" / "rows.parquet")
+    run = read_record(ProfileRun, folder / "out" / "run.json")
+    log = (folder / "requests.log").read_text().split("\n")
+    begun = Counter(line for line in log if line.startswith("begin ") and line != "begin -1")
+    report = {
+        "orders": rows["order"].tolist(),
+        "n_resumed": len(run.provenance.resumed_at),
+        "n_begun": begun.total(),
+        "most_begun": max(begun.values()),
+        "journals_left": len(list((folder / "journal").iterdir())),
+    }
+    for path in (folder / "requests.log", folder / "out/rows.parquet", folder / "out/run.json"):
+        path.unlink()
+    return report
+
+
+def kill_often(folder: Path, n_kills: int, seed: int) -> dict[str, object]:
+    """Start runs and kill them, until there were enough kills; then let the last one finish."""
+    delays = random.Random(seed)
+    vlm = profiling.load_vlm(load_params(folder / "params.yaml").model)
+    profiling.load_vlm = lambda _: vlm
+    begun = time.monotonic()
+    os.waitpid(start(folder), 0)
+    whole_s = time.monotonic() - begun
+    whole, runs, kills, kills_of_run = finished(folder), [], 0, 0
+    while kills < n_kills or kills_of_run:
+        child = start(folder)
+        if kills < n_kills:
+            time.sleep(delays.uniform(0, whole_s))
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status):
+            kills, kills_of_run = kills + 1, kills_of_run + 1
+        elif os.waitstatus_to_exitcode(status):
+            return {"output": (folder / "output.log").read_text()}
+        else:
+            runs.append(finished(folder) | {"n_kills": kills_of_run})
+            kills_of_run = 0
+    return {"whole": whole, "runs": runs, "n_kills": kills}
+
+
+if __name__ == "__main__":
+    print(json.dumps(kill_often(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))

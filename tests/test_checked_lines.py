@@ -1,0 +1,79 @@
+"""Whatever is cut off or damaged, whole lines before it stay and nothing else is believed."""
+
+import errno
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from m1.checked_lines import CheckedLines
+from m1.errors import UserError
+
+TEXTS = ["{}", "", "äöü 0", '{"a": "b\\n"}', "x" * 50]
+
+
+def written(path: Path, texts: list[str] = TEXTS) -> Path:
+    with CheckedLines(path) as lines:
+        for text in texts:
+            lines.append(text)
+    return path
+
+
+def read(path: Path) -> list[str]:
+    with CheckedLines(path) as lines:
+        return lines.texts
+
+
+def test_lines_are_read_as_they_were_written_and_go_on(tmp_path) -> None:
+    path = written(tmp_path / "new" / "journal.jsonl")
+    assert read(path) == TEXTS
+    written(path, ["more"])
+    assert read(path) == [*TEXTS, "more"]
+
+
+def test_cut_off_at_any_byte_all_whole_lines_are_kept(tmp_path) -> None:
+    path = written(tmp_path / "journal.jsonl")
+    whole = path.read_bytes()
+    for n in range(len(whole) + 1):
+        path.write_bytes(whole[:n])
+        n_kept = whole[:n].count(b"\n")
+        assert read(path) == TEXTS[:n_kept]
+        # The rest of the torn line must not spoil what is appended.
+        written(path, ["next"])
+        assert read(path) == [*TEXTS[:n_kept], "next"]
+
+
+@pytest.mark.parametrize("tail", [b"\0" * 700, b"\n\n\n", b"garbage\nmore\n", os.urandom(300)])
+def test_a_damaged_end_is_cut_off(tmp_path, tail) -> None:
+    path = written(tmp_path / "journal.jsonl")
+    whole = path.read_bytes()
+    path.write_bytes(whole + tail)
+    assert read(path) == TEXTS
+    assert path.read_bytes() == whole
+
+
+def test_any_changed_byte_of_an_earlier_line_is_found(tmp_path) -> None:
+    path = written(tmp_path / "journal.jsonl")
+    whole = path.read_bytes()
+    end = whole[:-1].rindex(b"\n")
+    changes = random.Random(1)
+    for place in range(end):
+        changed = bytearray(whole)
+        changed[place] ^= changes.randrange(1, 256)
+        path.write_bytes(changed)
+        with pytest.raises(UserError, match=r"is damaged, though later ones are whole.*delete"):
+            read(path)
+        assert path.read_bytes() == changed
+
+
+@pytest.mark.parametrize("call", ["fsync", "truncate"])
+def test_a_full_disk_is_one_line_about_the_file(tmp_path, monkeypatch, call) -> None:
+    path = written(tmp_path / "journal.jsonl")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(UserError, match=r"journal\.jsonl: cannot be written \(No space left"):
+        written(path, ["more"])

@@ -1,0 +1,211 @@
+"""Whatever stops a run, the next one goes on from its journal: nothing lost, nothing twice."""
+
+import json
+import random
+import subprocess
+import sys
+
+import pytest
+from faked_run import FakedRun, key, orders, raising
+from families.common import save
+from families.registry import FAMILIES
+from whole_run import ENVIRONMENT, ROOT, SMALL, merged, prepare, write_params
+
+from m1.errors import UserError
+from m1.params import KnobParams, load_params
+from m1.profiling import journal as journal_module
+from m1.profiling.entries import Look
+from m1.profiling.journal import Journal, journal_key
+from m1.profiling.lasting_watch import LastingWatch
+from m1.schemas.requests import WORKLOADS, RequestSet
+
+N_KILLS = 20
+TINY = {
+    "knobs": {"vision_tokens": [16, 4], "top_k": None, "active_blocks": 6},
+    "profile": {
+        "max_new_tokens": {"qa": 3, "captioning": 6},
+        "e1_requests": {"qa": 6, "captioning": 6},
+        "e2_requests": {"qa": 4, "captioning": 4},
+        "observer_requests": {"qa": 2, "captioning": 2},
+        "warmup_window": 2,
+    },
+}
+
+
+class Killed(BaseException):
+    """What stops a run without a chance to tidy up."""
+
+
+@pytest.fixture
+def run(vlm, tmp_path, monkeypatch) -> FakedRun:
+    return FakedRun(vlm, tmp_path / "journal", monkeypatch)
+
+
+# Killed for real
+
+
+def test_a_run_killed_at_twenty_random_moments_loses_nothing_and_repeats_no_finished_request(
+    tmp_path,
+) -> None:
+    model = {"source": str(save(FAMILIES["gemma3"], tmp_path / "model"))}
+    prepare(tmp_path, write_params(tmp_path, merged(merged(SMALL, TINY), {"model": model})))
+    done = subprocess.run(
+        [sys.executable, ROOT / "tests" / "killed_runs.py", tmp_path, str(N_KILLS), "1"],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report.get("n_kills") == N_KILLS, report
+    for one in report["runs"]:
+        assert one["orders"] == report["whole"]["orders"] == list(range(36))
+        # The one in flight, at the most: as many as there were kills, none of them twice in a row.
+        assert one["n_begun"] - 36 <= one["n_kills"]
+        assert one["n_resumed"] <= one["n_kills"]
+        assert one["journals_left"] == 0
+    assert sum(one["n_resumed"] for one in report["runs"]) > 0
+
+
+# Cut off and damaged
+
+
+def test_cut_off_anywhere_a_journal_is_gone_on_with_from_its_last_whole_line(run) -> None:
+    run.go()
+    whole, places = run.journal().read_bytes(), random.Random(1)
+    for n in places.sample(range(len(whole)), 12):
+        run.journal().write_bytes(whole[:n])
+        kept = sum(b'"kind":"row"' in line for line in whole[:n].split(b"\n")[:-1])
+        run.begun.clear()
+        assert orders(run.go().rows) == list(range(run.n_planned))
+        assert len(set(run.begun)) == len(run.begun) == run.n_planned - kept
+
+
+def test_a_run_that_was_stopped_is_warmed_up_again_and_says_when_it_went_on(run) -> None:
+    run.before = raising(Killed(), lambda _, planned: planned.order == 50)
+    with pytest.raises(Killed):
+        run.go()
+    n_warmed = len(run.warmed)
+    run.before = lambda one, planned: None
+    rows = run.go().rows
+    assert orders(rows) == list(range(run.n_planned))
+    assert run.begun == [*range(51), *range(50, run.n_planned)]
+    assert len(run.warmed) == 2 * n_warmed
+    with Journal(run.folder, key()) as journal:
+        assert len(journal.resumed_at) == 1
+        assert journal.resumed_at[0] >= journal.started_at
+
+
+def test_a_run_that_was_stopped_while_it_wrote_measures_nothing_again(run) -> None:
+    first = run.go()
+    n_begun, n_warmed = len(run.begun), len(run.warmed)
+    again = run.go()
+    assert again.rows == first.rows
+    assert (len(run.begun), len(run.warmed)) == (n_begun, n_warmed)
+
+
+def test_a_finished_run_leaves_nothing_to_go_on_with(run) -> None:
+    with Journal(run.folder, key()) as journal:
+        run.profiler.run(0.1, journal)
+        journal.remove()
+    run.go()
+    assert len(run.begun) == 2 * run.n_planned
+
+
+def test_what_was_seen_of_the_machine_outlives_an_interruption(run, vlm) -> None:
+    looks = [
+        Look(elapsed_s=30.0, cpu_others_share=0.5, core_mhz=2000.0, gpu=None),
+        Look(elapsed_s=60.0, cpu_others_share=0.4, core_mhz=3000.0, gpu=None),
+    ]
+    with Journal(run.folder, key()) as journal:
+        journal.warm(0.3)
+        for look in looks:
+            journal.look(look)
+    with Journal(run.folder, key()) as journal:
+        watch = LastingWatch(vlm.device, journal)
+        state = watch.state()
+        assert state.cpu_others_share == pytest.approx(0.4, rel=0.01)
+        assert state.cpu_mhz is not None
+        assert (state.cpu_mhz.low, state.cpu_mhz.high) == (2000, 3000)
+        assert watch.duration_s == pytest.approx(60, abs=1)
+    # Of two warm-ups, that which came less to rest counts.
+    assert run.go().seen.warmup_change == 0.3
+
+
+# Of another run
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"origin": {"model_fingerprint": "1"}},
+        {"origin": {"model_fingerprint": "0", "dtype": "bfloat16"}},
+        {"device": "GPU-2"},
+        {"model": {"experts": "grouped_mm"}},
+        {"knobs": {"top_k": [2]}},
+        {"profile": {"session": 2}},
+        {"kept_blocks": {"4": (0, 1, 2, 7)}},
+        {"code": "1"},
+    ],
+)
+def test_rows_of_another_run_are_never_mixed_in(run, changes) -> None:
+    run.before = raising(Killed(), lambda _, planned: planned.order == 50)
+    with pytest.raises(Killed):
+        run.go()
+    run.before = lambda one, planned: None
+    run.begun.clear()
+    run.go(**changes)
+    assert run.begun == list(range(run.n_planned))
+
+
+def test_a_journal_under_the_name_of_another_is_refused(run) -> None:
+    run.go()
+    with Journal(run.folder, key(code="1")) as other:
+        pass
+    run.journal_of_first = next(p for p in run.folder.iterdir() if p != other.lines.path)
+    other.lines.path.write_bytes(run.journal_of_first.read_bytes())
+    with pytest.raises(UserError, match=r"not the journal of this run.*delete it"):
+        run.go(code="1")
+
+
+def test_the_key_holds_whatever_decides_what_a_row_means(vlm, monkeypatch) -> None:
+    sections = load_params(ROOT / "params.yaml")
+    sets = {
+        w: RequestSet(workload=w, source="none", fingerprint="0", requests=(), corpus={})
+        for w in WORKLOADS
+    }
+
+    def made(**changes) -> str:
+        given = {"sets": sets, "model": sections.model, "knobs": sections.knobs}
+        given |= {"profile": sections.profile} | changes
+        return journal_key(vlm, **given).model_dump_json()
+
+    def changed(section, **changes) -> str:
+        return made(**{section: getattr(sections, section).model_copy(update=changes)})
+
+    same = made()
+    assert made() == changed("profile", strict=True) == same
+    other_data = sets | {"qa": sets["qa"].model_copy(update={"fingerprint": "1"})}
+    keys = [
+        same,
+        made(sets=other_data),
+        changed("model", dtype="bfloat16"),
+        changed("profile", session=2),
+        changed("profile", decode_mode="reference_length"),
+        made(knobs=KnobParams(vision_tokens=[16], top_k=[4], active_blocks=[8])),
+    ]
+    for name, value in {
+        "source_fingerprint": lambda *_: "other",
+        "kept_blocks": lambda *_: {"4": (0, 1, 2, 7)},
+        "_which": lambda _: "GPU-2",
+    }.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(journal_module, name, value)
+            keys.append(made())
+    with monkeypatch.context() as patch:
+        patch.setitem(vars(vlm), "fingerprint", "other")
+        keys.append(made())
+    with monkeypatch.context() as patch:
+        patch.setattr("m1.profiling.provenance.version", lambda _: "0")
+        keys.append(made())
+    assert len(set(keys)) == len(keys) == 11
