@@ -52,18 +52,20 @@ def test_hypervolume_agrees_with_moocore() -> None:
 
 
 def test_steepness_by_hand() -> None:
-    # Best (1.0, 1.0), fastest (0.4, 0.7): 0.3 of quality for 0.6 of latency.
+    # Fastest (0.4, 0.7), the better of two: 0.3 of quality for 0.6 of latency.
     points = [(1.0, 1.0), (0.7, 0.95), (0.4, 0.7), (0.4, 0.1), (0.9, 0.5)]
     np.testing.assert_allclose(steepness(*one_draw(points)), [0.5])
 
 
-def test_steepness_starts_at_the_best_point_wherever_it_is() -> None:
-    points = [(1.0, 1.0), (0.8, 1.2), (0.4, 0.8)]
-    np.testing.assert_allclose(steepness(*one_draw(points)), [1.0])
+def test_steepness_starts_at_the_reference_wherever_the_best_point_is() -> None:
+    points = [(1.0, 1.0), (0.8, 1.2), (0.4, 0.7)]
+    np.testing.assert_allclose(steepness(*one_draw(points)), [0.5])
+    nothing_lost = [(1.0, 1.0), (0.5, 1.0)]
+    np.testing.assert_allclose(steepness(*one_draw(nothing_lost)), [0.0])
 
 
-@pytest.mark.parametrize("points", [[(1.0, 1.0)], [(1.0, 1.0), (0.5, 1.0)], [(1.0, 1.0)] * 2])
-def test_a_single_point_has_no_steepness(points: list[tuple[float, float]]) -> None:
+@pytest.mark.parametrize("points", [[(1.0, 1.0)], [(1.0, 1.0), (1.2, 1.3)], [(1.0, 1.0)] * 2])
+def test_without_a_faster_setting_there_is_no_steepness(points: list[tuple[float, float]]) -> None:
     assert np.isnan(steepness(*one_draw(points))).all()
 
 

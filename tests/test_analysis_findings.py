@@ -5,9 +5,10 @@ import pytest
 from analysed import evidence_of, make_analysis, measured, of_experiment
 from simulated import World
 
-from m1.analysis.bootstrap import estimate, resamples_of, weighted_mean
+from m1.analysis.bootstrap import resamples_of
 from m1.analysis.cells import rows_of
 from m1.analysis.findings import EXPECTATIONS, judge_expectations, list_not_tested, verdict_of
+from m1.analysis.intervals import estimate
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Finding, Verdict
 from m1.schemas.settings import KNOBS, Knob
@@ -49,7 +50,7 @@ ALIKE = replace(
 
 def findings_in(world: World, seed: int = 0) -> dict[str, Finding]:
     evidence = evidence_of(world, seed)
-    found = judge_expectations(evidence["qa"], evidence["captioning"], 0.95)
+    found = judge_expectations(evidence["qa"], evidence["captioning"], make_analysis())
     return {finding.id: finding for finding in found}
 
 
@@ -126,8 +127,8 @@ def test_what_cannot_be_computed_is_left_out(changes: dict[str, Any], missing: s
 
 def test_without_quality_what_rests_on_it_is_not_tested_and_the_rest_is() -> None:
     evidence = evidence_of(EXPECTED, seed=1, quality=False)
-    found = judge_expectations(evidence["qa"], evidence["captioning"], 0.95)
-    untested = list_not_tested(found, "Nobody knows.")
+    found = judge_expectations(evidence["qa"], evidence["captioning"], make_analysis())
+    untested = list_not_tested(found, evidence, "Nobody knows.", 2)
     assert {one.id: one.reason for one in untested} == dict.fromkeys(
         (
             "qa-prefers-fewer-vision-tokens",
@@ -144,8 +145,8 @@ def test_without_quality_what_rests_on_it_is_not_tested_and_the_rest_is() -> Non
 
 def test_what_is_missing_is_said_of_what_is_not_tested() -> None:
     evidence = evidence_of(replace(EXPECTED, top_k=(None,)), quality=False)
-    found = judge_expectations(evidence["qa"], evidence["captioning"], 0.95)
-    reasons = {one.id: one.reason for one in list_not_tested(found, "Nobody knows.")}
+    found = judge_expectations(evidence["qa"], evidence["captioning"], make_analysis())
+    reasons = {one.id: one.reason for one in list_not_tested(found, evidence, "Nobody knows.", 2)}
     wanted = "It takes more than one value of top_k."
     assert reasons["captioning-more-sensitive-to-top-k"] == wanted
     assert reasons["qa-frontier-steeper"] == "Nobody knows."
@@ -183,8 +184,8 @@ def interval_width(world: World) -> float:
     means = []
     for workload in WORKLOADS:
         of_workload = rows_of(workload, e1)
-        weights = resamples[workload].weights(list(of_workload["image_id"]))
-        means.append(weighted_mean(of_workload[["total_ms"]].to_numpy(), weights)[:, 0])
+        images = list(of_workload["image_id"])
+        means.append(resamples[workload].mean(of_workload[["total_ms"]].to_numpy(), images)[:, 0])
     difference = estimate(means[0] - means[1], 0.95)
     return difference.high - difference.low
 

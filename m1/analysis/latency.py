@@ -6,15 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from m1.analysis.bootstrap import (
-    Draws,
-    Resamples,
-    estimate,
-    resamples_of,
-    weighted_mean,
-    weighted_quantile,
-)
+from m1.analysis.bootstrap import Draws, Resamples, resamples_of
 from m1.analysis.cells import STAGE_COLUMNS, rows_of
+from m1.analysis.intervals import estimate
 from m1.params import AnalysisParams
 from m1.schemas.profile import STAGES, Stage
 from m1.schemas.requests import WORKLOADS
@@ -61,8 +55,8 @@ def make_stage_result(
 
 def draw_stages(rows: pd.DataFrame, resamples: Resamples) -> StageDraws:
     """Mean time and share of each stage; shares sum to 1 in every draw."""
-    weights = resamples.weights(list(rows["image_id"]))
-    mean_ms = weighted_mean(rows[STAGE_COLUMNS].to_numpy(dtype=np.float64), weights)
+    stages = rows[STAGE_COLUMNS].to_numpy(dtype=np.float64)
+    mean_ms = resamples.mean(stages, list(rows["image_id"]))
     return StageDraws(mean_ms, mean_ms / mean_ms.sum(axis=1, keepdims=True))
 
 
@@ -80,24 +74,22 @@ def stage_breakdown(draws: StageDraws, confidence: float) -> dict[Stage, StageEs
 def mean_output_tokens(rows: pd.DataFrame, resamples: Resamples, confidence: float) -> Estimate:
     """Mean number of tokens written."""
     tokens = rows[["n_output_tokens"]].to_numpy(dtype=np.float64)
-    weights = resamples.weights(list(rows["image_id"]))
-    return estimate(weighted_mean(tokens, weights)[:, 0], confidence)
+    return estimate(resamples.mean(tokens, list(rows["image_id"]))[:, 0], confidence)
 
 
 def latency_distribution(
     rows: pd.DataFrame, resamples: Resamples, confidence: float
 ) -> LatencyDistribution:
     """Mean and percentiles of latency; no percentile that the sample is too small for."""
-    total_ms = rows["total_ms"].to_numpy(dtype=np.float64)
-    weights = resamples.weights(list(rows["image_id"]))
+    total_ms, images = rows[["total_ms"]].to_numpy(dtype=np.float64), list(rows["image_id"])
     missing = too_small_for(len(rows), confidence)
     percentiles = {
         name: None
         if name in missing
-        else estimate(weighted_quantile(total_ms, weights, q), confidence)
+        else estimate(resamples.quantile(total_ms, images, q)[:, 0], confidence)
         for name, q in PERCENTILES.items()
     }
-    mean_ms = estimate(weighted_mean(total_ms[:, None], weights)[:, 0], confidence)
+    mean_ms = estimate(resamples.mean(total_ms, images)[:, 0], confidence)
     return LatencyDistribution(n=len(rows), mean_ms=mean_ms, not_available=missing, **percentiles)
 
 
