@@ -54,7 +54,7 @@ def test_workloads_of_one_trial_are_one_cluster() -> None:
 
 
 def test_one_cluster_says_nothing_about_chance() -> None:
-    with pytest.raises(UserError, match="raise profile.n_trials"):
+    with pytest.raises(UserError, match=r"raise profile\.n_trials"):
         resamples_of(rows_of(("a", 0), ("b", 0)), ANALYSIS)
 
 
@@ -75,7 +75,7 @@ def test_first_draw_is_the_sample_and_each_stratum_has_its_share_of_every_draw()
 def test_a_resample_is_so_small_that_intervals_are_as_wide_as_those_of_student(
     n: int, student_t: float
 ) -> None:
-    # Percentile half-width 1.96 sqrt((n - 1) / n / m) of a standard deviation, Student's t / sqrt n.
+    # In standard deviations: 1.96 sqrt((n - 1) / n / m) against t / sqrt(n).
     half_width = 1.96 * np.sqrt((n - 1) / n / n_drawn(n, 0.95))
     assert half_width == pytest.approx(student_t / np.sqrt(n), rel=0.04)
 
