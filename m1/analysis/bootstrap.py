@@ -23,7 +23,7 @@ Draws = NDArray[np.float64]
 
 DECIMALS = 9
 """Digits of a mean after the point."""
-LARGEST_PART = 2**22
+LARGEST_PART = 2**21
 """Weights held at once while quantiles are taken."""
 
 
@@ -76,7 +76,7 @@ class Resamples:
         places = self.places(images)
         found = np.empty((len(self.counts), values.shape[1]))
         for part in _parts(len(self.counts), len(places)):
-            weights = self.counts[part].astype(np.int32)[:, places]
+            weights = self.counts[part].astype(np.int16)[:, places]
             for column, of_column in enumerate(values.T):
                 found[part, column] = weighted_quantile(of_column, weights, q)
         return found
@@ -160,7 +160,7 @@ def _ratio(sums: Draws, sizes: Draws) -> Draws:
     return np.asarray(np.round(means, DECIMALS))
 
 
-def weighted_quantile(values: Draws, weights: NDArray[np.int32] | Draws, q: float) -> Draws:
+def weighted_quantile(values: Draws, weights: NDArray[np.int16] | Draws, q: float) -> Draws:
     """Quantile over requests in every draw, of the values repeated as often as they count.
 
     The median-unbiased one (Hyndman & Fan 1996, type 8): numpy's default lies too low in the upper
@@ -175,14 +175,19 @@ def weighted_quantile(values: Draws, weights: NDArray[np.int32] | Draws, q: floa
         [n_draws]; NaN in draws without any of the requests.
     """
     order = np.argsort(values, kind="stable")
-    # A request's place among the repeated values ends where its cumulated count does.
-    ends = np.cumsum(weights[:, order], axis=1, dtype=np.int32)
-    size = ends[:, -1]
+    n_draws, n_requests = weights.shape
+    # A request's place among the repeated values ends where its cumulated count does. One running
+    # count through all draws rises throughout, so that places are found by bisection.
+    ends = np.cumsum(np.take(weights, order, axis=1), dtype=np.int64)
+    starts = np.concatenate([[0], ends[n_requests - 1 :: n_requests]])
+    size = np.diff(starts)
     place = np.clip(q * (size + 1 / 3) - 2 / 3, 0, np.maximum(size - 1, 0))
-    low, high = (values[order][_place(ends, at)] for at in (np.floor(place), np.ceil(place)))
-    return np.where(size > 0, low + (high - low) * (place - np.floor(place)), np.nan)
+    below = np.floor(place).astype(np.int64)
 
+    def at(place: NDArray[np.int64]) -> Draws:
+        found = np.searchsorted(ends, starts[:-1] + place, side="right")
+        found = np.clip(found - n_requests * np.arange(n_draws), 0, n_requests - 1)
+        return np.asarray(values[order[found]])
 
-def _place(ends: NDArray[np.int32], at: Draws) -> NDArray[np.intp]:
-    found = np.count_nonzero(ends <= at[:, None].astype(np.int32), axis=1)
-    return np.asarray(np.minimum(found, ends.shape[1] - 1))
+    low, high = at(below), at(np.minimum(below + 1, size - 1))
+    return np.where(size > 0, low + (high - low) * (place - below), np.nan)
