@@ -287,6 +287,8 @@ def test_images_that_are_timed_and_scored_count_alike_in_both() -> None:
     latency = drawn["qa", "timed"].mean(timed.total_ms, timed.images)
     quality = drawn["qa", "scored"].mean(scored.quality, scored.images)
     assert np.corrcoef(latency[1:, 0], quality[1:, 0])[0, 1] < -0.999
+    # However many are only scored, every draw has the same number of trials.
+    assert len(set(drawn["qa", "timed"].weights(timed.images)[1:].sum(axis=1))) == 1
 
 
 def test_cut_outputs_are_counted_at_each_setting() -> None:

@@ -91,6 +91,15 @@ def test_every_trial_has_about_as_many_requests_of_each_workload(n_shared: int) 
         assert [count[trial] for trial in range(20)] == [2] * 20
 
 
+def test_captions_are_spread_evenly_where_images_have_unlike_numbers_of_questions() -> None:
+    world = World(n_images=90, questions_per_image=2)
+    questions, captions = (simulate_requests(w, world).requests for w in WORKLOADS)
+    uneven = [one for place, one in enumerate(questions[:120]) if place % 5]
+    trial_of = deal_images({"qa": uneven, "captioning": captions[30:70]}, 20)
+    count = Counter(trial_of[request.image_id] for request in captions[30:70])
+    assert [count[trial] for trial in range(20)] == [2] * 20
+
+
 def test_cells_are_mixed_within_a_trial_and_differently_in_each() -> None:
     rounds = plan(params(), WORLD.grid, REQUESTS)
     orders = [[one.cell for one in rounds if one.trial == t] for t in range(2)]

@@ -13,9 +13,9 @@ Counts = NDArray[np.float64]
 def deal_images(requests: Mapping[Workload, Sequence[Request]], n_trials: int) -> dict[str, int]:
     """Deal images to trials, so that all requests about one image are in one trial.
 
-    Trials are then independent of each other, and the bootstrap can draw them whole. Images that
-    both workloads show go first, each image to the trial with the fewest requests of its workloads,
-    so that every trial has about as many of each.
+    Trials are then independent of each other, and the bootstrap can draw them whole. Each image goes
+    to the trial with the fewest requests of the workloads that show it, so that every trial has
+    about as many of each.
 
     Args:
         requests: the requests of each workload in one experiment.
@@ -27,10 +27,9 @@ def deal_images(requests: Mapping[Workload, Sequence[Request]], n_trials: int) -
     n_requests = _count(requests)
     load = np.zeros((n_trials, len(WORKLOADS)))
     trial_of: dict[str, int] = {}
-    for image in sorted(n_requests, key=lambda image: -np.count_nonzero(n_requests[image])):
-        shown = n_requests[image] > 0
-        trial = int(load[:, shown].sum(axis=1).argmin())
-        load[trial] += n_requests[image]
+    for image, count in n_requests.items():
+        trial = int(load[:, count > 0].sum(axis=1).argmin())
+        load[trial] += count
         trial_of[image] = trial
     return trial_of
 
