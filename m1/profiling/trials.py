@@ -13,9 +13,9 @@ Counts = NDArray[np.float64]
 def deal_images(requests: Mapping[Workload, Sequence[Request]], n_trials: int) -> dict[str, int]:
     """Deal images to trials, so that all requests about one image are in one trial.
 
-    Trials are then independent of each other, and the bootstrap can draw them whole. Each image goes
-    to the trial with the fewest requests of the workloads that show it, so that every trial has
-    about as many of each.
+    Trials are then independent of each other, and the bootstrap can draw them whole. Each image
+    goes to the trial with the fewest requests of the workloads that show it, so that every trial
+    has about as many of each.
 
     Args:
         requests: the requests of each workload in one experiment.
