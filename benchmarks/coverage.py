@@ -50,10 +50,9 @@ REMARKS = """Bold: outside of 93 to 97 %.
 - **P99** takes the few slowest of 300 requests; where trials have slow spells of their own, its
   interval is somewhat too sure.
 - **A fraction of two medians** has an interval that is too wide: both medians are of the same
-  requests, and resamples let them jump from one request to the next. It errs on the safe side, and
-  so do hypervolume and steepness, which are made of such fractions.
+  requests, and resamples let them jump from one request to the next. It errs on the safe side.
 - **Hypervolume** has the reverse percentile interval. With the percentile interval it would be held
-  in about 88 to 92 % of runs, since noise makes the best of several settings look better, on the
+  in 87 to 93 % of runs, since noise makes the best of several settings look better, on the
   sample and again on its resamples.
 - **Steepness** goes from the reference to the fastest setting. From the best setting to the
   fastest, as it was at first, no interval tried (percentile, reverse percentile, bias-corrected)
