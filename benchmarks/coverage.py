@@ -64,7 +64,7 @@ REMARKS = """Bold: outside of 93 to 97 %.
 
 def main(
     n_runs: Annotated[int, typer.Option(help="Made-up runs of each kind.")] = 2000,
-    n_resamples: Annotated[int, typer.Option(help="Bootstrap resamples in each.")] = 1000,
+    n_resamples: Annotated[int, typer.Option(help="Bootstrap resamples in each.")] = 600,
     params_file: Annotated[Path, typer.Option("--params", help="Parameters.")] = Path(
         "params.yaml"
     ),
