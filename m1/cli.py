@@ -182,10 +182,12 @@ def _quality_rows(result: WorkloadContrast) -> list[tuple[str, ...]]:
 
 def _findings_table(result: WorkloadContrast) -> Table:
     level = f"{result.confidence:.0%} interval"
-    table = Table("Finding", "Verdict", "Effect", level, title="Expected findings, tested")
+    columns = ("Finding", "Verdict", "Effect", level, "Matters above")
+    table = Table(*columns, title="Expected findings, tested")
     for one in result.findings:
         interval = f"{one.low:.3g} to {one.high:.3g}"
-        table.add_row(one.claim, one.verdict, f"{one.effect:.3g}", interval)
+        smallest = f"{one.smallest_effect:.3g}"
+        table.add_row(one.claim, one.verdict, f"{one.effect:.3g}", interval, smallest)
     for other in result.not_tested:
         table.add_row(other.claim, "not tested", other.reason)
     return table

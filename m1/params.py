@@ -23,7 +23,9 @@ from m1.schemas.settings import KNOBS, DecodeModeChoice, Runtime, Setting, Weigh
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Seed = Annotated[int, Field(ge=0)]
 PositiveInt = Annotated[int, Field(ge=1)]
+NonNegativeFloat = Annotated[float, Field(ge=0.0)]
 PositiveFloat = Annotated[float, Field(gt=0.0)]
+EffectKind = Literal["share", "sensitivity", "preference", "steepness"]
 Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
 
 
@@ -278,15 +280,41 @@ class ValidityParams(Record):
     standard deviations of the logits."""
 
 
+class SmallestEffects(Record):
+    """The smallest effect that matters, for each kind of finding."""
+
+    share: NonNegativeFloat
+    """Margin between shares of latency, percentage points."""
+    sensitivity: NonNegativeFloat
+    """Difference in latency saved by a knob, percentage points."""
+    preference: NonNegativeFloat
+    """Difference of a knob between the best settings, fraction of its reference value."""
+    steepness: NonNegativeFloat
+    """Difference in share of quality lost per share of latency saved."""
+
+    def of(self, kind: EffectKind) -> float:
+        """The smallest effect of one kind."""
+        return {
+            "share": self.share,
+            "sensitivity": self.sensitivity,
+            "preference": self.preference,
+            "steepness": self.steepness,
+        }[kind]
+
+
 class AnalysisParams(Record):
     """Section `analysis`."""
 
     seed: Seed
     """Seed of the bootstrap."""
     n_resamples: Annotated[int, Field(ge=100)]
-    """Bootstrap resamples of images."""
+    """Bootstrap resamples."""
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)]
     """Confidence of every interval."""
+    min_clusters: Annotated[int, Field(ge=2)]
+    """Fewest clusters (trials, or images that are only scored) whose intervals decide a finding."""
+    smallest_effect: SmallestEffects
+    """What findings are held against."""
     latency_statistic: Literal["median", "mean"]
     """What a setting's latency is on the frontier."""
     quality_levels: tuple[Share, ...]

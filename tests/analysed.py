@@ -21,6 +21,13 @@ def make_analysis(**changes: Any) -> AnalysisParams:
         "seed": 1,
         "n_resamples": 200,
         "confidence": 0.95,
+        "min_clusters": 2,
+        "smallest_effect": {
+            "share": 5.0,
+            "sensitivity": 2.0,
+            "preference": 0.05,
+            "steepness": 0.1,
+        },
         "latency_statistic": "median",
         "quality_levels": (0.99, 0.95, 0.9),
         "decision_level": 0.9,

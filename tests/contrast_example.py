@@ -128,8 +128,8 @@ def frontier(workload: Workload) -> Frontier:
         workload=workload,
         latency_statistic="median",
         quality_metric=METRICS[workload],
-        timed=SampleSize(n_requests=N_E2, n_images=N_E2),
-        scored=SampleSize(n_requests=N_SCORED, n_images=N_SCORED),
+        timed=SampleSize(n_requests=N_E2, n_images=N_E2, n_clusters=N_E2),
+        scored=SampleSize(n_requests=N_SCORED, n_images=N_SCORED, n_clusters=N_SCORED),
         reference=GRID[0],
         points=tuple(points),
         hypervolume=estimate(0.6),
@@ -313,7 +313,9 @@ def contrast(**changes: Any) -> WorkloadContrast:
         "stage_breakdown": {w: breakdown(w) for w in WORKLOADS},
         "latency": {w: distribution(w) for w in WORKLOADS},
         "mean_output_tokens": {"qa": estimate(2.1), "captioning": estimate(45.0)},
-        "timed": {w: SampleSize(n_requests=N_E2, n_images=N_E2) for w in WORKLOADS},
+        "timed": {
+            w: SampleSize(n_requests=N_E2, n_images=N_E2, n_clusters=N_E2) for w in WORKLOADS
+        },
         "quality_not_available": None,
         "frontiers": {w: frontier(w) for w in WORKLOADS},
         "optimal_settings": dict.fromkeys(WORKLOADS, ()),

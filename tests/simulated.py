@@ -83,6 +83,7 @@ class World:
     repeat_requests: int = 0
     """Requests measured in every trial."""
     n_trials: int = 20
+    """Trials that images are dealt to in turn."""
     output_tokens: Mapping[Workload, int] = field(
         default_factory=lambda: {"qa": 2, "captioning": 30}
     )
@@ -100,6 +101,8 @@ class World:
     """Probability that a word is right at the reference setting."""
     image_noise: float = 0.05
     """Relative spread of latency between images, the same in every cell."""
+    trial_noise: float = 0.0
+    """Relative spread of latency between trials, apart in every cell."""
     row_noise: float = 0.02
     """Relative spread of latency between measurements of one request."""
 
@@ -181,6 +184,7 @@ def simulate_rows(seed: int = 0, world: World | None = None) -> list[MeasuredReq
 
 def _rows(world: World, rng: np.random.Generator) -> Iterator[MeasuredRequest]:
     order = 0
+    machine = np.random.default_rng(int(rng.integers(2**32)))
     # Drawn once by name of the image, so that workloads that share images share what they do.
     slowness = rng.normal(size=world.n_images), rng.normal(size=world.n_images)
     for workload in WORKLOADS:
@@ -188,9 +192,12 @@ def _rows(world: World, rng: np.random.Generator) -> Iterator[MeasuredRequest]:
         tempers = slowness[0 if world.shared_images else WORKLOADS.index(workload)]
         repeats = len(requests) // world.n_images
         for plan in _plan(world):
+            spells = np.exp(world.trial_noise * machine.normal(size=world.n_trials))
             for number, request in enumerate(requests[: plan["n"]]):
-                pace = math.exp(world.image_noise * tempers[number // repeats])
-                yield _row(world, workload, request, plan, order, pace, rng)
+                image = number // repeats
+                trial = image % world.n_trials
+                pace = math.exp(world.image_noise * tempers[image]) * float(spells[trial])
+                yield _row(world, workload, request, plan | {"trial": trial}, order, pace, rng)
                 order += 1
 
 
@@ -230,7 +237,7 @@ def _row(
     return MeasuredRequest(
         experiment=plan["experiment"],
         order=order,
-        trial=0,
+        trial=plan["trial"],
         workload=workload,
         request_id=request.request_id,
         image_id=request.image_id,

@@ -2,38 +2,46 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from analysed import evidence_of, frontier_in, make_analysis, measured, of_experiment
 from simulated import World
-from test_analysis_findings import ALIKE, EXPECTED, FLAT, MIRRORED
+from test_analysis_findings import EXPECTED, FLAT, MIRRORED, UNDECIDABLE
 
 from m1.analysis.answers import judge, make_answers
+from m1.analysis.evidence import Evidence
 from m1.analysis.findings import EXPECTATIONS, judge_expectations, list_not_tested
 from m1.analysis.latency import make_stage_result
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import Answers, Finding, Verdict
 
 ANALYSIS = make_analysis()
+MEASURED = Evidence(
+    stage_share=np.zeros((1, 4)),
+    moves={},
+    quality=None,
+    n_clusters={e.kind: 20 for e in EXPECTATIONS},
+)
 
 
 def answers_in(world: World, reason: str | None = None) -> Answers:
     rows = measured(world, seed=1)
     frontiers = None if reason else {w: frontier_in(world, w, seed=1) for w in WORKLOADS}
     evidence = evidence_of(world, seed=1, quality=not reason)
-    findings = judge_expectations(evidence["qa"], evidence["captioning"], ANALYSIS.confidence)
+    findings = judge_expectations(evidence["qa"], evidence["captioning"], ANALYSIS)
     return make_answers(
         make_stage_result(of_experiment(rows, "e1"), world.grid[0], ANALYSIS),
         frontiers,
         reason,
         ANALYSIS.decision_level,
         findings,
-        list_not_tested(findings, reason),
+        list_not_tested(findings, evidence, reason, ANALYSIS.min_clusters),
     )
 
 
 def made_up(verdicts: Mapping[str, Verdict]) -> list[Finding]:
     claims = {expected.id: expected.claim for expected in EXPECTATIONS}
-    numbers: dict[str, Any] = {"effect": 0.0, "low": 0.0, "high": 0.0}
+    numbers: dict[str, Any] = {"effect": 0.0, "low": 0.0, "high": 0.0, "smallest_effect": 0.1}
     return [
         Finding(id=id_, claim=claims[id_], measure="", verdict=verdict, **numbers)
         for id_, verdict in verdicts.items()
@@ -65,8 +73,8 @@ def test_mirrored_world() -> None:
         assert "Supported" not in answer
 
 
-def test_alike_world() -> None:
-    answers = answers_in(ALIKE)
+def test_undecidable_world() -> None:
+    answers = answers_in(UNDECIDABLE)
     assert "neither is clearly slower" in answers.latency_difference
     for answer in answers.model_dump().values():
         assert "Inconclusive: " in answer
@@ -121,7 +129,14 @@ def test_best_setting_may_be_the_reference() -> None:
 def test_every_verdict_is_said(verdicts: dict[str, Verdict], expected: str) -> None:
     ids = ("qa-prefill-heavy", "captioning-decode-heavy")
     findings = made_up({**verdicts, "qa-frontier-steeper": "supported"})
-    assert judge(ids, findings, list_not_tested(findings, None)) == expected
+    assert (
+        judge(
+            ids,
+            findings,
+            list_not_tested(findings, {"qa": MEASURED, "captioning": MEASURED}, None, 2),
+        )
+        == expected
+    )
 
 
 def test_without_quality_latency_is_still_answered() -> None:

@@ -4,14 +4,16 @@ import pytest
 from analysed import make_analysis
 
 from m1.analysis.bootstrap import (
+    Resamples,
     draw_resamples,
-    estimate,
-    estimate_if_defined,
+    n_drawn,
     resamples_of,
     weighted_mean,
     weighted_quantile,
 )
-from m1.schemas.requests import WORKLOADS
+from m1.analysis.clusters import clusters_of, of_images
+from m1.analysis.intervals import estimate, estimate_if_defined, estimate_of_extreme
+from m1.errors import UserError
 
 ANALYSIS = make_analysis()
 
@@ -20,48 +22,87 @@ def names(start: int, stop: int) -> list[str]:
     return [f"image-{i:03}" for i in range(start, stop)]
 
 
-def test_first_draw_is_the_sample_and_every_draw_has_as_many_images() -> None:
-    drawn = draw_resamples({"qa": names(0, 30), "captioning": names(20, 35)}, ANALYSIS)
-    for workload in WORKLOADS:
-        counts, n = drawn[workload].counts, {"qa": 30, "captioning": 15}[workload]
-        assert counts.shape == (1 + ANALYSIS.n_resamples, n)
-        assert (counts[0] == 1).all()
-        assert (counts.sum(axis=1) == n).all()
-        assert (counts[1:] != 1).any(axis=1).all()
+def rows_of(*pairs: tuple[str, int], workload: str = "qa") -> pd.DataFrame:
+    """Measured rows by image and trial."""
+    return pd.DataFrame(pairs, columns=["image_id", "trial"]).assign(workload=workload)
 
 
-def test_workloads_share_the_resamples_of_shared_images() -> None:
-    drawn = draw_resamples({"qa": names(0, 30), "captioning": names(0, 12)}, ANALYSIS)
-    shared = names(0, 12)
-    np.testing.assert_array_equal(drawn["qa"].weights(shared), drawn["captioning"].weights(shared))
+def drawn_by_image(images: list[str]) -> Resamples:
+    return draw_resamples([of_images(images)], ANALYSIS)
 
 
-def test_workloads_without_shared_images_are_independent() -> None:
-    drawn = draw_resamples({"qa": names(0, 30), "captioning": names(30, 60)}, ANALYSIS)
-    qa, captioning = drawn["qa"].counts[1:], drawn["captioning"].counts[1:]
-    values = np.arange(30.0)
-    correlation = np.corrcoef(qa @ values, captioning @ values)[0, 1]
-    assert abs(correlation) < 0.25
+# Clusters
+
+
+def test_an_image_belongs_to_the_trial_it_was_measured_in() -> None:
+    found = clusters_of(rows_of(("a", 0), ("b", 0), ("c", 1), ("c", 1), ("d", 2)))
+    assert found == {"a": "trial 0", "b": "trial 0", "c": "trial 1", "d": "trial 2"}
+
+
+def test_an_image_in_two_trials_ties_them_together() -> None:
+    rows = rows_of(("a", 0), ("a", 3), ("b", 3), ("b", 5), ("c", 5), ("d", 4))
+    assert clusters_of(rows) == {**dict.fromkeys("abc", "trial 0"), "d": "trial 4"}
+
+
+def test_workloads_of_one_trial_are_one_cluster() -> None:
+    both = pd.concat([rows_of(("a", 0), ("b", 1)), rows_of(("c", 0), workload="captioning")])
+    drawn = resamples_of(both, ANALYSIS)
+    assert drawn["qa"] is drawn["captioning"]
+    weights = drawn["qa"].weights(["a", "c", "b"])
+    np.testing.assert_array_equal(weights[:, 0], weights[:, 1])
+    assert (weights[:, 0] != weights[:, 2]).any()
+
+
+def test_one_cluster_says_nothing_about_chance() -> None:
+    with pytest.raises(UserError, match=r"raise profile\.n_trials"):
+        resamples_of(rows_of(("a", 0), ("b", 0)), ANALYSIS)
+
+
+# Draws
+
+
+def test_first_draw_is_the_sample_and_each_stratum_has_its_share_of_every_draw() -> None:
+    timed, scored = names(0, 30), names(30, 45)
+    drawn = draw_resamples([of_images(timed), of_images(scored)], ANALYSIS)
+    for images in (timed, scored):
+        weights = drawn.weights(images)
+        assert weights.shape == (1 + ANALYSIS.n_resamples, len(images))
+        assert (weights[0] == 1).all()
+        assert (weights[1:].sum(axis=1) == n_drawn(len(images), 0.95)).all()
+
+
+@pytest.mark.parametrize(("n", "student_t"), [(10, 2.262), (20, 2.093), (50, 2.0096), (300, 1.968)])
+def test_a_resample_is_so_small_that_intervals_are_as_wide_as_those_of_student(
+    n: int, student_t: float
+) -> None:
+    # In standard deviations: 1.96 sqrt((n - 1) / n / m) against t / sqrt(n).
+    half_width = 1.96 * np.sqrt((n - 1) / n / n_drawn(n, 0.95))
+    assert half_width == pytest.approx(student_t / np.sqrt(n), rel=0.04)
+
+
+def test_few_clusters_are_drawn_at_least_once() -> None:
+    assert [n_drawn(n, 0.95) for n in range(1, 5)] == [1, 1, 1, 1]
 
 
 def test_questions_about_one_image_move_together() -> None:
     images = ["a", "a", "b", "c", "c", "c"]
-    drawn = draw_resamples({"qa": images}, ANALYSIS)
-    weights = drawn["qa"].weights(images)
+    drawn = drawn_by_image(images)
+    weights = drawn.weights(images)
     np.testing.assert_array_equal(weights[:, 0], weights[:, 1])
     np.testing.assert_array_equal(weights[:, 3], weights[:, 5])
-    assert drawn["qa"].counts.sum(axis=1).tolist() == [3] * (1 + ANALYSIS.n_resamples)
     with pytest.raises(KeyError, match="unknown"):
-        drawn["qa"].weights(["unknown"])
+        drawn.weights(["unknown"])
 
 
-def test_draws_follow_from_the_images_and_the_seed_alone() -> None:
-    frame = pd.DataFrame({"workload": ["qa"] * 9 + ["captioning"] * 9, "image_id": names(0, 9) * 2})
-    first, again = (resamples_of(f, ANALYSIS) for f in (frame, frame[::-1]))
-    other = resamples_of(frame, make_analysis(seed=2))
-    np.testing.assert_array_equal(first["qa"].counts, again["qa"].counts)
-    assert list(first["qa"].images) == list(again["qa"].images) == names(0, 9)
-    assert (first["qa"].counts != other["qa"].counts).any()
+def test_draws_follow_from_the_clusters_and_the_seed_alone() -> None:
+    rows = rows_of(*((name, i) for i, name in enumerate(names(0, 9))))
+    first, again = (resamples_of(frame, ANALYSIS)["qa"] for frame in (rows, rows[::-1]))
+    other = resamples_of(rows, make_analysis(seed=2))["qa"]
+    np.testing.assert_array_equal(first.weights(names(0, 9)), again.weights(names(0, 9)))
+    assert (first.counts != other.counts).any()
+
+
+# Statistics
 
 
 @pytest.mark.parametrize("q", [0.0, 0.25, 0.5, 0.95, 0.99, 1.0])
@@ -70,12 +111,32 @@ def test_weighted_statistics_are_those_of_repeated_values(q: float) -> None:
     values = rng.integers(0, 12, size=25).astype(float)
     weights = rng.multinomial(25, np.full(25, 1 / 25), size=40).astype(float)
     repeated = [np.repeat(values, row.astype(int)) for row in weights]
-    np.testing.assert_allclose(
-        weighted_quantile(values, weights, q), [np.quantile(row, q) for row in repeated]
-    )
+    expected = [np.quantile(row, q, method="median_unbiased") for row in repeated]
+    np.testing.assert_allclose(weighted_quantile(values, weights, q), expected)
     np.testing.assert_allclose(
         weighted_mean(values[:, None], weights)[:, 0], [row.mean() for row in repeated]
     )
+
+
+def test_by_clusters_and_in_parts_the_same_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    images = [f"{i}" for i in rng.integers(0, 30, size=70)]
+    values, drawn = rng.gamma(2, size=(70, 3)), drawn_by_image(images)
+    weights = drawn.weights(images)
+    np.testing.assert_allclose(drawn.mean(values, images), weighted_mean(values, weights))
+    expected = np.stack([weighted_quantile(column, weights, 0.9) for column in values.T], axis=1)
+    for largest in (1, 700, 10**9):
+        monkeypatch.setattr("m1.analysis.bootstrap.LARGEST_PART", largest)
+        np.testing.assert_allclose(drawn.quantile(values, images, 0.9), expected)
+
+
+def test_a_draw_without_any_of_the_requests_has_no_number() -> None:
+    drawn = drawn_by_image(names(0, 12))
+    (image,), value = names(0, 1), np.ones((1, 1))
+    missing = drawn.weights([image])[:, 0] == 0
+    assert 0 < missing.mean() < 1
+    for found in (drawn.mean(value, [image]), drawn.quantile(value, [image], 0.5)):
+        np.testing.assert_array_equal(np.isnan(found[:, 0]), missing)
 
 
 def test_the_same_scores_in_another_order_have_the_same_mean() -> None:
@@ -85,29 +146,17 @@ def test_the_same_scores_in_another_order_have_the_same_mean() -> None:
     assert len(set(weighted_mean(orders, np.ones((1, 7)))[0])) == 1
 
 
-def coverage(by_image: bool, n_worlds: int = 150) -> float:
-    """How often a 95 % interval holds the true mean, when answers about an image are alike."""
-    rng = np.random.default_rng(7)
-    image_of = np.repeat(np.arange(40), 4)
-    hits = 0
-    for seed in range(n_worlds):
-        values = rng.normal(size=40)[image_of] + 0.3 * rng.normal(size=160)
-        ids = [f"{i:03}" for i in (image_of if by_image else range(160))]
-        drawn = draw_resamples({"qa": ids}, make_analysis(seed=seed))["qa"]
-        found = estimate(weighted_mean(values[:, None], drawn.weights(ids))[:, 0], 0.95)
-        hits += found.low <= 0 <= found.high
-    return hits / n_worlds
-
-
-def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
-    assert 0.89 <= coverage(by_image=True) <= 0.99
-    # Requests as units would be far too sure: the test above can tell.
-    assert coverage(by_image=False) < 0.8
+# Intervals
 
 
 def test_estimate_is_the_sample_with_percentiles_of_the_resamples() -> None:
     found = estimate(np.array([5.0, *range(101)]), 0.9)
     assert (found.value, found.low, found.high) == pytest.approx((5.0, 5.0, 95.0))
+
+
+def test_what_resamples_gain_is_taken_off_an_extreme() -> None:
+    found = estimate_of_extreme(np.array([50.0, *range(40, 141)]), 0.9)
+    assert (found.value, found.low, found.high) == pytest.approx((50.0, -35.0, 55.0))
 
 
 def test_resamples_without_the_number_are_left_out_if_few() -> None:

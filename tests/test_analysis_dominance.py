@@ -17,11 +17,12 @@ def one_draw(points: list[tuple[float, float]]) -> tuple[Draws, Draws]:
     return latency[None, :], quality[None, :]
 
 
-# Few distinct values, so that ties and equal points occur.
-@pytest.mark.parametrize("n_values", [4, 1000])
-def test_frontier_agrees_with_moocore(n_values: int) -> None:
-    rng = np.random.default_rng(5)
-    latency, quality = rng.integers(1, n_values, size=(2, 60, 15)) / n_values
+# Few distinct values make many ties and equal points: two values leave four kinds of point.
+@pytest.mark.parametrize("n_values", [2, 4, 10, 1000])
+@pytest.mark.parametrize("n_settings", [1, 2, 27, 64])
+def test_frontier_agrees_with_moocore(n_values: int, n_settings: int) -> None:
+    rng = np.random.default_rng([n_values, n_settings])
+    latency, quality = rng.integers(1, n_values + 1, size=(2, 60, n_settings)) / n_values
     expected = [
         moocore.is_nondominated(np.stack([*draw], axis=1), maximise=[False, True], keep_weakly=True)
         for draw in zip(latency, quality, strict=True)
@@ -41,9 +42,12 @@ def test_hypervolume_by_hand() -> None:
     np.testing.assert_allclose(hypervolume(*one_draw(points)), [expected])
 
 
-def test_hypervolume_agrees_with_moocore() -> None:
-    rng = np.random.default_rng(6)
-    latency, quality = rng.uniform(0.1, 1.3, size=(2, 30, 12))
+@pytest.mark.parametrize("n_values", [2, 4, 10, 1000])
+@pytest.mark.parametrize("n_settings", [1, 2, 27, 64])
+def test_hypervolume_agrees_with_moocore(n_values: int, n_settings: int) -> None:
+    rng = np.random.default_rng([n_values, n_settings])
+    # Some points lie beyond the bound on latency.
+    latency, quality = 1.3 * rng.integers(1, n_values + 1, size=(2, 60, n_settings)) / n_values
     expected = [
         moocore.hypervolume(np.stack([ms, -q], axis=1), ref=[1.05, 0.0])
         for ms, q in zip(latency, quality, strict=True)
@@ -52,18 +56,20 @@ def test_hypervolume_agrees_with_moocore() -> None:
 
 
 def test_steepness_by_hand() -> None:
-    # Best (1.0, 1.0), fastest (0.4, 0.7): 0.3 of quality for 0.6 of latency.
+    # Fastest (0.4, 0.7), the better of two: 0.3 of quality for 0.6 of latency.
     points = [(1.0, 1.0), (0.7, 0.95), (0.4, 0.7), (0.4, 0.1), (0.9, 0.5)]
     np.testing.assert_allclose(steepness(*one_draw(points)), [0.5])
 
 
-def test_steepness_starts_at_the_best_point_wherever_it_is() -> None:
-    points = [(1.0, 1.0), (0.8, 1.2), (0.4, 0.8)]
-    np.testing.assert_allclose(steepness(*one_draw(points)), [1.0])
+def test_steepness_starts_at_the_reference_wherever_the_best_point_is() -> None:
+    points = [(1.0, 1.0), (0.8, 1.2), (0.4, 0.7)]
+    np.testing.assert_allclose(steepness(*one_draw(points)), [0.5])
+    nothing_lost = [(1.0, 1.0), (0.5, 1.0)]
+    np.testing.assert_allclose(steepness(*one_draw(nothing_lost)), [0.0])
 
 
-@pytest.mark.parametrize("points", [[(1.0, 1.0)], [(1.0, 1.0), (0.5, 1.0)], [(1.0, 1.0)] * 2])
-def test_a_single_point_has_no_steepness(points: list[tuple[float, float]]) -> None:
+@pytest.mark.parametrize("points", [[(1.0, 1.0)], [(1.0, 1.0), (1.2, 1.3)], [(1.0, 1.0)] * 2])
+def test_without_a_faster_setting_there_is_no_steepness(points: list[tuple[float, float]]) -> None:
     assert np.isnan(steepness(*one_draw(points))).all()
 
 

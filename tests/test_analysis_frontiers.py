@@ -14,12 +14,14 @@ from analysed import (
 )
 from simulated import World, simulate_requests
 
-from m1.analysis.bootstrap import Draws, draw_resamples, estimate, weighted_mean
+from m1.analysis.bootstrap import Draws, Resamples, draw_resamples
 from m1.analysis.cells import ScoredCells, TimedCells, make_scored_cells, make_timed_cells
+from m1.analysis.clusters import of_images
 from m1.analysis.dominance import REFERENCE_POINT
 from m1.analysis.evidence import gather_evidence
 from m1.analysis.frontiers import best_at, find_frontier, make_frontier
-from m1.analysis.samples import Sample
+from m1.analysis.intervals import estimate
+from m1.analysis.samples import Sample, draw_samples
 from m1.analysis.trade_off import NoQualityError, draw_trade_off
 from m1.errors import UserError
 from m1.params import AnalysisParams
@@ -57,13 +59,10 @@ def by_hand(total_ms: Draws, quality: Draws) -> tuple[TimedCells, ScoredCells]:
 
 def frontier_by_hand(total_ms: Draws, quality: Draws, **changes: object) -> Frontier:
     (timed, scored), analysis = by_hand(total_ms, quality), make_analysis(**changes)
-    images: dict[Sample, Sequence[str]] = {
-        ("qa", "timed"): timed.images,
-        ("qa", "scored"): scored.images,
-    }
-    resamples = draw_resamples(images, analysis)
+    drawn = draw_resamples([of_images({*timed.images, *scored.images})], analysis)
+    resamples: dict[Sample, Resamples] = {("qa", "timed"): drawn, ("qa", "scored"): drawn}
     trade_off = draw_trade_off(timed, scored, resamples, analysis.latency_statistic)
-    return make_frontier(timed, scored, trade_off, {}, analysis)
+    return make_frontier(timed, scored, trade_off, drawn.clusters, {}, analysis)
 
 
 def test_reference_is_one_exactly() -> None:
@@ -86,7 +85,7 @@ def test_points_are_those_of_the_sample_fastest_first() -> None:
         rows, timed = (
             frame[(frame[list(values)] == list(values.values())).all(axis=1)] for frame in (qa, e2)
         )
-        assert len(timed) == frontier.timed.n_requests == frontier.timed.n_images == 15
+        assert len(timed) == frontier.timed.n_requests == frontier.timed.n_clusters == 15
         assert point.latency_ms.value == pytest.approx(timed["total_ms"].median())
         assert len(rows) == frontier.scored.n_requests == frontier.scored.n_images == 15
         assert point.quality.value == pytest.approx(rows["quality"].mean())
@@ -143,8 +142,17 @@ def test_frontier_by_hand() -> None:
     assert single.hypervolume == frontier.hypervolume
 
 
-def test_one_point_has_no_steepness() -> None:
-    times = np.array([[100.0, 70.0]]) * np.ones((6, 1))
+def test_hypervolume_has_what_noise_adds_taken_off() -> None:
+    # Eight settings as good as each other: the best of them looks better than it is.
+    rng = np.random.default_rng(2)
+    times = np.linspace(100.0, 30.0, 8) * np.ones((40, 1))
+    area = frontier_by_hand(times, rng.random((40, 8)), n_resamples=1000).hypervolume
+    assert area.low < area.value
+    assert (area.low + area.high) / 2 < area.value
+
+
+def test_no_faster_setting_leaves_no_steepness() -> None:
+    times = np.array([[100.0, 170.0]]) * np.ones((6, 1))
     assert frontier_by_hand(times, np.ones_like(times)).steepness is None
 
 
@@ -229,8 +237,12 @@ def test_intervals_are_those_of_the_draws_the_contrast_compares() -> None:
 def test_timed_and_scored_requests_may_be_other_numbers(timed: int, scored: int) -> None:
     world = replace(SMALL, n_images=60, e2_requests=timed, answered_requests=scored, row_noise=0.0)
     frontier = frontier_in(world, "qa")
-    assert frontier.timed == SampleSize(n_requests=timed, n_images=timed)
-    assert frontier.scored == SampleSize(n_requests=scored, n_images=scored)
+    trials = min(timed, world.n_trials)
+    only_scored = max(scored - timed, 0)
+    assert frontier.timed == SampleSize(n_requests=timed, n_images=timed, n_clusters=trials)
+    assert frontier.scored == SampleSize(
+        n_requests=scored, n_images=scored, n_clusters=min(scored, trials + only_scored)
+    )
     for point in frontier.points:
         truth = sum(world.stage_ms("qa", point.setting).values())
         reference = sum(world.stage_ms("qa", frontier.reference).values())
@@ -270,14 +282,14 @@ def test_images_that_are_timed_and_scored_count_alike_in_both() -> None:
     # Slow images are the bad ones: draws with many of them are slow and bad at once.
     slow = np.repeat([1.0, 2.0], 20)
     timed, scored = by_hand(np.outer(slow, [100.0]), np.outer(3 - slow, [0.3]))
-    images: dict[Sample, Sequence[str]] = {
-        ("qa", "timed"): timed.images,
-        ("qa", "scored"): (*scored.images, *(f"scored-only-{i}" for i in range(40))),
-    }
-    drawn = draw_resamples(images, make_analysis())
-    latency = weighted_mean(timed.total_ms, drawn["qa", "timed"].weights(timed.images))
-    quality = weighted_mean(scored.quality, drawn["qa", "scored"].weights(scored.images))
+    rows = pd.DataFrame({"image_id": timed.images, "trial": range(40), "workload": "qa"})
+    answers = pd.DataFrame({"image_id": [*timed.images, *(f"scored-{i}" for i in range(40))]})
+    drawn = draw_samples(rows, answers, make_analysis())
+    latency = drawn["qa", "timed"].mean(timed.total_ms, timed.images)
+    quality = drawn["qa", "scored"].mean(scored.quality, scored.images)
     assert np.corrcoef(latency[1:, 0], quality[1:, 0])[0, 1] < -0.999
+    # However many are only scored, every draw has the same number of trials.
+    assert len(set(drawn["qa", "timed"].weights(timed.images)[1:].sum(axis=1))) == 1
 
 
 def test_cut_outputs_are_counted_at_each_setting() -> None:

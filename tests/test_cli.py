@@ -24,6 +24,7 @@ def contrast() -> WorkloadContrast:
         effect=61.5,
         low=60.25,
         high=62.75,
+        smallest_effect=5.25,
         verdict="supported",
     )
     answers = Answers(
@@ -54,6 +55,7 @@ def test_show_prints_answers_headline_and_findings(contrast, tmp_path) -> None:
         assert finding.claim in output
         assert finding.verdict in output
         assert "60.2 to 62.8" in output
+        assert "5.25" in output
     assert f"{contrast.latency['captioning'].mean_ms.value:.1f}" in output
 
 

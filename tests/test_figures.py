@@ -305,7 +305,7 @@ def test_a_frontier_of_one_setting_has_no_steepness() -> None:
     frontiers = {w: example.frontier(w) for w in WORKLOADS}
     frontiers["qa"] = frontiers["qa"].model_copy(update={"steepness": None})
     figure = draw_pareto(example.contrast(frontiers=frontiers))
-    assert "steepness undefined: one setting on the frontier" in texts(figure)
+    assert "steepness undefined: no setting is surely faster" in texts(figure)
     assert "steepness 0.41 [0.33, 0.49] (quality lost / latency saved)" in texts(figure)
 
 

@@ -3,10 +3,12 @@
 from collections import Counter
 from itertools import pairwise
 
+import pytest
 from simulated import World, simulate_requests
 
 from m1.params import PerWorkload, ProfileParams
 from m1.profiling.schedule import Planned, Round, plan
+from m1.profiling.trials import deal_images
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.settings import decode_passes
 
@@ -79,6 +81,40 @@ def test_trials_come_one_after_another_and_each_holds_every_cell() -> None:
         {one.cell for one in rounds if one.trial == t and one.experiment == "e2"} for t in range(5)
     ]
     assert all(some == cells[0] for some in cells)
+
+
+def test_all_requests_about_one_image_are_in_one_trial() -> None:
+    world = World(n_images=30, questions_per_image=3)
+    requests = {w: simulate_requests(w, world).requests for w in WORKLOADS}
+    many = params(
+        e1_requests=PerWorkload(qa=80, captioning=30),
+        e2_requests=PerWorkload(qa=50, captioning=10),
+        observer_requests=PerWorkload(qa=20, captioning=30),
+    )
+    trials: dict[tuple[str, str], set[int]] = {}
+    for one, p in planned(plan(many, world.grid[:2], requests)):
+        trials.setdefault((one.experiment, p.request.image_id), set()).add(one.trial)
+    assert {len(some) for some in trials.values()} == {1}
+
+
+@pytest.mark.parametrize("n_shared", [0, 20, 40])
+def test_every_trial_has_about_as_many_requests_of_each_workload(n_shared: int) -> None:
+    world = World(n_images=80)
+    questions, captions = (simulate_requests(w, world).requests for w in ("qa", "captioning"))
+    requests = {"qa": questions[:40], "captioning": captions[40 - n_shared : 80 - n_shared]}
+    trial_of = deal_images(requests, 20)
+    for workload in WORKLOADS:
+        count = Counter(trial_of[request.image_id] for request in requests[workload])
+        assert [count[trial] for trial in range(20)] == [2] * 20
+
+
+def test_captions_are_spread_evenly_where_images_have_unlike_numbers_of_questions() -> None:
+    world = World(n_images=90, questions_per_image=2)
+    questions, captions = (simulate_requests(w, world).requests for w in WORKLOADS)
+    uneven = [one for place, one in enumerate(questions[:120]) if place % 5]
+    trial_of = deal_images({"qa": uneven, "captioning": captions[30:70]}, 20)
+    count = Counter(trial_of[request.image_id] for request in captions[30:70])
+    assert [count[trial] for trial in range(20)] == [2] * 20
 
 
 def test_cells_are_mixed_within_a_trial_and_differently_in_each() -> None:

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from m1.analysis.bootstrap import estimate, resamples_of, weighted_mean
+from m1.analysis.bootstrap import resamples_of
 from m1.analysis.cells import labels_of
+from m1.analysis.intervals import estimate
 from m1.analysis.scoring import score_rows
 from m1.errors import UserError
 from m1.params import AnalysisParams
@@ -69,8 +70,9 @@ def compare(
     both = score_rows(single, requests).merge(batched, on=PAIR, suffixes=("", "_batched"))
     same = both["output_text"] == both["output_text_batched"]
     gained = both["quality_batched"] - both["quality"]
-    weights = resamples_of(both, analysis)[requests.workload].weights(list(both["image_id"]))
-    means = weighted_mean(np.column_stack([same, gained]).astype(np.float64), weights)
+    compared = np.column_stack([same, gained]).astype(np.float64)
+    resamples = resamples_of(both, analysis)[requests.workload]
+    means = resamples.mean(compared, list(both["image_id"]))
     return Agreement(
         n_pairs=len(both),
         identical_share=estimate(means[:, 0], analysis.confidence),

@@ -153,7 +153,7 @@ def _choice(best: BestSetting, frontier: Frontier) -> str:
 def _frontier_structure(frontiers: Mapping[Workload, Frontier]) -> str:
     shown = _both(_size(frontiers[w]) for w in WORKLOADS)
     slopes = "; ".join(_slope(frontiers[w]) for w in WORKLOADS)
-    return f"The frontier holds {shown}. From its best to its fastest point, {slopes}."
+    return f"The frontier holds {shown}. From the reference to the fastest setting, {slopes}."
 
 
 def _size(frontier: Frontier) -> str:
@@ -164,7 +164,7 @@ def _size(frontier: Frontier) -> str:
 def _slope(frontier: Frontier) -> str:
     name = NAMES[frontier.workload]
     if frontier.steepness is None:
-        return f"{name} has no slope, for want of a second point that resamples agree on"
+        return f"{name} has no slope, for want of a setting that is surely faster"
     lost = _with_interval(frontier.steepness, "%")
     return f"{name} loses {lost} of reference quality for each 1% of reference latency saved"
 

@@ -1,89 +1,141 @@
-"""Cluster bootstrap over images (Efron & Tibshirani 1993, chapters 6, 8 and 13).
+"""Cluster bootstrap (Efron & Tibshirani 1993, chapters 6 and 8).
 
-Images, not requests, are drawn with replacement, since the questions about one image are alike.
-One set of draws serves every setting, stage and workload, so that comparisons are paired.
+Clusters, not requests, are drawn with replacement, since requests of one trial or about one image
+are alike (`m1.analysis.clusters`). One set of draws serves every setting, stage and workload, so
+that comparisons are paired.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from m1.analysis.clusters import clusters_of
+from m1.errors import UserError
 from m1.params import AnalysisParams
 from m1.schemas.requests import Workload
-from m1.schemas.results import Estimate
 
-S = TypeVar("S", bound=Hashable)
-"""Name of a sample of images, such as a workload."""
 Draws = NDArray[np.float64]
 """Row 0 on the measured sample, every other row on a resample: [1 + n_resamples, ...]."""
 
 DECIMALS = 9
 """Digits of a mean after the point."""
+LARGEST_PART = 2**21
+"""Weights held at once while quantiles are taken."""
 
 
 @dataclass(frozen=True)
 class Resamples:
-    """How often each image of a workload counts in each draw."""
+    """How often each cluster counts in each draw, and which images are in it."""
 
-    images: pd.Index
-    """Image ids [n_images]."""
+    clusters: Mapping[str, str]
+    """Image id to the name of its cluster."""
+    names: tuple[str, ...]
+    """Names of the clusters [n_clusters]."""
     counts: Draws
-    """Row 0 all ones: the sample itself [1 + n_resamples, n_images]."""
+    """Row 0 all ones: the sample itself [1 + n_resamples, n_clusters]."""
+
+    def places(self, images: Sequence[str]) -> NDArray[np.intp]:
+        """Column in `counts` of each image's cluster [n_images]."""
+        columns = {name: column for column, name in enumerate(self.names)}
+        return np.array([columns[self.clusters[image]] for image in images], dtype=np.intp)
 
     def weights(self, images: Sequence[str]) -> Draws:
         """How often each request counts, by its image [1 + n_resamples, n_requests]."""
-        places = pd.Series(range(len(self.images)), index=self.images)
-        return self.counts[:, places.loc[list(images)]]
+        return self.counts[:, self.places(images)]
+
+    def mean(self, values: Draws, images: Sequence[str]) -> Draws:
+        """Mean over requests in every draw, by way of each cluster's sum.
+
+        Args:
+            values: [n_requests, n_columns].
+            images: the image of each request.
+
+        Returns:
+            [1 + n_resamples, n_columns]; NaN in draws without any of the requests.
+        """
+        sums = np.zeros((len(self.names), values.shape[1]))
+        np.add.at(sums, self.places(images), values)
+        sizes = np.bincount(self.places(images), minlength=len(self.names))
+        return _ratio(self.counts @ sums, self.counts @ sizes)
+
+    def quantile(self, values: Draws, images: Sequence[str], q: float) -> Draws:
+        """Quantile over requests in every draw, some draws at a time.
+
+        Args:
+            values: [n_requests, n_columns].
+            images: the image of each request.
+            q: from 0 to 1.
+
+        Returns:
+            [1 + n_resamples, n_columns]; NaN in draws without any of the requests.
+        """
+        places = self.places(images)
+        found = np.empty((len(self.counts), values.shape[1]))
+        for part in _parts(len(self.counts), len(places)):
+            weights = self.counts[part].astype(np.int16)[:, places]
+            for column, of_column in enumerate(values.T):
+                found[part, column] = weighted_quantile(of_column, weights, q)
+        return found
 
 
-def draw_resamples(
-    images: Mapping[S, Sequence[str]], analysis: AnalysisParams
-) -> dict[S, Resamples]:
-    """Draw the resamples of all samples (of the workloads, say) together.
+def _parts(n_draws: int, n_requests: int) -> Iterator[slice]:
+    size = max(1, LARGEST_PART // n_requests)
+    return (slice(start, start + size) for start in range(0, n_draws, size))
 
-    Images are drawn within strata: those that the same samples show. An image of two samples
-    then counts alike in both, images of one sample are independent of the other's, and each
-    resample of a sample has as many images as the sample.
+
+def draw_resamples(strata: Sequence[Mapping[str, str]], analysis: AnalysisParams) -> Resamples:
+    """Draw the one set of resamples that everything compared is computed on.
+
+    Args:
+        strata: groups of images that are drawn apart, so that each keeps its share of every draw;
+            each maps image ids to the names of their clusters.
+        analysis: number of resamples, their seed, and the confidence of intervals.
+
+    Raises:
+        UserError: if there is one cluster, whose resamples would all be the sample.
     """
     rng = np.random.default_rng(analysis.seed)
-    parts = [
-        (users, _draw(stratum, analysis.n_resamples, rng))
-        for users, stratum in _strata(images).items()
-    ]
-    return {s: _joined([part for users, part in parts if s in users]) for s in images}
+    names = [sorted(set(stratum.values())) for stratum in strata]
+    if sum(map(len, names)) < 2:
+        raise UserError(
+            "all measured requests are of one trial, or share images, so that nothing says how far "
+            "chance goes: raise profile.n_trials"
+        )
+    counts = [_draw(len(stratum), analysis, rng) for stratum in names if stratum]
+    return Resamples(
+        clusters={image: name for stratum in strata for image, name in stratum.items()},
+        names=tuple(name for stratum in names for name in stratum),
+        counts=np.hstack(counts),
+    )
 
 
 def resamples_of(frame: pd.DataFrame, analysis: AnalysisParams) -> dict[Workload, Resamples]:
-    """Draw the resamples of the workloads and images that measured rows are about."""
-    groups = frame.groupby("workload", sort=True)["image_id"]
-    return draw_resamples({str(w): list(ids) for w, ids in groups}, analysis)  # type: ignore[misc]
+    """Draw the resamples of measured rows: the same for every workload."""
+    drawn = draw_resamples([clusters_of(frame)], analysis)
+    return dict.fromkeys(sorted(set(frame["workload"])), drawn)
 
 
-def _strata(images: Mapping[S, Sequence[str]]) -> dict[tuple[S, ...], list[str]]:
-    """The images by which samples show them, in an order that depends on their ids alone."""
-    users: dict[str, tuple[S, ...]] = {}
-    for sample in sorted(images, key=str):
-        for image in set(images[sample]):
-            users[image] = (*users.get(image, ()), sample)
-    strata: dict[tuple[S, ...], list[str]] = {}
-    for image in sorted(users):
-        strata.setdefault(users[image], []).append(image)
-    return strata
+def _draw(n: int, analysis: AnalysisParams, rng: np.random.Generator) -> Draws:
+    drawn = rng.multinomial(
+        n_drawn(n, analysis.confidence), np.full(n, 1 / n), size=analysis.n_resamples
+    )
+    return np.vstack([np.ones(n), drawn])
 
 
-def _draw(images: list[str], n_resamples: int, rng: np.random.Generator) -> Resamples:
-    n = len(images)
-    drawn = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples)
-    return Resamples(pd.Index(images), np.vstack([np.ones(n), drawn]))
+def n_drawn(n: int, confidence: float) -> int:
+    """How many of n clusters a resample draws: a few less, to make intervals as wide as Student's.
 
-
-def _joined(parts: Sequence[Resamples]) -> Resamples:
-    images = [image for part in parts for image in part.images]
-    return Resamples(pd.Index(images), np.hstack([part.counts for part in parts]))
+    With n of n, percentile intervals of a mean are too narrow by (z / t)^2 (n - 1) / n, squared
+    (Hesterberg 2015, "What teachers should know about the bootstrap", section 4.3), and the
+    variance of a resample's mean goes as one over its size. To first order in 1 / n, t^2 is
+    z^2 (1 + (z^2 + 1) / (2 (n - 1))).
+    """
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    return max(1, round(n - 1 - (z**2 + 1) / 2))
 
 
 def weighted_mean(values: Draws, weights: Draws) -> Draws:
@@ -94,16 +146,25 @@ def weighted_mean(values: Draws, weights: Draws) -> Draws:
         weights: [n_draws, n_requests].
 
     Returns:
-        [n_draws, n_columns].
+        [n_draws, n_columns]; NaN in draws without any of the requests.
     """
+    return _ratio(weights @ values, weights.sum(axis=1))
+
+
+def _ratio(sums: Draws, sizes: Draws) -> Draws:
+    """Sums [n_draws, n_columns] over sizes [n_draws]."""
+    means = np.full_like(sums, np.nan)
+    np.divide(sums, sizes[:, None], out=means, where=sizes[:, None] > 0)
     # The last bits depend on the order of summation. Without them equal scores tie on the
     # frontier, and the same rows give the same file.
-    means = weights @ values / weights.sum(axis=1, keepdims=True)
     return np.asarray(np.round(means, DECIMALS))
 
 
-def weighted_quantile(values: Draws, weights: Draws, q: float) -> Draws:
-    """Quantile over requests in every draw, as `np.quantile` gives it of the repeated values.
+def weighted_quantile(values: Draws, weights: NDArray[np.int16] | Draws, q: float) -> Draws:
+    """Quantile over requests in every draw, of the values repeated as often as they count.
+
+    The median-unbiased one (Hyndman & Fan 1996, type 8): numpy's default lies too low in the upper
+    tail, and intervals of a P95 then miss the truth on one side.
 
     Args:
         values: [n_requests].
@@ -111,40 +172,22 @@ def weighted_quantile(values: Draws, weights: Draws, q: float) -> Draws:
         q: from 0 to 1.
 
     Returns:
-        [n_draws].
+        [n_draws]; NaN in draws without any of the requests.
     """
     order = np.argsort(values, kind="stable")
-    # A request's place among the repeated values ends where its cumulated count does.
-    ends = np.cumsum(weights[:, order], axis=1)
-    place = q * (ends[:, -1] - 1)
-    low, high = (values[order][_place(ends, at)] for at in (np.floor(place), np.ceil(place)))
-    return np.asarray(low + (high - low) * (place - np.floor(place)))
+    n_draws, n_requests = weights.shape
+    # A request's place among the repeated values ends where its cumulated count does. One running
+    # count through all draws rises throughout, so that places are found by bisection.
+    ends = np.cumsum(np.take(weights, order, axis=1), dtype=np.int64)
+    starts = np.concatenate([[0], ends[n_requests - 1 :: n_requests]])
+    size = np.diff(starts)
+    place = np.clip(q * (size + 1 / 3) - 2 / 3, 0, np.maximum(size - 1, 0))
+    below = np.floor(place).astype(np.int64)
 
+    def at(place: NDArray[np.int64]) -> Draws:
+        found = np.searchsorted(ends, starts[:-1] + place, side="right")
+        found = np.clip(found - n_requests * np.arange(n_draws), 0, n_requests - 1)
+        return np.asarray(values[order[found]])
 
-def _place(ends: Draws, at: Draws) -> NDArray[np.intp]:
-    return np.asarray((ends <= at[:, None]).sum(axis=1))
-
-
-def estimate(draws: Draws, confidence: float) -> Estimate:
-    """The value on the sample with its percentile interval over the resamples [1 + n_resamples].
-
-    Resamples in which the number does not exist (NaN) are left out.
-    """
-    tail = (1 - confidence) / 2
-    low, high = np.nanquantile(draws[1:], [tail, 1 - tail])
-    return Estimate(value=float(draws[0]), low=float(low), high=float(high))
-
-
-def estimate_if_defined(draws: Draws, confidence: float) -> Estimate | None:
-    """Like `estimate`; nothing where the number does not exist on the sample, or too seldom.
-
-    An interval from the resamples that happen to have the number would be too narrow once more of
-    them lack it than an interval may leave out.
-    """
-    return estimate(draws, confidence) if is_defined(draws, confidence) else None
-
-
-def is_defined(draws: Draws, confidence: float) -> bool:
-    """Whether the number exists on the sample and in enough resamples."""
-    missing = np.isnan(draws)
-    return not missing[0] and bool(missing[1:].mean() <= 1 - confidence)
+    low, high = at(below), at(np.minimum(below + 1, size - 1))
+    return np.where(size > 0, low + (high - low) * (place - below), np.nan)

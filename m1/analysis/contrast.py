@@ -42,9 +42,9 @@ def make_contrast(
     Raises:
         UserError: if the frontiers were made with other levels.
     """
-    findings = judge_expectations(evidence["qa"], evidence["captioning"], analysis.confidence)
+    findings = judge_expectations(evidence["qa"], evidence["captioning"], analysis)
     reason = why_no_quality(pareto)
-    not_tested = list_not_tested(findings, reason)
+    not_tested = list_not_tested(findings, evidence, reason, analysis.min_clusters)
     frontiers = of_both(pareto, lambda one: one.frontier)
     return WorkloadContrast(
         provenance=run.provenance,

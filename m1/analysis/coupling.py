@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from m1.analysis.bootstrap import Draws, estimate
+from m1.analysis.bootstrap import Draws
 from m1.analysis.dominance import hypervolume, on_frontier
+from m1.analysis.intervals import estimate, estimate_of_extreme
 from m1.analysis.shift import latency_shift
 from m1.analysis.trade_off import TradeOff
 from m1.schemas.coupling import Coupling, FixedKnob
@@ -27,9 +28,11 @@ def find_coupling(trade_off: TradeOff, confidence: float) -> Coupling:
     largest_first = sorted(varied, key=lambda knob: -alone[knob][0])
     return Coupling(
         fixed={knob: _fixed_knobs(trade_off, knob, confidence) for knob in varied},
-        joint_gains={knob: estimate(joint - area, confidence) for knob, area in alone.items()},
+        joint_gains={
+            knob: estimate_of_extreme(joint - area, confidence) for knob, area in alone.items()
+        },
         best_single_knob=largest_first[0] if varied else None,
-        joint_gain=estimate(joint - np.max(list(alone.values()), axis=0), confidence)
+        joint_gain=estimate_of_extreme(joint - np.max(list(alone.values()), axis=0), confidence)
         if varied
         else None,
     )
@@ -56,8 +59,8 @@ def _fixed_knobs(trade_off: TradeOff, knob: Knob, confidence: float) -> tuple[Fi
         FixedKnob(
             value=value,
             labels=_frontier_labels(trade_off, places),
-            hypervolume=estimate(areas[value], confidence),
-            hypervolume_change=estimate(areas[value] - areas[reference], confidence),
+            hypervolume=estimate_of_extreme(areas[value], confidence),
+            hypervolume_change=estimate_of_extreme(areas[value] - areas[reference], confidence),
             latency_shift=estimate(latency_shift(sides[value], sides[reference]), confidence),
         )
         for value, places in by_value.items()

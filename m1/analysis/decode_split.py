@@ -10,15 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from m1.analysis.bootstrap import (
-    Draws,
-    Resamples,
-    estimate,
-    estimate_if_defined,
-    is_defined,
-    weighted_mean,
-)
+from m1.analysis.bootstrap import Draws, Resamples
 from m1.analysis.cells import TimedCells
+from m1.analysis.intervals import estimate, estimate_if_defined, is_defined
 from m1.analysis.sensitivity import single_knob_moves
 from m1.schemas.decode import DecodeParts, DecodeSplit, DecodeSplits
 from m1.schemas.profile import STAGES
@@ -81,10 +75,9 @@ def split_decode(cells: TimedCells, resamples: Resamples, confidence: float) -> 
         resamples: their images.
         confidence: of every interval.
     """
-    weights = resamples.weights(cells.images)
     draws = DecodeDraws(
-        n_steps=weighted_mean(cells.n_decode_steps, weights),
-        decode_ms=weighted_mean(cells.stage_ms[DECODE], weights),
+        n_steps=resamples.mean(cells.n_decode_steps, cells.images),
+        decode_ms=resamples.mean(cells.stage_ms[DECODE], cells.images),
     )
     splits = {i: _split(draws, i, s, confidence) for i, s in enumerate(cells.settings) if i}
     return DecodeSplits(

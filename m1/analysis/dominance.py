@@ -1,8 +1,5 @@
 """Geometry of frontiers: less latency and more quality, in every draw at once."""
 
-from typing import TypeVar
-
-import moocore
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +7,6 @@ from m1.analysis.bootstrap import Draws
 
 Mask = NDArray[np.bool_]
 Indices = NDArray[np.intp]
-A = TypeVar("A", bound=np.generic)
 
 # Fixed, not taken from the measured points: areas then compare between frontiers, workloads and
 # experiments. It lies a little beyond the reference setting's latency, so that the reference
@@ -40,7 +36,7 @@ def on_frontier(latency: Draws, quality: Draws) -> Mask:
 
 
 def hypervolume(latency_fraction: Draws, quality_fraction: Draws) -> Draws:
-    """Area dominated, bounded by `REFERENCE_POINT` (Zitzler & Thiele 1999).
+    """Area dominated, bounded by `REFERENCE_POINT` (Zitzler & Thiele 1999), in all draws at once.
 
     It is the best quality within a latency budget, summed over budgets: near 1 where quality
     holds however little time there is, 0.05 where only the reference setting is any good.
@@ -52,32 +48,36 @@ def hypervolume(latency_fraction: Draws, quality_fraction: Draws) -> Draws:
     Returns:
         [n_draws]; NaN where a fraction is.
     """
-    points = np.stack([latency_fraction, quality_fraction], axis=2)
-    return np.array([_area(draw) for draw in points])
-
-
-def _area(points: Draws) -> float:
-    if np.isnan(points).any():
-        return float("nan")
-    return float(moocore.hypervolume(points, ref=REFERENCE_POINT, maximise=[False, True]))
+    order = np.argsort(latency_fraction, axis=1, kind="stable")
+    latency = np.take_along_axis(latency_fraction, order, axis=1)
+    # The best quality that each further budget buys, from where it begins to the next.
+    best = np.maximum.accumulate(np.take_along_axis(quality_fraction, order, axis=1), axis=1)
+    bound, worst = REFERENCE_POINT
+    starts = np.minimum(np.pad(latency, [(0, 0), (0, 1)], constant_values=bound), bound)
+    return np.asarray((np.maximum(best - worst, 0) * np.diff(starts, axis=1)).sum(axis=1))
 
 
 def steepness(latency_fraction: Draws, quality_fraction: Draws) -> Draws:
-    """Share of quality lost per share of latency saved, from the best to the fastest point.
+    """Share of quality lost per share of latency saved, from the reference to the fastest setting.
+
+    The fastest setting (the best of several that are as fast) is one end of every frontier. The
+    other end, the best setting, is a choice among several that noise can hardly tell apart, far
+    from each other in latency: a slope from there jumps, and no interval of it holds what it says
+    (docs/coverage.md). The reference setting stays where it is.
 
     Args:
         latency_fraction: of the reference setting's [n_draws, n_settings].
         quality_fraction: of the reference setting's [n_draws, n_settings].
 
     Returns:
-        [n_draws]; NaN where the frontier is a single point.
+        [n_draws]; NaN where no setting is faster than the reference, in column 0.
     """
-    frontier = on_frontier(latency_fraction, quality_fraction)
-    best = np.where(frontier, quality_fraction, -np.inf).argmax(axis=1)
-    fastest = np.where(frontier, latency_fraction, np.inf).argmin(axis=1)
-    lost = picked(quality_fraction, best) - picked(quality_fraction, fastest)
-    saved = picked(latency_fraction, best) - picked(latency_fraction, fastest)
-    return np.divide(lost, saved, out=np.full_like(lost, np.nan), where=saved > 0)
+    fastest = latency_fraction.min(axis=1)
+    as_fast = latency_fraction == fastest[:, None]
+    left = np.where(as_fast, quality_fraction, -np.inf).max(axis=1)
+    lost, saved = 1 - left, 1 - fastest
+    unknown = np.full_like(lost, np.nan)
+    return np.asarray(np.divide(lost, saved, out=unknown, where=saved > 0))
 
 
 def fastest_keeping(level: float, latency: Draws, quality_fraction: Draws) -> Indices:
@@ -87,8 +87,3 @@ def fastest_keeping(level: float, latency: Draws, quality_fraction: Draws) -> In
     """
     kept = np.where(quality_fraction >= level, latency, np.inf)
     return np.asarray(kept.argmin(axis=1))
-
-
-def picked(values: NDArray[A], index: Indices) -> NDArray[A]:
-    """One column of each row [n_draws]."""
-    return np.take_along_axis(values, index[:, None], axis=1)[:, 0]

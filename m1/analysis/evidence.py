@@ -9,11 +9,12 @@ import pandas as pd
 from m1.analysis.bootstrap import Draws, resamples_of
 from m1.analysis.cells import make_scored_cells, make_timed_cells, rows_of
 from m1.analysis.latency import draw_stages
-from m1.analysis.samples import draw_samples
+from m1.analysis.samples import draw_samples, size_of
 from m1.analysis.sensitivity import Move, draw_moves
 from m1.analysis.trade_off import TradeOff, draw_trade_off
-from m1.params import AnalysisParams
+from m1.params import AnalysisParams, EffectKind
 from m1.schemas.requests import WORKLOADS, Workload
+from m1.schemas.results import SampleSize
 from m1.schemas.settings import KNOBS, Knob, Setting
 
 Scores = Mapping[Workload, pd.DataFrame]
@@ -26,7 +27,7 @@ class QualityEvidence:
     best_fraction: Mapping[Knob, Draws]
     """Each knob at the fastest good setting, as a fraction of the reference [n_draws]."""
     steepness: Draws
-    """Share of quality lost per share of latency saved along the frontier [n_draws]."""
+    """Share of quality lost per share of latency saved [n_draws]."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Evidence:
     """What each knob does, largest value first."""
     quality: QualityEvidence | None
     """What takes quality to know; none where outputs are no answers."""
+    n_clusters: Mapping[EffectKind, int]
+    """Clusters that each kind of effect rests on."""
 
 
 def gather_evidence(
@@ -61,16 +64,34 @@ def gather_evidence(
     of_e2 = draw_samples(e2, pd.concat(scores.values()) if scores else None, analysis)
     evidence: dict[Workload, Evidence] = {}
     for w in WORKLOADS:
+        reference = rows_of(w, e1)
         timed = make_timed_cells(w, rows_of(w, e2), grid)
-        trade_off = scores and draw_trade_off(
-            timed, make_scored_cells(w, scores[w], grid), of_e2, analysis.latency_statistic
+        scored = make_scored_cells(w, scores[w], grid) if scores else None
+        trade_off = scored and draw_trade_off(timed, scored, of_e2, analysis.latency_statistic)
+        samples = (
+            size_of(list(reference["image_id"]), of_e1[w].clusters),
+            size_of(timed.images, of_e2[w, "timed"].clusters),
+            size_of(scored.images, of_e2[w, "scored"].clusters) if scored else None,
         )
         evidence[w] = Evidence(
-            stage_share=draw_stages(rows_of(w, e1), of_e1[w]).share,
+            stage_share=draw_stages(reference, of_e1[w]).share,
             moves=draw_moves(timed, of_e2[w, "timed"], trade_off.quality if trade_off else None),
             quality=_of_quality(trade_off, analysis.decision_level) if trade_off else None,
+            n_clusters=_n_clusters(*samples),
         )
     return evidence
+
+
+def _n_clusters(
+    e1: SampleSize, timed: SampleSize, scored: SampleSize | None
+) -> dict[EffectKind, int]:
+    both = min(timed.n_clusters, scored.n_clusters if scored else 0)
+    return {
+        "share": e1.n_clusters,
+        "sensitivity": timed.n_clusters,
+        "preference": both,
+        "steepness": both,
+    }
 
 
 def _of_quality(trade_off: TradeOff, level: float) -> QualityEvidence:

@@ -1,18 +1,22 @@
 """The expected differences of the workloads, each tested by the interval of one effect."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from m1.analysis.bootstrap import Draws, estimate, is_defined
+from m1.analysis.bootstrap import Draws
 from m1.analysis.evidence import Evidence
+from m1.analysis.intervals import estimate, is_defined
+from m1.params import AnalysisParams, EffectKind
 from m1.schemas.profile import STAGES
+from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Finding, NotTested, Verdict
 from m1.schemas.settings import Knob
 
 DECODE = STAGES.index("decode")
-
+OF_QUALITY: frozenset[EffectKind] = frozenset(("preference", "steepness"))
+"""Kinds of effect that take answers whose quality means something."""
 
 Effect = Callable[[Evidence, Evidence], Draws | None]
 """From question answering and captioning to an effect [n_draws]; none without what it needs."""
@@ -23,13 +27,13 @@ class Expectation:
     """A claim and the effect that decides it."""
 
     id: str
+    kind: EffectKind
+    """What the effect is an effect on: which of `analysis.smallest_effect` it is held against."""
     claim: str
     measure: str
     needs: str
     """What the effect cannot be computed without."""
     effect: Effect
-    of_quality: bool = False
-    """Whether it takes answers whose quality means something."""
 
 
 def _before_first_token_margin(evidence: Evidence) -> Draws:
@@ -78,6 +82,7 @@ _VALUES = "more than one value of {}"
 EXPECTATIONS = (
     Expectation(
         "qa-prefill-heavy",
+        "share",
         "Question answering spends more time before the first token than in decode.",
         "share of vision, projector and prefill minus share of decode, percentage points",
         "a measured request",
@@ -85,6 +90,7 @@ EXPECTATIONS = (
     ),
     Expectation(
         "captioning-decode-heavy",
+        "share",
         "Captioning spends more time in decode than before the first token.",
         "share of decode minus share of vision, projector and prefill, percentage points",
         "a measured request",
@@ -92,6 +98,7 @@ EXPECTATIONS = (
     ),
     Expectation(
         "qa-more-sensitive-to-vision-tokens",
+        "sensitivity",
         "Fewer visual tokens save a larger share of latency in question answering.",
         _SAVED.format("question answering minus captioning"),
         _VALUES.format("vision_tokens"),
@@ -99,6 +106,7 @@ EXPECTATIONS = (
     ),
     Expectation(
         "captioning-more-sensitive-to-active-blocks",
+        "sensitivity",
         "Fewer active blocks save a larger share of latency in captioning.",
         _SAVED.format("captioning minus question answering"),
         _VALUES.format("active_blocks"),
@@ -106,6 +114,7 @@ EXPECTATIONS = (
     ),
     Expectation(
         "captioning-more-sensitive-to-top-k",
+        "sensitivity",
         "Fewer experts per token save a larger share of latency in captioning.",
         _SAVED.format("captioning minus question answering"),
         _VALUES.format("top_k"),
@@ -113,59 +122,86 @@ EXPECTATIONS = (
     ),
     Expectation(
         "qa-prefers-fewer-vision-tokens",
+        "preference",
         "The best setting has fewer visual tokens in question answering than in captioning.",
         _BEST.format("captioning minus question answering"),
         _VALUES.format("vision_tokens"),
         _prefers_fewer("vision_tokens", qa=True),
-        of_quality=True,
     ),
     Expectation(
         "captioning-prefers-fewer-blocks",
+        "preference",
         "The best setting has fewer active blocks in captioning than in question answering.",
         _BEST.format("question answering minus captioning"),
         _VALUES.format("active_blocks"),
         _prefers_fewer("active_blocks", qa=False),
-        of_quality=True,
     ),
     Expectation(
         "qa-frontier-steeper",
+        "steepness",
         "Saving latency costs question answering more of its quality than it costs captioning.",
         "share of quality lost per share of latency saved, question answering minus captioning",
-        "more than one sure point on both frontiers",
+        "a faster setting than the reference in both workloads",
         _steeper,
-        of_quality=True,
     ),
 )
 
 
-def judge_expectations(qa: Evidence, captioning: Evidence, confidence: float) -> list[Finding]:
-    """Test every expectation; one whose effect does not exist is left out."""
+def judge_expectations(
+    qa: Evidence, captioning: Evidence, analysis: AnalysisParams
+) -> list[Finding]:
+    """Test every expectation whose effect exists and rests on enough clusters."""
     effects = [(expected, expected.effect(qa, captioning)) for expected in EXPECTATIONS]
     return [
-        _finding(expected, effect, confidence)
+        _finding(expected, effect, analysis)
         for expected, effect in effects
-        if effect is not None and is_defined(effect, confidence)
+        if effect is not None
+        and is_defined(effect, analysis.confidence)
+        and _n_clusters(expected, qa, captioning) >= analysis.min_clusters
     ]
 
 
+def _n_clusters(expected: Expectation, qa: Evidence, captioning: Evidence) -> int:
+    return min(qa.n_clusters[expected.kind], captioning.n_clusters[expected.kind])
+
+
 def list_not_tested(
-    findings: Sequence[Finding], quality_not_available: str | None
+    findings: Sequence[Finding],
+    evidence: Mapping[Workload, Evidence],
+    quality_not_available: str | None,
+    min_clusters: int,
 ) -> list[NotTested]:
-    """The expectations that are not among the findings, with the reason."""
+    """The expectations that are not among the findings, with the reason.
+
+    Args:
+        findings: those that were tested.
+        evidence: what they were tested on.
+        quality_not_available: why there is no quality, in a sentence.
+        min_clusters: fewest clusters that decide anything.
+    """
     tested = {finding.id for finding in findings}
+
+    def reason(expected: Expectation) -> str:
+        if expected.kind in OF_QUALITY and quality_not_available:
+            return quality_not_available
+        there = _n_clusters(expected, *(evidence[w] for w in WORKLOADS))
+        if there < min_clusters:
+            return (
+                f"It takes intervals from {min_clusters} clusters (trials, or images that are only "
+                f"scored), and there are {there}."
+            )
+        return f"It takes {expected.needs}."
+
     return [
-        NotTested(
-            id=expected.id,
-            claim=expected.claim,
-            reason=(expected.of_quality and quality_not_available) or f"It takes {expected.needs}.",
-        )
+        NotTested(id=expected.id, claim=expected.claim, reason=reason(expected))
         for expected in EXPECTATIONS
         if expected.id not in tested
     ]
 
 
-def _finding(expected: Expectation, draws: Draws, confidence: float) -> Finding:
-    effect = estimate(draws, confidence)
+def _finding(expected: Expectation, draws: Draws, analysis: AnalysisParams) -> Finding:
+    effect = estimate(draws, analysis.confidence)
+    smallest = analysis.smallest_effect.of(expected.kind)
     return Finding(
         id=expected.id,
         claim=expected.claim,
@@ -173,12 +209,13 @@ def _finding(expected: Expectation, draws: Draws, confidence: float) -> Finding:
         effect=effect.value,
         low=effect.low,
         high=effect.high,
-        verdict=verdict_of(effect.low, effect.high),
+        smallest_effect=smallest,
+        verdict=verdict_of(effect.low, effect.high, smallest),
     )
 
 
-def verdict_of(low: float, high: float) -> Verdict:
-    """The verdict of an interval: only one that leaves out 0 decides."""
-    if low > 0:
+def verdict_of(low: float, high: float, smallest: float) -> Verdict:
+    """The verdict of an interval: only one that leaves out the smallest effect decides."""
+    if low > smallest:
         return "supported"
-    return "refuted" if high < 0 else "inconclusive"
+    return "refuted" if high < smallest else "inconclusive"

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from m1.analysis.bootstrap import estimate, estimate_if_defined
 from m1.analysis.cells import (
     ScoredCells,
     TimedCells,
@@ -15,6 +14,7 @@ from m1.analysis.cells import (
 )
 from m1.analysis.coupling import find_coupling
 from m1.analysis.dominance import REFERENCE_POINT, hypervolume, on_frontier
+from m1.analysis.intervals import estimate, estimate_if_defined, estimate_of_extreme
 from m1.analysis.samples import draw_samples, size_of
 from m1.analysis.scoring import QUALITY_METRICS, further_quality
 from m1.analysis.trade_off import TradeOff, draw_trade_off
@@ -48,13 +48,16 @@ def find_frontier(
     scored = make_scored_cells(workload, scores, grid)
     resamples = draw_samples(rows, answers, analysis)
     trade_off = draw_trade_off(timed, scored, resamples, analysis.latency_statistic)
-    return make_frontier(timed, scored, trade_off, further_quality(scores, requests), analysis)
+    clusters = resamples[workload, "timed"].clusters
+    further = further_quality(scores, requests)
+    return make_frontier(timed, scored, trade_off, clusters, further, analysis)
 
 
 def make_frontier(
     timed: TimedCells,
     scored: ScoredCells,
     trade_off: TradeOff,
+    clusters: Mapping[str, str],
     further: Mapping[str, dict[str, float]],
     analysis: AnalysisParams,
 ) -> Frontier:
@@ -64,6 +67,7 @@ def make_frontier(
         timed: its timed requests.
         scored: its scored requests.
         trade_off: latency and quality drawn from both.
+        clusters: the cluster of each image, as they were drawn.
         further: scores of all outputs of a setting together, by its label.
         analysis: levels and confidence.
     """
@@ -73,11 +77,11 @@ def make_frontier(
         workload=timed.workload,
         latency_statistic=analysis.latency_statistic,
         quality_metric=QUALITY_METRICS[timed.workload],
-        timed=size_of(timed.images),
-        scored=size_of(scored.images),
+        timed=size_of(timed.images, clusters),
+        scored=size_of(scored.images, clusters),
         reference=timed.settings[0],
         points=_points(trade_off, further, confidence),
-        hypervolume=estimate(area, confidence),
+        hypervolume=estimate_of_extreme(area, confidence),
         hypervolume_reference_point=REFERENCE_POINT,
         steepness=estimate_if_defined(trade_off.steepness, confidence),
         best_settings=tuple(
@@ -146,7 +150,7 @@ def _single_knob_frontier(knob: Knob, moving: TradeOff, confidence: float) -> Si
     area = hypervolume(moving.latency_fraction, moving.quality_fraction)
     labels = (setting.label for i, setting in _fastest_first(moving) if frontier[i])
     return SingleKnobFrontier(
-        knob=knob, labels=tuple(labels), hypervolume=estimate(area, confidence)
+        knob=knob, labels=tuple(labels), hypervolume=estimate_of_extreme(area, confidence)
     )
 
 

@@ -5,15 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from m1.analysis.bootstrap import (
-    Draws,
-    Resamples,
-    estimate,
-    resamples_of,
-    weighted_mean,
-    weighted_quantile,
-)
+from m1.analysis.bootstrap import Draws, Resamples, resamples_of
 from m1.analysis.cells import STAGE_COLUMNS, rows_of
+from m1.analysis.intervals import estimate
 from m1.analysis.jitter import variation_of
 from m1.analysis.percentiles import PERCENTILES, too_small_for, upper_bounds
 from m1.params import AnalysisParams
@@ -71,8 +65,8 @@ def _of_workload(workload: Workload, repeats: pd.DataFrame | None) -> pd.DataFra
 
 def draw_stages(rows: pd.DataFrame, resamples: Resamples) -> StageDraws:
     """Mean time and share of each stage; shares sum to 1 in every draw."""
-    weights = resamples.weights(list(rows["image_id"]))
-    mean_ms = weighted_mean(rows[STAGE_COLUMNS].to_numpy(dtype=np.float64), weights)
+    stages = rows[STAGE_COLUMNS].to_numpy(dtype=np.float64)
+    mean_ms = resamples.mean(stages, list(rows["image_id"]))
     return StageDraws(mean_ms, mean_ms / mean_ms.sum(axis=1, keepdims=True))
 
 
@@ -90,8 +84,7 @@ def stage_breakdown(draws: StageDraws, confidence: float) -> dict[Stage, StageEs
 def mean_output_tokens(rows: pd.DataFrame, resamples: Resamples, confidence: float) -> Estimate:
     """Mean number of tokens written."""
     tokens = rows[["n_output_tokens"]].to_numpy(dtype=np.float64)
-    weights = resamples.weights(list(rows["image_id"]))
-    return estimate(weighted_mean(tokens, weights)[:, 0], confidence)
+    return estimate(resamples.mean(tokens, list(rows["image_id"]))[:, 0], confidence)
 
 
 def latency_distribution(
@@ -108,21 +101,21 @@ def latency_distribution(
         confidence: of every interval and bound.
         repeats: rows of requests that were measured again and again.
     """
-    total_ms = rows["total_ms"].to_numpy(dtype=np.float64)
-    weights = resamples.weights(list(rows["image_id"]))
+    total_ms, images = rows[["total_ms"]].to_numpy(dtype=np.float64), list(rows["image_id"])
     missing = too_small_for(len(rows), confidence)
     percentiles = {
         name: None
         if name in missing
-        else estimate(weighted_quantile(total_ms, weights, q), confidence)
+        else estimate(resamples.quantile(total_ms, images, q)[:, 0], confidence)
         for name, q in PERCENTILES.items()
     }
-    mean_ms = estimate(weighted_mean(total_ms[:, None], weights)[:, 0], confidence)
+    mean_ms = estimate(resamples.mean(total_ms, images)[:, 0], confidence)
+    own_ms = total_ms[:, 0]
     return LatencyDistribution(
         n=len(rows),
         mean_ms=mean_ms,
         not_available=missing,
-        upper_bound_ms=upper_bounds(list(total_ms), confidence),
-        variation=None if repeats is None else variation_of(total_ms, repeats, percentiles),
+        upper_bound_ms=upper_bounds(list(own_ms), confidence),
+        variation=None if repeats is None else variation_of(own_ms, repeats, percentiles),
         **percentiles,
     )

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from m1.analysis.bootstrap import Draws, Resamples, estimate, weighted_mean
+from m1.analysis.bootstrap import Draws, Resamples
 from m1.analysis.cells import TimedCells
+from m1.analysis.intervals import estimate
 from m1.schemas.profile import STAGES
 from m1.schemas.results import SensitivityPoint
 from m1.schemas.settings import KNOBS, Knob, Setting
@@ -45,14 +46,14 @@ def draw_moves(
 
     Args:
         cells: the timed requests of E2.
-        resamples: their images.
+        resamples: their clusters.
         quality: mean quality of every setting in the same draws, if there is any
             [n_draws, n_settings].
     """
-    weights = resamples.weights(cells.images)
+    stage_ms = [resamples.mean(stage, cells.images) for stage in cells.stage_ms]
     means = _Means(
-        total_ms=weighted_mean(cells.total_ms, weights),
-        stage_ms=np.stack([weighted_mean(stage, weights) for stage in cells.stage_ms], axis=2),
+        total_ms=resamples.mean(cells.total_ms, cells.images),
+        stage_ms=np.stack(stage_ms, axis=2),
         quality=quality,
     )
     return {knob: _moves_of(knob, cells.settings, means) for knob in KNOBS}

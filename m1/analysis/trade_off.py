@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from m1.analysis.bootstrap import Draws, Resamples, weighted_mean, weighted_quantile
+from m1.analysis.bootstrap import Draws, Resamples
 from m1.analysis.cells import ScoredCells, TimedCells
 from m1.analysis.dominance import Indices, fastest_keeping, steepness
 from m1.analysis.samples import Sample
@@ -45,7 +45,7 @@ class TradeOff:
 
     @property
     def steepness(self) -> Draws:
-        """Share of quality lost per share of latency saved along the frontier [n_draws]."""
+        """Share of quality lost per share of latency saved, reference to fastest [n_draws]."""
         return steepness(self.latency_fraction, self.quality_fraction)
 
     def best(self, level: float) -> Indices:
@@ -71,14 +71,14 @@ def draw_trade_off(
     Args:
         timed: timed requests of E2 of a workload.
         scored: its scored requests.
-        resamples: images of both, from `draw_samples`.
+        resamples: clusters of both, from `draw_samples`.
         statistic: `median` or `mean` of latency.
 
     Raises:
         NoQualityError: if the reference setting has no quality to compare with.
     """
-    weights = resamples[timed.workload, "scored"].weights(scored.images)
-    quality = weighted_mean(scored.quality, weights)
+    of_scored = resamples[timed.workload, "scored"]
+    quality = of_scored.mean(scored.quality, scored.images)
     if quality[0, 0] == 0:
         raise NoQualityError(
             f"Every {timed.workload} answer at the reference setting scores 0, so there is no "
@@ -88,13 +88,11 @@ def draw_trade_off(
         settings=timed.settings,
         latency_ms=_latency(timed, resamples[timed.workload, "timed"], statistic),
         quality=quality,
-        cut_share=weighted_mean(scored.cut, weights),
+        cut_share=of_scored.mean(scored.cut, scored.images),
     )
 
 
 def _latency(timed: TimedCells, resamples: Resamples, statistic: str) -> Draws:
-    weights = resamples.weights(timed.images)
     if statistic == "mean":
-        return weighted_mean(timed.total_ms, weights)
-    medians = [weighted_quantile(column, weights, 0.5) for column in timed.total_ms.T]
-    return np.stack(medians, axis=1)
+        return resamples.mean(timed.total_ms, timed.images)
+    return resamples.quantile(timed.total_ms, timed.images, 0.5)

@@ -130,7 +130,7 @@ def steepness_of(frontier: Frontier) -> str:
     """The frontier's steepness, or why it has none."""
     slope = frontier.steepness
     if slope is None:
-        return "steepness undefined: one setting on the frontier"
+        return "steepness undefined: no setting is surely faster"
     return f"steepness {with_interval(slope)} (quality lost / latency saved)"
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from m1.params import PerWorkload, ProfileParams
+from m1.profiling.trials import deal_images
 from m1.schemas.requests import WORKLOADS, Request, Workload
 from m1.schemas.settings import DecodeMode, Setting
 
@@ -62,9 +63,13 @@ def plan(
         Rounds in the order of measurement.
     """
     rng = np.random.default_rng(params.seed)
+    dealt = {
+        wanted: deal_images({w: requests[w][: wanted.of(w)] for w in WORKLOADS}, params.n_trials)
+        for wanted in (params.e1_requests, params.e2_requests, params.observer_requests)
+    }
     rounds: list[Round] = []
     for trial in range(params.n_trials):
-        due = list(_rounds_of_trial(trial, params, grid, requests, modes))
+        due = list(_rounds_of_trial(trial, params, grid, requests, modes, dealt))
         due = [one for one in due if one.planned]
         rounds += [_shuffled(due[i], rng) for i in rng.permutation(len(due))]
     return _numbered(rounds)
@@ -85,9 +90,11 @@ def _rounds_of_trial(
     grid: Sequence[Setting],
     requests: Mapping[Workload, Sequence[Request]],
     modes: Sequence[DecodeMode],
+    dealt: Mapping[PerWorkload, Mapping[str, int]],
 ) -> Iterator[Round]:
     def chosen(workload: Workload, wanted: PerWorkload) -> tuple[Request, ...]:
-        return tuple(requests[workload][: wanted.of(workload)][trial :: params.n_trials])
+        some = requests[workload][: wanted.of(workload)]
+        return tuple(r for r in some if dealt[wanted][r.image_id] == trial)
 
     for workload in WORKLOADS:
         pairs = chosen(workload, params.observer_requests)

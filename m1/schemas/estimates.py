@@ -9,12 +9,12 @@ TailCause = Literal["requests", "machine"]
 
 
 class Estimate(Record):
-    """A number with its confidence interval (bootstrap over images, percentile)."""
+    """A number with its confidence interval, from the bootstrap over clusters."""
 
     value: float
     """On the measured sample."""
     low: float
-    """Lower end of the interval."""
+    """Lower end of the interval; its coverage is in docs/coverage.md."""
     high: float
     """Upper end of the interval."""
 

@@ -83,7 +83,9 @@ class SampleSize(Record):
     n_requests: int
     """Requests in each cell."""
     n_images: int
-    """Images they are about: the units of the bootstrap."""
+    """Images they are about."""
+    n_clusters: int
+    """Units of the bootstrap: trials, and images that are only scored."""
 
 
 class Frontier(Record):
@@ -104,11 +106,13 @@ class Frontier(Record):
     points: tuple[FrontierPoint, ...]
     """All settings, fastest first."""
     hypervolume: Estimate
-    """Area dominated, both axes as fractions of the reference setting."""
+    """Area dominated, both axes as fractions of the reference setting; noise makes the value on
+    the sample too large, and the interval takes that off."""
     hypervolume_reference_point: tuple[float, float]
     """Latency and quality fraction that bound the area."""
     steepness: Estimate | None
-    """Share of quality lost per share of latency saved; null with one point on the frontier."""
+    """Share of quality lost per share of latency saved, from the reference setting to the fastest;
+    null where too few resamples have a faster one."""
     best_settings: tuple[BestSetting, ...]
     """The fastest setting at each quality level."""
     single_knob: tuple[SingleKnobFrontier, ...]
@@ -190,8 +194,12 @@ class Finding(Record):
     """Lower end of its interval."""
     high: float
     """Upper end of its interval."""
+    smallest_effect: float
+    """The smallest effect that matters, in the unit of the effect."""
     verdict: Verdict
-    """`supported` where the interval is above 0, `refuted` below, else `inconclusive`."""
+    """Decided by the interval alone: `supported` where all of it is above the smallest effect that
+    matters, `refuted` where all of it is below (the effect is absent, too small to matter, or the
+    opposite of the claim), else `inconclusive`."""
 
 
 class NotTested(Record):
@@ -283,7 +291,7 @@ class WorkloadSummary(Record):
     reference_quality: float | None
     """Quality at the reference setting; null where there is none."""
     steepness: float | None
-    """Share of quality lost per share of latency saved along the frontier."""
+    """Share of quality lost per share of latency saved, from the reference to the fastest."""
     best_setting: str | None
     """Fastest setting at the decision level of quality; null where there is none."""
 

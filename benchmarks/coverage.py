@@ -1,0 +1,165 @@
+"""How often 95 % intervals hold the truth: made-up runs, analysed as real ones are."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import typer
+from rich.progress import track
+
+from benchmarks.worlds import CoverageWorld
+from m1.analysis.bootstrap import resamples_of
+from m1.analysis.dominance import hypervolume, steepness
+from m1.analysis.intervals import estimate, estimate_of_extreme
+from m1.analysis.latency import draw_stages
+from m1.analysis.samples import draw_samples
+from m1.analysis.sensitivity import draw_moves
+from m1.analysis.trade_off import draw_trade_off
+from m1.errors import run_command
+from m1.files import write_text
+from m1.params import AnalysisParams, load_params
+from m1.schemas.profile import STAGES
+from m1.schemas.results import Estimate
+from m1.schemas.settings import Knob
+
+OUT = Path("docs/coverage.md")
+DECODE = STAGES.index("decode")
+LAST: dict[Knob, int] = {"vision_tokens": 6, "top_k": 3, "active_blocks": 2}
+"""Index of the setting at which one knob has its smallest value, the others at the reference."""
+WORLDS = {
+    "50 trials": CoverageWorld(),
+    "50 trials, settings as good as each other": CoverageWorld(quality_powers=(0.03, 0.0, 0.1)),
+    "50 trials, no slow spells": CoverageWorld(spell=0.0),
+    "30 trials": CoverageWorld(n_trials=30, per_trial=4, e1_per_trial=10),
+    "20 trials": CoverageWorld(n_trials=20, per_trial=5, e1_per_trial=15),
+    "10 trials": CoverageWorld(n_trials=10, per_trial=10, e1_per_trial=30),
+}
+INTRODUCTION = """# How often intervals hold the truth
+
+Made-up runs whose true numbers are known (`benchmarks/worlds.py`) go through the analysis that real
+runs go through, and it is counted how often the {confidence:.0%} interval of each statistic holds
+the true value. Written by `python -m benchmarks.coverage`: {n_runs} runs of each kind,
+{n_resamples} resamples each, so that a share of 95 % is known to {error:.1f} points (two standard
+errors). E1 has 300 requests, E2 100 timed ones (120 in 30 trials) and 100 that are
+only scored, at 12 settings.
+"""
+
+REMARKS = """Bold: outside of 93 to 97 %.
+
+- **P99** takes the few slowest of 300 requests; where trials have slow spells of their own, its
+  interval is somewhat too sure.
+- **A fraction of two medians** has an interval that is too wide: both medians are of the same
+  requests, and resamples let them jump from one request to the next. It errs on the safe side.
+- **Hypervolume** has the reverse percentile interval. With the percentile interval it would be held
+  in 87 to 93 % of runs, since noise makes the best of several settings look better, on the
+  sample and again on its resamples.
+- **Steepness** goes from the reference to the fastest setting. From the best setting to the
+  fastest, as it was at first, no interval tried (percentile, reverse percentile, bias-corrected)
+  held the truth in more than 93 % of runs where settings are as good as each other.
+- With **20 trials or fewer** intervals are somewhat too sure, those of skewed latencies most;
+  `analysis.min_clusters` keeps them from deciding a finding.
+"""
+
+
+def main(
+    n_runs: Annotated[int, typer.Option(help="Made-up runs of each kind.")] = 2000,
+    n_resamples: Annotated[int, typer.Option(help="Bootstrap resamples in each.")] = 600,
+    params_file: Annotated[Path, typer.Option("--params", help="Parameters.")] = Path(
+        "params.yaml"
+    ),
+    out: Annotated[Path, typer.Option(help="Where the table goes.")] = OUT,
+) -> None:
+    """Count how often intervals hold the truth, and write a table."""
+    analysis = load_params(params_file).analysis.model_copy(update={"n_resamples": n_resamples})
+    found = {
+        name: coverage(world, n_runs, analysis)
+        for name, world in track(WORLDS.items(), description="worlds")
+    }
+    error = 200 * (0.95 * 0.05 / n_runs) ** 0.5
+    opening = INTRODUCTION.format(
+        confidence=analysis.confidence, n_runs=n_runs, n_resamples=n_resamples, error=error
+    )
+    table = _table(pd.DataFrame(found))
+    write_text(f"{opening}\n{table}\n{REMARKS}", out)
+    print(table)
+
+
+def coverage(world: CoverageWorld, n_runs: int, analysis: AnalysisParams) -> dict[str, float]:
+    """Share of made-up runs in which each statistic's interval holds its true value."""
+    true = truth(world)
+    hits = dict.fromkeys(true, 0)
+    for run in range(n_runs):
+        seeded = analysis.model_copy(update={"seed": run})
+        for name, found in estimates(world, np.random.default_rng(run), seeded).items():
+            hits[name] += found.low <= true[name] <= found.high
+    return {name: count / n_runs for name, count in hits.items()}
+
+
+def truth(world: CoverageWorld) -> dict[str, float]:
+    """The true value of every statistic."""
+    means = world.mean_stage_ms
+    total = means.sum(axis=0)
+    reference = world.population_ms(1)[:, 0]
+    p50, p95, p99 = np.quantile(reference, (0.5, 0.95, 0.99))
+    medians = np.median(world.population_ms(len(world.settings)), axis=0)
+    fractions = (medians / medians[0])[None, :], (world.quality / world.quality[0])[None, :]
+    return {
+        "mean latency": total[0],
+        "median latency": p50,
+        "P95 of latency": p95,
+        "P99 of latency": p99,
+        "share of decode": means[DECODE, 0] / total[0],
+        **{f"sensitivity to {k}": 100 * (total[i] / total[0] - 1) for k, i in LAST.items()},
+        "mean quality": world.quality[0],
+        "median, fraction of reference": fractions[0][0, -1],
+        "quality, fraction of reference": fractions[1][0, -1],
+        "hypervolume": hypervolume(*fractions)[0],
+        "steepness": steepness(*fractions)[0],
+    }
+
+
+def estimates(
+    world: CoverageWorld, rng: np.random.Generator, analysis: AnalysisParams
+) -> dict[str, Estimate]:
+    """One made-up run, and every statistic with its interval."""
+    e1, (rows, timed, scored) = world.simulate_e1(rng), world.simulate_e2(rng)
+    of_e1 = resamples_of(e1, analysis)["qa"]
+    total_ms, images = e1[["total_ms"]].to_numpy(), list(e1["image_id"])
+    of_e2 = draw_samples(rows, pd.DataFrame({"image_id": scored.images}), analysis)
+    trade_off = draw_trade_off(timed, scored, of_e2, analysis.latency_statistic)
+    moves = draw_moves(timed, of_e2["qa", "timed"], None)
+    latency, quality = trade_off.latency_fraction, trade_off.quality_fraction
+    plain = {
+        "mean latency": of_e1.mean(total_ms, images)[:, 0],
+        "median latency": of_e1.quantile(total_ms, images, 0.5)[:, 0],
+        "P95 of latency": of_e1.quantile(total_ms, images, 0.95)[:, 0],
+        "P99 of latency": of_e1.quantile(total_ms, images, 0.99)[:, 0],
+        "share of decode": draw_stages(e1, of_e1).share[:, DECODE],
+        **{f"sensitivity to {knob}": moves[knob][-1].latency_percent for knob in LAST},
+        "mean quality": trade_off.quality[:, 0],
+        "median, fraction of reference": latency[:, -1],
+        "quality, fraction of reference": quality[:, -1],
+        "steepness": trade_off.steepness,
+    }
+    area = estimate_of_extreme(hypervolume(latency, quality), analysis.confidence)
+    return {name: estimate(draws, analysis.confidence) for name, draws in plain.items()} | {
+        "hypervolume": area
+    }
+
+
+def _table(found: pd.DataFrame) -> str:
+    """Percentages in Markdown; those outside of 93 to 97 are bold."""
+    head = ["statistic", *map(str, found.columns)]
+    lines = [head, ["---", *["---:"] * len(found.columns)]]
+    lines += [[str(name), *map(_percent, row)] for name, row in found.iterrows()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _percent(share: float) -> str:
+    shown = f"{100 * share:.1f}"
+    return shown if 0.93 <= share <= 0.97 else f"**{shown}**"
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,38 @@
+"""What is drawn together in the bootstrap: trials of the machine, with the images in them.
+
+Requests of one trial share the state of the machine, requests about one image share the image. A
+request is measured in one trial, by all cells in the same, so that a cluster holds the same
+requests of every cell, and settings stay paired.
+"""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+
+def clusters_of(rows: pd.DataFrame) -> dict[str, str]:
+    """The cluster of every image that was timed.
+
+    Rows of one trial are in one cluster, and so are rows of one image: clusters are the connected
+    groups of both. Where each image is in one trial, as the schedule has it, they are the trials.
+
+    Args:
+        rows: measured rows with `image_id` and `trial`.
+
+    Returns:
+        Image id to the name of its cluster.
+    """
+    pairs = rows[["image_id", "trial"]].drop_duplicates()
+    cluster = pairs["trial"]
+    while True:
+        joined = cluster.groupby(pairs["image_id"]).transform("min")
+        joined = joined.groupby(pairs["trial"]).transform("min")
+        if joined.equals(cluster):
+            names = (f"trial {trial}" for trial in cluster)
+            return dict(zip(pairs["image_id"], names, strict=True))
+        cluster = joined
+
+
+def of_images(images: Iterable[str]) -> dict[str, str]:
+    """Each image a cluster of its own, where no clock was involved."""
+    return {image: f"image {image}" for image in images}
