@@ -10,15 +10,14 @@ shift 2
 case $model in
   llava-1.5-7b)
     set -- --set knobs.vision_tokens=[576,144] --set knobs.top_k=null \
-      --set knobs.active_blocks=null --set model.autotune=true "$@" ;;
+      --set knobs.active_blocks=null --set model.autotune=true \
+      --set profile.e1_requests.qa=150 "$@" ;;
   llava-olmoe-1b-7b)
     set -- --set knobs.vision_tokens=[576,144] --set knobs.top_k=[8,2] \
       --set knobs.active_blocks=[16,8] "$@" ;;
   qwen3-vl-30b-a3b)
     set -- --set knobs.vision_tokens=[256,64] --set knobs.top_k=[8,2] \
-      --set knobs.active_blocks=null --set profile.e1_requests.qa=60 \
-      --set profile.e1_requests.captioning=60 --set profile.repeat_requests.qa=1 \
-      --set profile.repeat_requests.captioning=1 "$@" ;;
+      --set knobs.active_blocks=null "$@" ;;
 esac
 exec python3 -m stages.profiling --params data/runs/h200/params.yaml \
   --requests data/runs/h200/prepared --out "data/runs/h200/profile/$model-$runtime" \
