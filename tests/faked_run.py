@@ -46,7 +46,8 @@ class FakedRun:
 
     def __init__(self, vlm: LoadedVlm, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         sets = {w: simulate_requests(w, WORLD) for w in WORKLOADS}
-        self.folder, self.params = folder, params()
+        # Made-up requests take no time: a window that had to last would have many thousands.
+        self.folder, self.params = folder, params(warmup_s=1e-9)
         self.profiler = Profiler(
             vlm, sets, dict.fromkeys(WORKLOADS, folder), WORLD.grid, self.params
         )

@@ -195,7 +195,7 @@ def _rows(world: World, rng: np.random.Generator) -> Iterator[MeasuredRequest]:
             spells = np.exp(world.trial_noise * machine.normal(size=world.n_trials))
             for number, request in enumerate(requests[: plan["n"]]):
                 image = number // repeats
-                trial = image % world.n_trials
+                trial = plan.get("trial", image % world.n_trials)
                 pace = math.exp(world.image_noise * tempers[image]) * float(spells[trial])
                 yield _row(world, workload, request, plan | {"trial": trial}, order, pace, rng)
                 order += 1
@@ -215,7 +215,7 @@ def _plan(world: World) -> list[dict[str, Any]]:
     return [
         *(cell | {"decode_mode": mode} for mode in modes for cell in (e1, *e2)),
         *(observer | {"marked": marked, "decode_mode": main} for marked in (True, False)),
-        *(repeat | {"decode_mode": main} for _ in range(world.n_trials)),
+        *(repeat | {"decode_mode": main, "trial": t} for t in range(world.n_trials)),
     ]
 
 

@@ -6,6 +6,7 @@ from simulated import World
 
 from m1.analysis.bootstrap import Draws, draw_resamples
 from m1.analysis.cells import TimedCells
+from m1.analysis.clusters import of_images
 from m1.analysis.decode_split import DECODE, DecodeDraws, split_decode
 from m1.schemas.decode import DecodeParts, DecodeSplits
 from m1.schemas.profile import STAGES
@@ -13,7 +14,8 @@ from m1.schemas.settings import KNOBS, Setting
 
 from analysed import make_analysis  # isort: skip
 
-REFERENCE_STEPS = np.array([4.0, 8.0, 0.0, 12.0])
+# A request in four has no steps: of few images, some resample would have none at all.
+REFERENCE_STEPS = np.tile([4.0, 8.0, 0.0, 12.0], 10)
 REFERENCE_MS = 3.0
 
 
@@ -30,7 +32,7 @@ def split(n_steps: Draws, decode_ms: Draws, settings: tuple[Setting, ...]) -> De
         stage_ms=stages,
         n_decode_steps=n_steps,
     )
-    resamples = draw_resamples({"qa": images}, make_analysis())["qa"]
+    resamples = draw_resamples([of_images(images)], make_analysis())
     return split_decode(cells, resamples, 0.95)
 
 
@@ -93,7 +95,7 @@ def test_the_way_back_is_the_same_change_with_the_other_sign() -> None:
 
 
 def test_outputs_that_shrink_to_a_token_are_all_length() -> None:
-    splits = split_one(np.zeros(4), REFERENCE_MS)
+    splits = split_one(np.zeros_like(REFERENCE_STEPS), REFERENCE_MS)
     parts = parts_of(splits)
     assert splits.settings[0].ms_per_step is None
     assert (parts.length.value, parts.speed.value) == pytest.approx((-18.0, 0.0))

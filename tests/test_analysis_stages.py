@@ -142,7 +142,7 @@ def test_contrast_carries_e1_e2_and_the_run(project: Path) -> None:
     assert stages.model_dump(exclude={"schema_version"}).items() <= contrast.model_dump().items()
     assert contrast.provenance == run.provenance
     assert contrast.validity.verdict == "valid"
-    assert [(check.name, check.value) for check in contrast.validity.checks] == [("answers", 20)]
+    assert [(check.name, check.value) for check in contrast.validity.checks] == [("answers", 34)]
     assert contrast.confidence == 0.95
     frontiers = {w: read_frontier(project, w) for w in WORKLOADS}
     assert contrast.quality_not_available is None

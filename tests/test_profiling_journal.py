@@ -17,6 +17,7 @@ from m1.profiling import journal as journal_module
 from m1.profiling.entries import Look
 from m1.profiling.journal import Journal, journal_key
 from m1.profiling.lasting_watch import LastingWatch
+from m1.profiling.warmup import WarmUp
 from m1.schemas.requests import WORKLOADS, RequestSet
 
 N_KILLS = 20
@@ -59,9 +60,9 @@ def test_a_run_killed_at_twenty_random_moments_loses_nothing_and_repeats_no_fini
     report = json.loads(done.stdout)
     assert report.get("n_kills") == N_KILLS, report
     for one in report["runs"]:
-        assert one["orders"] == report["whole"]["orders"] == list(range(36))
+        assert one["orders"] == report["whole"]["orders"] == list(range(40))
         # The one in flight, at the most: as many as there were kills, none of them twice in a row.
-        assert one["n_begun"] - 36 <= one["n_kills"]
+        assert one["n_begun"] - 40 <= one["n_kills"]
         assert one["n_resumed"] <= one["n_kills"]
         assert one["journals_left"] == 0
     assert sum(one["n_resumed"] for one in report["runs"]) > 0
@@ -118,7 +119,7 @@ def test_what_was_seen_of_the_machine_outlives_an_interruption(run, vlm) -> None
         Look(elapsed_s=60.0, cpu_others_share=0.4, core_mhz=3000.0, gpu=None),
     ]
     with Journal(run.folder, key()) as journal:
-        journal.warm(0.3)
+        journal.warm(WarmUp(change=0.3, n_windows=2))
         for look in looks:
             journal.look(look)
     with Journal(run.folder, key()) as journal:
@@ -129,7 +130,7 @@ def test_what_was_seen_of_the_machine_outlives_an_interruption(run, vlm) -> None
         assert (state.cpu_mhz.low, state.cpu_mhz.high) == (2000, 3000)
         assert watch.duration_s == pytest.approx(60, abs=1)
     # Of two warm-ups, that which came less to rest counts.
-    assert run.go().seen.warmup_change == 0.3
+    assert run.go().seen.warmup == WarmUp(change=0.3, n_windows=2)
 
 
 # Of another run
