@@ -10,6 +10,7 @@ from rich.progress import track
 
 from benchmarks.worlds import CoverageWorld
 from m1.analysis.bootstrap import resamples_of
+from m1.analysis.cells import DECODE
 from m1.analysis.dominance import hypervolume, steepness
 from m1.analysis.intervals import estimate, estimate_of_extreme
 from m1.analysis.latency import draw_stages
@@ -19,12 +20,10 @@ from m1.analysis.trade_off import draw_trade_off
 from m1.errors import run_command
 from m1.files import write_text
 from m1.params import AnalysisParams, load_params
-from m1.schemas.profile import STAGES
 from m1.schemas.results import Estimate
 from m1.schemas.settings import Knob
 
 OUT = Path("docs/coverage.md")
-DECODE = STAGES.index("decode")
 LAST: dict[Knob, int] = {"vision_tokens": 6, "top_k": 3, "active_blocks": 2}
 """Index of the setting at which one knob has its smallest value, the others at the reference."""
 WORLDS = {

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 from simulated import World, simulate_answers, simulate_requests, simulate_rows
 
+from m1.analysis.bootstrap import Draws, Resamples
 from m1.analysis.evidence import Evidence, gather_evidence
 from m1.analysis.frontiers import find_frontier
 from m1.analysis.scoring import score_rows
@@ -33,6 +34,11 @@ def make_analysis(**changes: Any) -> AnalysisParams:
         "decision_level": 0.9,
     }
     return AnalysisParams(**(values | changes))
+
+
+def weights_of(drawn: Resamples, images: Sequence[str]) -> Draws:
+    """How often each request counts, by its image [1 + n_resamples, n_requests]."""
+    return drawn.counts[:, drawn.places(images)]
 
 
 def measured(world: World, seed: int = 0) -> pd.DataFrame:

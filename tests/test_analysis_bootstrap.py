@@ -1,14 +1,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from analysed import make_analysis
+from analysed import make_analysis, weights_of
 
 from m1.analysis.bootstrap import (
     Resamples,
     draw_resamples,
     n_drawn,
     resamples_of,
-    weighted_mean,
     weighted_quantile,
 )
 from m1.analysis.clusters import clusters_of, of_images
@@ -48,7 +47,7 @@ def test_workloads_of_one_trial_are_one_cluster() -> None:
     both = pd.concat([rows_of(("a", 0), ("b", 1)), rows_of(("c", 0), workload="captioning")])
     drawn = resamples_of(both, ANALYSIS)
     assert drawn["qa"] is drawn["captioning"]
-    weights = drawn["qa"].weights(["a", "c", "b"])
+    weights = weights_of(drawn["qa"], ["a", "c", "b"])
     np.testing.assert_array_equal(weights[:, 0], weights[:, 1])
     assert (weights[:, 0] != weights[:, 2]).any()
 
@@ -65,7 +64,7 @@ def test_first_draw_is_the_sample_and_each_stratum_has_its_share_of_every_draw()
     timed, scored = names(0, 30), names(30, 45)
     drawn = draw_resamples([of_images(timed), of_images(scored)], ANALYSIS)
     for images in (timed, scored):
-        weights = drawn.weights(images)
+        weights = weights_of(drawn, images)
         assert weights.shape == (1 + ANALYSIS.n_resamples, len(images))
         assert (weights[0] == 1).all()
         assert (weights[1:].sum(axis=1) == n_drawn(len(images), 0.95)).all()
@@ -87,18 +86,18 @@ def test_few_clusters_are_drawn_at_least_once() -> None:
 def test_questions_about_one_image_move_together() -> None:
     images = ["a", "a", "b", "c", "c", "c"]
     drawn = drawn_by_image(images)
-    weights = drawn.weights(images)
+    weights = weights_of(drawn, images)
     np.testing.assert_array_equal(weights[:, 0], weights[:, 1])
     np.testing.assert_array_equal(weights[:, 3], weights[:, 5])
     with pytest.raises(KeyError, match="unknown"):
-        drawn.weights(["unknown"])
+        weights_of(drawn, ["unknown"])
 
 
 def test_draws_follow_from_the_clusters_and_the_seed_alone() -> None:
     rows = rows_of(*((name, i) for i, name in enumerate(names(0, 9))))
     first, again = (resamples_of(frame, ANALYSIS)["qa"] for frame in (rows, rows[::-1]))
     other = resamples_of(rows, make_analysis(seed=2))["qa"]
-    np.testing.assert_array_equal(first.weights(names(0, 9)), again.weights(names(0, 9)))
+    np.testing.assert_array_equal(weights_of(first, names(0, 9)), weights_of(again, names(0, 9)))
     assert (first.counts != other.counts).any()
 
 
@@ -106,24 +105,22 @@ def test_draws_follow_from_the_clusters_and_the_seed_alone() -> None:
 
 
 @pytest.mark.parametrize("q", [0.0, 0.25, 0.5, 0.95, 0.99, 1.0])
-def test_weighted_statistics_are_those_of_repeated_values(q: float) -> None:
+def test_weighted_quantiles_are_those_of_repeated_values(q: float) -> None:
     rng = np.random.default_rng(3)
     values = rng.integers(0, 12, size=25).astype(float)
     weights = rng.multinomial(25, np.full(25, 1 / 25), size=40).astype(float)
     repeated = [np.repeat(values, row.astype(int)) for row in weights]
     expected = [np.quantile(row, q, method="median_unbiased") for row in repeated]
     np.testing.assert_allclose(weighted_quantile(values, weights, q), expected)
-    np.testing.assert_allclose(
-        weighted_mean(values[:, None], weights)[:, 0], [row.mean() for row in repeated]
-    )
 
 
 def test_by_clusters_and_in_parts_the_same_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(4)
     images = [f"{i}" for i in rng.integers(0, 30, size=70)]
     values, drawn = rng.gamma(2, size=(70, 3)), drawn_by_image(images)
-    weights = drawn.weights(images)
-    np.testing.assert_allclose(drawn.mean(values, images), weighted_mean(values, weights))
+    weights = weights_of(drawn, images)
+    means = weights @ values / weights.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(drawn.mean(values, images), means)
     expected = np.stack([weighted_quantile(column, weights, 0.9) for column in values.T], axis=1)
     for largest in (1, 700, 10**9):
         monkeypatch.setattr("m1.analysis.bootstrap.LARGEST_PART", largest)
@@ -133,7 +130,7 @@ def test_by_clusters_and_in_parts_the_same_comes_out(monkeypatch: pytest.MonkeyP
 def test_a_draw_without_any_of_the_requests_has_no_number() -> None:
     drawn = drawn_by_image(names(0, 12))
     (image,), value = names(0, 1), np.ones((1, 1))
-    missing = drawn.weights([image])[:, 0] == 0
+    missing = weights_of(drawn, [image])[:, 0] == 0
     assert 0 < missing.mean() < 1
     for found in (drawn.mean(value, [image]), drawn.quantile(value, [image], 0.5)):
         np.testing.assert_array_equal(np.isnan(found[:, 0]), missing)
@@ -143,7 +140,8 @@ def test_the_same_scores_in_another_order_have_the_same_mean() -> None:
     scores = np.array([0.9, 0.3, 0.6, 0.9, 0.3, 0.0, 0.1])
     orders = np.stack([np.roll(scores, shift) for shift in range(7)], axis=1)
     assert len({sum(order) for order in orders.T}) > 1
-    assert len(set(weighted_mean(orders, np.ones((1, 7)))[0])) == 1
+    images = names(0, 7)
+    assert len(set(drawn_by_image(images).mean(orders, images)[0])) == 1
 
 
 # Intervals

@@ -11,6 +11,7 @@ from analysed import (
     of_experiment,
     of_workload,
     scored,
+    weights_of,
 )
 from simulated import World, simulate_requests
 
@@ -289,7 +290,7 @@ def test_images_that_are_timed_and_scored_count_alike_in_both() -> None:
     quality = drawn["qa", "scored"].mean(scored.quality, scored.images)
     assert np.corrcoef(latency[1:, 0], quality[1:, 0])[0, 1] < -0.999
     # However many are only scored, every draw has the same number of trials.
-    assert len(set(drawn["qa", "timed"].weights(timed.images)[1:].sum(axis=1))) == 1
+    assert len(set(weights_of(drawn["qa", "timed"], timed.images)[1:].sum(axis=1))) == 1
 
 
 def test_cut_outputs_are_counted_at_each_setting() -> None:

@@ -43,10 +43,6 @@ class Resamples:
         columns = {name: column for column, name in enumerate(self.names)}
         return np.array([columns[self.clusters[image]] for image in images], dtype=np.intp)
 
-    def weights(self, images: Sequence[str]) -> Draws:
-        """How often each request counts, by its image [1 + n_resamples, n_requests]."""
-        return self.counts[:, self.places(images)]
-
     def mean(self, values: Draws, images: Sequence[str]) -> Draws:
         """Mean over requests in every draw, by way of each cluster's sum.
 
@@ -60,7 +56,12 @@ class Resamples:
         sums = np.zeros((len(self.names), values.shape[1]))
         np.add.at(sums, self.places(images), values)
         sizes = np.bincount(self.places(images), minlength=len(self.names))
-        return _ratio(self.counts @ sums, self.counts @ sizes)
+        total, n_requests = self.counts @ sums, (self.counts @ sizes)[:, None]
+        means = np.full_like(total, np.nan)
+        np.divide(total, n_requests, out=means, where=n_requests > 0)
+        # The last bits depend on the order of summation. Without them equal scores tie on the
+        # frontier, and the same rows give the same file.
+        return np.asarray(np.round(means, DECIMALS))
 
     def quantile(self, values: Draws, images: Sequence[str], q: float) -> Draws:
         """Quantile over requests in every draw, some draws at a time.
@@ -136,28 +137,6 @@ def n_drawn(n: int, confidence: float) -> int:
     """
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     return max(1, round(n - 1 - (z**2 + 1) / 2))
-
-
-def weighted_mean(values: Draws, weights: Draws) -> Draws:
-    """Mean over requests in every draw.
-
-    Args:
-        values: [n_requests, n_columns].
-        weights: [n_draws, n_requests].
-
-    Returns:
-        [n_draws, n_columns]; NaN in draws without any of the requests.
-    """
-    return _ratio(weights @ values, weights.sum(axis=1))
-
-
-def _ratio(sums: Draws, sizes: Draws) -> Draws:
-    """Sums [n_draws, n_columns] over sizes [n_draws]."""
-    means = np.full_like(sums, np.nan)
-    np.divide(sums, sizes[:, None], out=means, where=sizes[:, None] > 0)
-    # The last bits depend on the order of summation. Without them equal scores tie on the
-    # frontier, and the same rows give the same file.
-    return np.asarray(np.round(means, DECIMALS))
 
 
 def weighted_quantile(values: Draws, weights: NDArray[np.int16] | Draws, q: float) -> Draws:

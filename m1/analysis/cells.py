@@ -13,6 +13,7 @@ from m1.schemas.requests import Workload
 from m1.schemas.settings import KNOBS, DecodeMode, Setting
 
 STAGE_COLUMNS = [f"{stage}_ms" for stage in STAGES]
+DECODE = STAGES.index("decode")
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from m1.analysis.bootstrap import Draws, Resamples
-from m1.analysis.cells import TimedCells
+from m1.analysis.cells import DECODE, TimedCells
 from m1.analysis.intervals import estimate, estimate_if_defined, is_defined
 from m1.analysis.sensitivity import single_knob_moves
 from m1.schemas.decode import DecodeParts, DecodeSplit, DecodeSplits
-from m1.schemas.profile import STAGES
 from m1.schemas.settings import KNOBS, Setting
-
-DECODE = STAGES.index("decode")
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ def split_decode(cells: TimedCells, resamples: Resamples, confidence: float) -> 
 
     Args:
         cells: the timed requests of E2 of a workload.
-        resamples: their images.
+        resamples: draws of the clusters they are in.
         confidence: of every interval.
     """
     draws = DecodeDraws(

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from m1.analysis.bootstrap import Draws
+from m1.analysis.cells import DECODE
 from m1.analysis.evidence import Evidence
 from m1.analysis.intervals import estimate, is_defined
 from m1.params import AnalysisParams, EffectKind
-from m1.schemas.profile import STAGES
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Finding, NotTested, Verdict
 from m1.schemas.settings import Knob
 
-DECODE = STAGES.index("decode")
 OF_QUALITY: frozenset[EffectKind] = frozenset(("preference", "steepness"))
 """Kinds of effect that take answers whose quality means something."""
 

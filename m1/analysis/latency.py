@@ -97,7 +97,7 @@ def latency_distribution(
 
     Args:
         rows: measured rows of E1 of one workload.
-        resamples: draws of its images.
+        resamples: draws of the clusters they are in.
         confidence: of every interval and bound.
         repeats: rows of requests that were measured again and again.
     """

@@ -17,7 +17,7 @@ class Answer(Record):
     request_id: str
     """Which request."""
     image_id: str
-    """Its image; the unit of the bootstrap."""
+    """Its image; the unit of the bootstrap where it was not timed."""
     vision_tokens: int | None
     """The setting; null leaves the model as it is."""
     top_k: int | None

@@ -22,13 +22,13 @@ class MeasuredRequest(Record):
     order: int
     """Place in the order of measurement, from 0."""
     trial: int
-    """Round over all cells, from 0."""
+    """Round over all cells, from 0; the unit of the bootstrap."""
     workload: Workload
     """Whose request."""
     request_id: str
     """Which request."""
     image_id: str
-    """Its image; the unit of the bootstrap."""
+    """Its image."""
     vision_tokens: int | None
     """Setting asked for; null leaves the model as it is."""
     top_k: int | None
