@@ -44,10 +44,12 @@ def key(**changes: Any) -> JournalKey:
 class FakedRun:
     """Runs of one plan with one folder of journals; requests come from a template."""
 
-    def __init__(self, vlm: LoadedVlm, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, vlm: LoadedVlm, folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any
+    ) -> None:
         sets = {w: simulate_requests(w, WORLD) for w in WORKLOADS}
         # Made-up requests take no time: a window that had to last would have many thousands.
-        self.folder, self.params = folder, params(warmup_s=1e-9)
+        self.folder, self.params = folder, params(warmup_s=1e-9, **changes)
         self.profiler = Profiler(
             vlm, sets, dict.fromkeys(WORKLOADS, folder), WORLD.grid, self.params
         )
@@ -69,6 +71,7 @@ class FakedRun:
                 "workload": one.workload,
                 "request_id": planned.request.request_id,
                 "order": planned.order,
+                "decode_mode": one.decode_mode,
                 **one.setting.model_dump(),
             }
         )

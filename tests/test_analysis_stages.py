@@ -437,6 +437,7 @@ def with_failure(tmp_path_factory: pytest.TempPathFactory) -> Path:
         experiment="e2",
         workload="captioning",
         setting=run.grid[-1],
+        decode_mode="free",
         reason="OutOfMemoryError: CUDA out of memory.",
         order=400,
         n_measured=3,

@@ -93,6 +93,7 @@ def failed_cell(**knobs: int) -> FailedCell:
         experiment="e2",
         workload="captioning",
         setting=example.GRID[0].model_copy(update=knobs),
+        decode_mode="free",
         reason="OutOfMemoryError: CUDA out of memory.",
         order=7,
         n_measured=0,

@@ -118,6 +118,18 @@ def test_observer_pairs_can_be_done_without(run) -> None:
     assert {cell.experiment for cell in run.go().failed} == {"observer"}
 
 
+def test_a_cell_that_fails_in_both_decode_modes_is_told_twice(vlm, tmp_path, monkeypatch) -> None:
+    run = FakedRun(vlm, tmp_path / "journal", monkeypatch, decode_mode="both")
+    run.before = raising(FULL, lambda one, planned: of_last(one, planned) and planned.order >= 0)
+    measured = run.go()
+    assert {cell.place for cell in measured.failed} == {
+        LAST.label,
+        f"{LAST.label} at reference length",
+    }
+    assert len(measured.failed) == 2
+    assert orders(measured.rows) == without_last(run)
+
+
 def test_a_mistake_of_the_users_ends_the_run(run) -> None:
     run.before = raising(UserError("photo.jpg: not an image"), of_last)
     with pytest.raises(UserError, match="not an image"):

@@ -135,7 +135,7 @@ def exceptions_of(contrast: WorkloadContrast) -> list[str]:
     for cell in contrast.failed:
         kind = cell.reason.partition(":")[0]
         place = f"{cell.experiment.upper()} {WORKLOAD_NAMES[cell.workload].lower()}, {kind}"
-        failed.setdefault(place, []).append(cell.setting.label)
+        failed.setdefault(place, []).append(cell.place)
     return lines + [f"Not measured ({where}): {', '.join(of)}." for where, of in failed.items()]
 
 

@@ -1,12 +1,17 @@
 """What is measured once, beside the requests: work, the device's rates, agreement of runtimes."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from torch import Tensor
 
+from m1.errors import UserError
 from m1.profiling.device_rates import measure_rates
+from m1.profiling.failures import reason_of, release_memory
 from m1.profiling.runtime_agreement import agreement_of, compare_runtimes
 from m1.profiling.work import count_work
 from m1.schemas.profile import CellWork, DeviceRates, RuntimeAgreement
@@ -22,6 +27,8 @@ from m1.vlm.structure import KnobState
 # Tokens on which the runtimes are compared, at every state of the knobs.
 N_COMPARED = 16
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -30,7 +37,7 @@ class Facts:
     device_rates: DeviceRates
     """What the device can do."""
     work: tuple[CellWork, ...]
-    """The work of one request in each cell of E2."""
+    """The work of one request in each cell of E2; a cell that fails has none."""
     runtime_agreement: RuntimeAgreement | None
     """Compiled against eager tokens; none in the eager runtime."""
 
@@ -51,11 +58,33 @@ def gather_facts(
     """
     firsts = {w: _First(vlm, sets[w], folders[w]) for w in WORKLOADS}
     compiled = isinstance(vlm.runtime, CompiledRuntime)
+    counted = [
+        tried(partial(firsts[w].work, setting), f"work of {w} {setting.label}")
+        for setting in grid
+        for w in WORKLOADS
+    ]
     return Facts(
         device_rates=measure_rates(vlm.device, vlm.model.dtype),
-        work=tuple(firsts[w].work(setting) for setting in grid for w in WORKLOADS),
+        work=tuple(work for work in counted if work),
         runtime_agreement=_agreement(firsts["captioning"], grid) if compiled else None,
     )
+
+
+def tried(fact: Callable[[], T], name: str) -> T | None:
+    """A fact; nothing where finding it fails, as the run notes the cells that fail and goes on.
+
+    Raises:
+        UserError: if it is a mistake of the user's.
+    """
+    try:
+        return fact()
+    except UserError:
+        raise
+    except Exception as error:  # models and libraries raise almost anything
+        print(f"{name} not known: {reason_of(error)}", file=sys.stderr)
+    # Only here, where the error and the tensors in its frames are gone, memory can be freed.
+    release_memory()
+    return None
 
 
 @dataclass(frozen=True)
@@ -87,11 +116,12 @@ class _First:
 
 def _agreement(first: _First, grid: Sequence[Setting]) -> RuntimeAgreement:
     """Compare once in each state of the knobs: visual tokens are no matter of decode steps."""
-    compared: dict[KnobState, tuple[Tensor, Tensor]] = {}
+    compared: dict[KnobState, tuple[Tensor, Tensor] | None] = {}
     for setting in grid:
         inputs = first.inputs(setting)
         with applied(first.vlm.structure, setting):
             state = first.vlm.structure.state
             if state not in compared:
-                compared[state] = compare_runtimes(first.vlm, inputs, N_COMPARED)
-    return agreement_of(list(compared.values()))
+                compare = partial(compare_runtimes, first.vlm, inputs, N_COMPARED)
+                compared[state] = tried(compare, f"agreement of runtimes at {setting.label}")
+    return agreement_of([logits for logits in compared.values() if logits])

@@ -59,7 +59,7 @@ class Failures:
         except UserError:
             raise
         except Exception as error:  # models and libraries raise almost anything
-            reason = f"{type(error).__name__}: {describe(error)}"[:LONGEST_REASON]
+            reason = reason_of(error)
         # Only here, where the error and the tensors in its frames are gone, memory can be freed.
         self._note(one, planned, reason)
         release_memory()
@@ -79,11 +79,17 @@ class Failures:
                 experiment=one.experiment,
                 workload=one.workload,
                 setting=one.setting,
+                decode_mode=one.decode_mode,
                 reason=reason,
                 order=planned.order if planned.order in places else places[0],
                 n_measured=len(self.journal.rows.keys() & set(places)),
             )
         )
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong, in a line."""
+    return f"{type(error).__name__}: {describe(error)}"[:LONGEST_REASON]
 
 
 def release_memory() -> None:

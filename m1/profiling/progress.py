@@ -8,7 +8,7 @@ from rich.console import Console
 
 from m1.profiling.schedule import Round
 from m1.progress import CellProgress
-from m1.schemas.profile import MeasuredRequest
+from m1.schemas.profile import MeasuredRequest, place_of
 
 
 class ProfileProgress(CellProgress):
@@ -50,8 +50,7 @@ class ProfileProgress(CellProgress):
 
     def _cell_line(self, one: Round) -> str:
         experiment, workload, label, mode = one.cell
-        forced = " at reference length" if mode == "reference_length" else ""
-        what = f"{experiment} {workload} {label}{forced}"
+        what = f"{experiment} {workload} {place_of(label, mode)}"
         if one.cell in self.failed:
             return f"{what}: not measured"
         times = self.latencies[one.cell]

@@ -11,7 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from m1.profiling.checking import at_most
+from m1.profiling.checking import at_most, not_measured
 from m1.schemas.profile import Check, RuntimeAgreement
 from m1.vlm.engine import position_offset_kept
 from m1.vlm.loaded import LoadedVlm
@@ -25,7 +25,12 @@ def check_runtime(agreement: RuntimeAgreement | None, limit: float) -> Iterator[
         agreement: of both; none in the eager runtime, which there is nothing to compare with.
         limit: largest preference for another token, in standard deviations of the logits.
     """
-    if agreement is not None:
+    if agreement is None:
+        return
+    if not agreement.n_tokens:
+        reason = "agreement of compiled and eager runtime not measured: it failed at every setting"
+        yield not_measured("runtime", limit, reason, passed=False)
+    else:
         sentence = (
             f"compiled and eager runtime agree on {agreement.n_equal} of {agreement.n_tokens} "
             "tokens; largest eager preference for another, in standard deviations of the logits"

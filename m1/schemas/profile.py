@@ -277,6 +277,11 @@ class RuntimeAgreement(Record):
     """Largest difference of a logit, likewise."""
 
 
+def place_of(label: str, mode: DecodeMode) -> str:
+    """A setting's label, and that outputs had a fixed length where they had."""
+    return f"{label} at reference length" if mode == "reference_length" else label
+
+
 class FailedCell(Record):
     """A cell that could not be measured; its rows, if it had some, are left out."""
 
@@ -286,6 +291,8 @@ class FailedCell(Record):
     """Whose requests."""
     setting: Setting
     """At which setting."""
+    decode_mode: DecodeMode
+    """As in the rows."""
     reason: str
     """What went wrong, in a line."""
     order: int
@@ -297,7 +304,12 @@ class FailedCell(Record):
     @property
     def told(self) -> str:
         """Which cell, and why, in a line."""
-        return f"{self.experiment} {self.workload} {self.setting.label}: {self.reason}"
+        return f"{self.experiment} {self.workload} {self.place}: {self.reason}"
+
+    @property
+    def place(self) -> str:
+        """The setting, and that outputs had a fixed length where they had."""
+        return place_of(self.setting.label, self.decode_mode)
 
 
 class ProfileRun(Record):
@@ -327,7 +339,7 @@ class ProfileRun(Record):
     device_rates: DeviceRates
     """What the device can do."""
     work: tuple[CellWork, ...]
-    """The work of one request in each cell of E2."""
+    """The work of one request in each cell of E2; a cell that fails has none."""
     runtime_agreement: RuntimeAgreement | None
     """Compiled against eager tokens; null in the eager runtime."""
     failed: tuple[FailedCell, ...] = ()
