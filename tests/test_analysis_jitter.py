@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from analysed import make_analysis, measured, of_experiment
-from simulated import World
+from simulated import World, simulate_rows
 
 from m1.analysis.latency import make_stage_result
+from m1.profiling.row_checks import jitter
 from m1.schemas.estimates import Variation
 
 WORLD = World(n_images=300, e1_requests=300, e2_requests=0, observer_requests=0, repeat_requests=3)
@@ -32,6 +33,11 @@ def test_different_requests_on_a_steady_machine() -> None:
     assert found.jitter < 0.02
     assert found.request_share > 0.95
     assert found.tail_cause == {"p95_ms": "requests", "p99_ms": "requests"}
+
+
+def test_the_validity_of_a_run_goes_by_the_same_jitter() -> None:
+    found = variation(replace(WORLD, n_trials=9))
+    assert jitter(simulate_rows(0, replace(WORLD, n_trials=9)), "qa") == found.jitter
 
 
 def test_alike_requests_on_an_unsteady_machine() -> None:

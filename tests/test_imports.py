@@ -13,6 +13,7 @@ LAYERS = {
     "m1.kept": 1,
     "m1.progress": 1,
     "m1.schemas": 1,
+    "m1.spread": 1,
     "m1.params": 2,
     "m1.files": 3,
     "m1.checked_lines": 4,

@@ -5,16 +5,15 @@ requests vary beyond that is their own (heterogeneity).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from m1.schemas.estimates import Estimate, TailCause, Variation
+from m1.spread import ratios_to_own_median, robust_spread
 
-# Makes a median absolute deviation comparable with a standard deviation (normal distribution).
-MAD_TO_SD = 1.4826
 LEAST_REPEATS = 20
 TAILS: Mapping[str, float] = {"p95_ms": 0.95, "p99_ms": 0.99}
 
@@ -34,10 +33,11 @@ def variation_of(
     Returns:
         Both spreads, and which of them the tail is about; `None` where no request was repeated.
     """
-    ratios = ratios_to_own_median(repeats)
-    if not len(ratios):
+    times = (list(own) for _, own in repeats.groupby("request_id")["total_ms"])
+    ratios = ratios_to_own_median(times)
+    if not ratios:
         return None
-    jitter, observed = robust_spread(ratios), robust_spread(total_ms)
+    jitter, observed = robust_spread(ratios), robust_spread(list(total_ms))
     between = math.sqrt(max(0.0, observed**2 - jitter**2))
     return Variation(
         n_requests=repeats["request_id"].nunique(),
@@ -49,21 +49,8 @@ def variation_of(
     )
 
 
-def ratios_to_own_median(repeats: pd.DataFrame) -> NDArray[np.float64]:
-    """Latency as a multiple of the median of the same request, where it has several."""
-    by_request = repeats.groupby("request_id")["total_ms"]
-    ratios = repeats["total_ms"] / by_request.transform("median")
-    return ratios[by_request.transform("size") > 1].to_numpy(dtype=np.float64)
-
-
-def robust_spread(values: NDArray[np.float64]) -> float:
-    """Median absolute deviation as a share of the median, on the scale of a standard deviation."""
-    middle = float(np.median(values))
-    return MAD_TO_SD * float(np.median(np.abs(values - middle))) / middle
-
-
 def tail_causes(
-    ratios: NDArray[np.float64], percentiles: Mapping[str, Estimate | None]
+    ratios: Sequence[float], percentiles: Mapping[str, Estimate | None]
 ) -> dict[str, TailCause]:
     """What each percentile above the median is about; none with too few repeats to tell.
 

@@ -9,9 +9,8 @@ from m1.params import ValidityParams
 from m1.profiling.checking import at_least, at_most, not_measured
 from m1.schemas.profile import Check, MeasuredRequest
 from m1.schemas.requests import WORKLOADS
+from m1.spread import ratios_to_own_median, robust_spread
 
-# Makes a median absolute deviation comparable with a standard deviation (normal distribution).
-MAD_TO_SD = 1.4826
 N_THIRDS = 3
 LEAST_IN_A_THIRD = 3
 
@@ -114,8 +113,8 @@ def jitter(rows: Sequence[MeasuredRequest], workload: str) -> float | None:
     for row in rows:
         if row.experiment == "repeat" and row.workload == workload:
             times[row.request_id].append(row.total_ms)
-    off = [abs(ms / median(mine) - 1) for mine in times.values() if len(mine) > 1 for ms in mine]
-    return MAD_TO_SD * median(off) if off else None
+    ratios = ratios_to_own_median(times.values())
+    return robust_spread(ratios) if ratios else None
 
 
 def check_samples(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> tuple[Check, Check]:
