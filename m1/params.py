@@ -219,8 +219,8 @@ class ProfileParams(Record):
     """Requests measured both with and without marks."""
     repeat_requests: PerWorkload
     """Requests measured once in every trial, which tells how the machine varies."""
-    n_trials: PositiveInt
-    """Rounds over all cells; drift then hits all cells alike."""
+    n_trials: Annotated[int, Field(ge=2)]
+    """Rounds over all cells, so that drift hits all cells alike; the units of the bootstrap."""
     warmup_window: PositiveInt
     """Least requests in each of the two windows that must agree before measuring."""
     warmup_s: PositiveFloat

@@ -133,6 +133,7 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("data.qa.n_requests", 0, "data.qa.n_requests = 0: .* greater than or equal to 1"),
     ("knobs.top_k", [4, 0], r"knobs.top_k\[1\] = 0: Input .* greater than or equal to 1"),
     ("knobs.top_k", [], r"knobs.top_k = \[\]: .* at least 1 item .*"),
+    ("profile.n_trials", 1, "profile.n_trials = 1: Input should be greater than or equal to 2"),
     ("profile.e1_requests.qa", -3, "profile.e1_requests.qa = -3: .* greater than or equal to 1"),
     ("validity.closure", 0, "validity.closure = 0: Input should be greater than 0"),
     ("validity.closure", float("nan"), "validity.closure = NaN: Input should be greater than 0"),

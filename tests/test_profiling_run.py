@@ -66,9 +66,10 @@ def test_both_decode_modes_are_measured_in_one_run(measured, tmp_path) -> None:
     folder, _ = measured
     few = {"qa": 2, "captioning": 1}
     profile = dict.fromkeys(("e1_requests", "e2_requests", "observer_requests"), few)
-    changes = {"profile": {**profile, "decode_mode": "both", "n_trials": 1}}
+    changes = {"profile": {**profile, "decode_mode": "both"}}
     params_file = write_params(tmp_path, merged(SMALL, changes))
-    options = ("--params", params_file, "--requests", folder / "requests", "--out", tmp_path)
+    paths = ("--requests", folder / "requests", "--journal", tmp_path / "journal")
+    options = ("--params", params_file, *paths, "--out", tmp_path)
     done = command("profiling", *options)
     assert done.returncode == 0, done.stderr
     assert "e2 qa 16/4/4 at reference length: 2 requests" in done.stderr
