@@ -7,12 +7,11 @@ import weakref
 
 import pytest
 import torch
-from faked_run import WORLD, Before, FakedRun, key, orders, raising
+from faked_run import WORLD, Before, FakedRun, orders, raising
 from simulated import simulate_run
 
 from m1.errors import UserError
 from m1.profiling.ctrl_c import CtrlC
-from m1.profiling.journal import Journal
 from m1.schemas.profile import ProfileRun
 
 LAST = WORLD.grid[-1]
@@ -80,6 +79,19 @@ def test_a_run_that_goes_on_leaves_failed_cells_alone(run) -> None:
     assert not any(of_last(one, None) for one in run.warmed)
 
 
+def test_cells_that_failed_can_be_tried_again_alone(run) -> None:
+    places = places_of(run, of_last)
+    run.before = raising(FULL, lambda one, p: of_last(one, p) and p.order == places[2])
+    run.go()
+    with run.open() as journal:
+        journal.retry()
+    run.begun.clear()
+    run.before = lambda one, planned: None
+    again = run.go()
+    assert (again.failed, orders(again.rows)) == ((), list(range(run.n_planned)))
+    assert run.begun == places[2:]
+
+
 def test_the_memory_of_a_failed_request_is_free_before_the_next_begins(run) -> None:
     held: list[weakref.ref[torch.Tensor]] = []
 
@@ -144,7 +156,7 @@ def interrupt(times: int) -> Before:
 
 
 def noted(run) -> list[int]:
-    with Journal(run.folder, key()) as journal:
+    with run.open() as journal:
         return list(journal.rows)
 
 
