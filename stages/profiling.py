@@ -13,9 +13,9 @@ from m1.profiling.ctrl_c import CtrlC
 from m1.profiling.journal import journal_key
 from m1.profiling.journals import Journals
 from m1.profiling.provenance import git_commit, provenance
-from m1.profiling.run import Profiler
+from m1.profiling.run import Measured, Profiler
 from m1.profiling.validity import judge
-from m1.schemas.profile import ProfileRun
+from m1.schemas.profile import ProfileRun, Provenance, Validity
 from m1.schemas.requests import WORKLOADS, RequestSet
 from m1.vlm.calibration import calibrated
 from m1.vlm.device_lock import device_lock
@@ -52,26 +52,17 @@ def main(
         check_writable(out)
         with journals.open(key) as journal:
             measured = profiler.run(params.validity.warmup_plateau, journal, ctrl_c.one_request)
-            run = ProfileRun(
-                provenance=provenance(
-                    vlm,
-                    params.model,
-                    sets,
-                    journal.started_at,
-                    measured.duration_s,
-                    journal.resumed_at,
-                    git_commit(),
-                ),
-                validity=judge(measured.rows, measured.seen, params.validity),
-                max_new_tokens=params.profile.max_new_tokens.by_workload(),
-                decode_mode=profiler.decode_mode,
-                reference=grid[0],
-                grid=grid,
-                block_policy=params.knobs.block_policy,
-                kept_blocks=kept_blocks(vlm.structure, grid),
-                n_rows=len(measured.rows),
-                failed=measured.failed,
+            origin = provenance(
+                vlm,
+                params.model,
+                sets,
+                journal.started_at,
+                measured.duration_s,
+                journal.resumed_at,
+                git_commit(),
             )
+            validity = judge(measured.rows, measured.seen, params.validity)
+            run = record_of(profiler, measured, origin, validity, params.knobs.block_policy)
             write_rows_and_record(measured.rows, out / "rows.parquet", run, out / "run.json")
             tell(run)
             if run.failed and params.profile.strict:
@@ -81,6 +72,28 @@ def main(
                     "`dvc repro` tries them again; or leave those settings out of knobs"
                 )
             journals.finish(journal)
+
+
+def record_of(
+    profiler: Profiler,
+    measured: Measured,
+    origin: Provenance,
+    validity: Validity,
+    block_policy: str,
+) -> ProfileRun:
+    """The record of a finished run."""
+    return ProfileRun(
+        provenance=origin,
+        validity=validity,
+        max_new_tokens=profiler.params.max_new_tokens.by_workload(),
+        decode_mode=profiler.decode_mode,
+        reference=profiler.grid[0],
+        grid=profiler.grid,
+        block_policy=block_policy,
+        kept_blocks=kept_blocks(profiler.vlm.structure, profiler.grid),
+        n_rows=len(measured.rows),
+        failed=measured.failed,
+    )
 
 
 def tell(run: ProfileRun) -> None:
