@@ -4,15 +4,20 @@ import errno
 import os
 import signal
 import weakref
+from collections.abc import Callable
 
 import pytest
 import torch
 from faked_run import WORLD, Before, FakedRun, orders, raising
 from simulated import simulate_run
+from whole_run import SMALL, merged, prepare, write_params
 
 from m1.errors import UserError
+from m1.files import read_record
+from m1.profiling import run as profiling_run
 from m1.profiling.ctrl_c import CtrlC
-from m1.schemas.profile import ProfileRun
+from m1.schemas.profile import MeasuredRequest, ProfileRun
+from stages import profiling
 
 LAST = WORLD.grid[-1]
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore words.")
@@ -141,6 +146,50 @@ def test_a_setting_that_failed_is_left_out_of_the_grid_of_both_workloads(run) ->
     record = simulate_run(WORLD).model_copy(update={"failed": run.go().failed})
     assert record.measured_grid == WORLD.grid[:-1]
     assert ProfileRun.model_validate_json(record.model_dump_json()) == record
+
+
+# Through the stage
+
+
+@pytest.fixture
+def stage(vlm, tmp_path, monkeypatch) -> Callable[[bool], ProfileRun]:
+    """The stage on a small plan, strict or not, where captions fail at the last setting."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    monkeypatch.setattr(profiling, "load_vlm", lambda _: vlm)
+    prepare(tmp_path, write_params(tmp_path, SMALL))
+
+    def run(strict: bool) -> ProfileRun:
+        write_params(tmp_path, merged(SMALL, {"profile": {"strict": strict}}))
+        places = ("requests", "params.yaml", "journal", "out")
+        profiling.main(*(tmp_path / place for place in places))
+        return read_record(ProfileRun, tmp_path / "out" / "run.json")
+
+    return run
+
+
+def test_a_failed_cell_fails_the_stage_only_where_that_was_asked_for(
+    stage, tmp_path, monkeypatch
+) -> None:
+    measure = profiling_run.measure
+
+    def without_memory(vlm, planned, one, order, *rest) -> MeasuredRequest:
+        if of_last(one, planned):
+            raise FULL
+        return measure(vlm, planned, one, order, *rest)
+
+    monkeypatch.setattr(profiling_run, "measure", without_memory)
+    run = stage(strict=False)
+    assert [(c.workload, c.setting) for c in run.failed] == [("captioning", LAST)]
+    assert run.n_rows == 50
+    assert list((tmp_path / "journal").iterdir()) == []
+    with pytest.raises(UserError, match=r"1 of the cells could not be measured.*tries them again"):
+        stage(strict=True)
+    assert read_record(ProfileRun, tmp_path / "out" / "run.json").n_rows == 50
+    # Memory was freed: only what failed is tried again.
+    monkeypatch.setattr(profiling_run, "measure", measure)
+    run = stage(strict=True)
+    assert (run.failed, run.n_rows, len(run.provenance.resumed_at)) == ((), 52, 1)
 
 
 # Ctrl-C and a full disk
