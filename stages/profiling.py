@@ -68,8 +68,8 @@ def main(
             if run.failed and params.profile.strict:
                 journal.retry()
                 raise UserError(
-                    f"{len(run.failed)} of the cells could not be measured, and profile.strict is true: "
-                    "`dvc repro` tries them again; or leave those settings out of knobs"
+                    f"{len(run.failed)} of the cells could not be measured, which profile.strict "
+                    "forbids: `dvc repro` tries them again; or leave those settings out of knobs"
                 )
             journals.finish(journal)
 
