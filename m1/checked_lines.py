@@ -43,7 +43,7 @@ class CheckedLines:
 
     def __exit__(self, *_: object) -> None:
         """Close the file."""
-        self.file.close()
+        self.close()
 
     def append(self, text: str) -> None:
         """Append a line; once this returns, neither a kill nor a power cut takes it away.
@@ -59,10 +59,9 @@ class CheckedLines:
         except OSError as error:
             raise cannot_be_written(self.path, error) from None
 
-    def remove(self) -> None:
-        """Close the file and delete it."""
+    def close(self) -> None:
+        """Close the file."""
         self.file.close()
-        self.path.unlink(missing_ok=True)
 
 
 def _line(text: str) -> bytes:

@@ -59,7 +59,7 @@ def written_or_told(path: Path) -> Iterator[Path]:
 
 def cannot_be_written(path: Path, error: OSError) -> UserError:
     """One line about a disk that is full, a folder that is read-only and the like."""
-    reason = error.strerror or describe(error)
+    reason = os.strerror(error.errno) if error.errno else describe(error)
     return UserError(
         f"{path}: cannot be written ({reason}): make room or give leave to write, then run the "
         "same command again; earlier results are as they were"
@@ -126,9 +126,12 @@ def write_rows(rows: Sequence[Record], path: Path) -> None:
 
 def write_rows_and_record(rows: Sequence[Record], table: Path, record: Record, path: Path) -> None:
     """Write a parquet table and the record of it: both, or neither if one cannot be written."""
-    with written_or_told(table) as partial_table, written_or_told(path) as partial:
-        _write_table(rows, partial_table)
-        partial.write_text(_json(record), encoding="utf-8")
+    try:
+        with written_whole(table) as partial_table, written_whole(path) as partial:
+            _write_table(rows, partial_table)
+            partial.write_text(_json(record), encoding="utf-8")
+    except OSError as error:
+        raise cannot_be_written(path.parent, error) from None
 
 
 def _write_table(rows: Sequence[Record], path: Path) -> None:

@@ -10,12 +10,13 @@ from m1.files import check_writable, read_record, write_rows_and_record
 from m1.kept import shared_folder
 from m1.params import load_params
 from m1.profiling.ctrl_c import CtrlC
-from m1.profiling.facts import gather_facts
-from m1.profiling.journal import Journal, journal_key
+from m1.profiling.facts import Facts, gather_facts
+from m1.profiling.journal import journal_key
+from m1.profiling.journals import Journals
 from m1.profiling.provenance import git_commit, provenance
-from m1.profiling.run import Profiler
+from m1.profiling.run import Measured, Profiler
 from m1.profiling.validity import judge
-from m1.schemas.profile import FailedCell, ProfileRun
+from m1.schemas.profile import ProfileRun, Provenance, Validity
 from m1.schemas.requests import WORKLOADS, RequestSet
 from m1.vlm.calibration import calibrated
 from m1.vlm.device_lock import device_lock
@@ -30,7 +31,7 @@ def main(
     params_file: Annotated[Path, typer.Option("--params", help="Parameters.")] = Path(
         "params.yaml"
     ),
-    journals: Annotated[
+    journal_folder: Annotated[
         Path, typer.Option("--journal", help="Folder of the journal of an unfinished run.")
     ] = Path(".m1/profile"),
     out: Annotated[Path, typer.Option(help="Folder for rows.parquet and run.json.")] = Path(
@@ -46,60 +47,72 @@ def main(
     sets = {w: read_record(RequestSet, requests / w / "requests.json") for w in WORKLOADS}
     folders = {w: requests / w for w in WORKLOADS}
     grid = params.knobs.grid()
+    journals = Journals(shared_folder(journal_folder, Path.cwd()), Path.cwd())
     # The lock covers loading too, which would disturb another run's timings; and the journal, so
-    # that of two equal runs the second finds the first one's gone.
+    # that of two equal runs the second does not go on with the first one's.
     with CtrlC() as ctrl_c, device_lock(find_device(params.model.device)):
         vlm = calibrated(load_vlm(params.model), params.knobs, sets, folders)
-        key = journal_key(vlm, sets, params.model, params.knobs, params.profile)
         profiler = Profiler(vlm, sets, folders, grid, params.profile)
-        with Journal(shared_folder(journals, Path.cwd()), key) as journal:
-            check_writable(out)
+        key = journal_key(vlm, sets, params.model, params.knobs, params.profile)
+        check_writable(out)
+        with journals.open(key) as journal:
             profiler.prepare()
             facts = gather_facts(vlm, sets, folders, grid)
             measured = profiler.run(params.validity.warmup_plateau, journal, ctrl_c.one_request)
-            validity = judge(measured.rows, measured.seen, params.validity, facts.runtime_agreement)
-            run = ProfileRun(
-                provenance=provenance(
-                    vlm,
-                    params.model,
-                    sets,
-                    journal.started_at,
-                    measured.duration_s,
-                    journal.resumed_at,
-                    git_commit(),
-                ),
-                validity=validity,
-                max_new_tokens=params.profile.max_new_tokens.by_workload(),
-                decode_mode=profiler.decode_mode,
-                reference=grid[0],
-                grid=grid,
-                block_policy=params.knobs.block_policy,
-                kept_blocks=kept_blocks(vlm.structure, grid),
-                n_rows=len(measured.rows),
-                device_rates=facts.device_rates,
-                work=facts.work,
-                runtime_agreement=facts.runtime_agreement,
-                failed=measured.failed,
+            origin = provenance(
+                vlm,
+                params.model,
+                sets,
+                journal.started_at,
+                measured.duration_s,
+                journal.resumed_at,
+                git_commit(),
             )
+            validity = judge(measured.rows, measured.seen, params.validity, facts.runtime_agreement)
+            run = record_of(profiler, measured, facts, origin, validity, params.knobs.block_policy)
             write_rows_and_record(measured.rows, out / "rows.parquet", run, out / "run.json")
-            journal.remove()
-    print(f"{run.n_rows} requests measured: {validity.verdict}", *validity.reasons, sep="\n  ")
-    tell_failed(run.failed, strict=params.profile.strict)
+            tell(run)
+            if run.failed and params.profile.strict:
+                journal.retry()
+                raise UserError(
+                    f"{len(run.failed)} of the cells could not be measured, which profile.strict "
+                    "forbids: `dvc repro` tries them again; or leave those settings out of knobs"
+                )
+            journals.finish(journal)
 
 
-def tell_failed(failed: tuple[FailedCell, ...], *, strict: bool) -> None:
-    """Say what could not be measured.
+def record_of(
+    profiler: Profiler,
+    measured: Measured,
+    facts: Facts,
+    origin: Provenance,
+    validity: Validity,
+    block_policy: str,
+) -> ProfileRun:
+    """The record of a finished run."""
+    return ProfileRun(
+        provenance=origin,
+        validity=validity,
+        max_new_tokens=profiler.params.max_new_tokens.by_workload(),
+        decode_mode=profiler.decode_mode,
+        reference=profiler.grid[0],
+        grid=profiler.grid,
+        block_policy=block_policy,
+        kept_blocks=kept_blocks(profiler.vlm.structure, profiler.grid),
+        n_rows=len(measured.rows),
+        device_rates=facts.device_rates,
+        work=facts.work,
+        runtime_agreement=facts.runtime_agreement,
+        failed=measured.failed,
+    )
 
-    Raises:
-        UserError: in strict runs, so that the stage fails.
-    """
-    for cell in failed:
+
+def tell(run: ProfileRun) -> None:
+    """Say what was measured, what not, and whether it may be believed."""
+    verdict = run.validity
+    print(f"{run.n_rows} requests measured: {verdict.verdict}", *verdict.reasons, sep="\n  ")
+    for cell in run.failed:
         print(f"  not measured: {cell.told}")
-    if failed and strict:
-        raise UserError(
-            f"{len(failed)} cells could not be measured; the others are written. Leave those "
-            "settings out of knobs, or set profile.strict to false"
-        )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from m1.params import load_params
 from m1.profiling import run as profiling_run
 from m1.profiling.entries import JournalKey
 from m1.profiling.journal import Journal
+from m1.profiling.journals import Journals
 from m1.profiling.rounds import OneRequest
 from m1.profiling.run import Measured, Profiler
 from m1.profiling.schedule import Planned, Round
@@ -82,8 +83,12 @@ class FakedRun:
 
     def go(self, one_request: OneRequest = nullcontext, **changes: Any) -> Measured:
         """Run, or go on, up to the end or to what `before` raises."""
-        with Journal(self.folder, key(**changes)) as journal:
+        with self.open(**changes) as journal:
             return self.profiler.run(0.1, journal, one_request)
+
+    def open(self, **changes: Any) -> Journal:
+        """The journal of the run."""
+        return Journals(self.folder, self.folder.parent).open(key(**changes))
 
     def journal(self) -> Path:
         (path,) = self.folder.iterdir()

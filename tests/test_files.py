@@ -265,7 +265,7 @@ def test_a_table_and_its_record_are_written_together_or_not_at_all(tmp_path, mon
     write_rows_and_record([Setting(top_k=1)], table, Setting(top_k=1), record)
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", refusing(errno.ENOSPC))
-        with pytest.raises(UserError, match=r"run\.json: cannot be written"):
+        with pytest.raises(UserError, match=r"cannot be written \(No space left"):
             write_rows_and_record([Setting(top_k=2)], table, Setting(top_k=2), record)
     assert read_rows(Setting, table)["top_k"].tolist() == [1]
     assert read_record(Setting, record) == Setting(top_k=1)

@@ -4,16 +4,20 @@ import errno
 import os
 import signal
 import weakref
+from collections.abc import Callable
 
 import pytest
 import torch
-from faked_run import WORLD, Before, FakedRun, key, orders, raising
+from faked_run import WORLD, Before, FakedRun, orders, raising
 from simulated import simulate_run
+from whole_run import SMALL, merged, prepare, write_params
 
 from m1.errors import UserError
+from m1.files import read_record
+from m1.profiling import run as profiling_run
 from m1.profiling.ctrl_c import CtrlC
-from m1.profiling.journal import Journal
-from m1.schemas.profile import ProfileRun
+from m1.schemas.profile import MeasuredRequest, ProfileRun
+from stages import profiling
 
 LAST = WORLD.grid[-1]
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore words.")
@@ -80,6 +84,19 @@ def test_a_run_that_goes_on_leaves_failed_cells_alone(run) -> None:
     assert not any(of_last(one, None) for one in run.warmed)
 
 
+def test_cells_that_failed_can_be_tried_again_alone(run) -> None:
+    places = places_of(run, of_last)
+    run.before = raising(FULL, lambda one, p: of_last(one, p) and p.order == places[2])
+    run.go()
+    with run.open() as journal:
+        journal.retry()
+    run.begun.clear()
+    run.before = lambda one, planned: None
+    again = run.go()
+    assert (again.failed, orders(again.rows)) == ((), list(range(run.n_planned)))
+    assert run.begun == places[2:]
+
+
 def test_the_memory_of_a_failed_request_is_free_before_the_next_begins(run) -> None:
     held: list[weakref.ref[torch.Tensor]] = []
 
@@ -143,6 +160,50 @@ def test_a_setting_that_failed_is_left_out_of_the_grid_of_both_workloads(run) ->
     assert ProfileRun.model_validate_json(record.model_dump_json()) == record
 
 
+# Through the stage
+
+
+@pytest.fixture
+def stage(vlm, tmp_path, monkeypatch) -> Callable[[bool], ProfileRun]:
+    """The stage on a small plan, strict or not, where captions fail at the last setting."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    monkeypatch.setattr(profiling, "load_vlm", lambda _: vlm)
+    prepare(tmp_path, write_params(tmp_path, SMALL))
+
+    def run(strict: bool) -> ProfileRun:
+        write_params(tmp_path, merged(SMALL, {"profile": {"strict": strict}}))
+        places = ("requests", "params.yaml", "journal", "out")
+        profiling.main(*(tmp_path / place for place in places))
+        return read_record(ProfileRun, tmp_path / "out" / "run.json")
+
+    return run
+
+
+def test_a_failed_cell_fails_the_stage_only_where_that_was_asked_for(
+    stage, tmp_path, monkeypatch
+) -> None:
+    measure = profiling_run.measure
+
+    def without_memory(vlm, planned, one, order, *rest) -> MeasuredRequest:
+        if of_last(one, planned):
+            raise FULL
+        return measure(vlm, planned, one, order, *rest)
+
+    monkeypatch.setattr(profiling_run, "measure", without_memory)
+    run = stage(strict=False)
+    assert [(c.workload, c.setting) for c in run.failed] == [("captioning", LAST)]
+    assert run.n_rows == 50
+    assert list((tmp_path / "journal").iterdir()) == []
+    with pytest.raises(UserError, match=r"1 of the cells could not be measured.*tries them again"):
+        stage(strict=True)
+    assert read_record(ProfileRun, tmp_path / "out" / "run.json").n_rows == 50
+    # Memory was freed: only what failed is tried again.
+    monkeypatch.setattr(profiling_run, "measure", measure)
+    run = stage(strict=True)
+    assert (run.failed, run.n_rows, len(run.provenance.resumed_at)) == ((), 52, 1)
+
+
 # Ctrl-C and a full disk
 
 
@@ -156,7 +217,7 @@ def interrupt(times: int) -> Before:
 
 
 def noted(run) -> list[int]:
-    with Journal(run.folder, key()) as journal:
+    with run.open() as journal:
         return list(journal.rows)
 
 

@@ -1,12 +1,14 @@
 """Whatever stops a run, the next one goes on from its journal: nothing lost, nothing twice."""
 
 import json
+import os
 import random
 import subprocess
 import sys
+import time
 
 import pytest
-from faked_run import FakedRun, key, orders, raising
+from faked_run import FakedRun, orders, raising
 from families.common import save
 from families.registry import FAMILIES
 from whole_run import ENVIRONMENT, ROOT, SMALL, merged, prepare, write_params
@@ -15,7 +17,8 @@ from m1.errors import UserError
 from m1.params import KnobParams, load_params
 from m1.profiling import journal as journal_module
 from m1.profiling.entries import Look
-from m1.profiling.journal import Journal, journal_key
+from m1.profiling.journal import journal_key
+from m1.profiling.journals import Journals
 from m1.profiling.lasting_watch import LastingWatch
 from m1.profiling.warmup import WarmUp
 from m1.schemas.requests import WORKLOADS, RequestSet
@@ -92,7 +95,7 @@ def test_a_run_that_was_stopped_is_warmed_up_again_and_says_when_it_went_on(run)
     assert orders(rows) == list(range(run.n_planned))
     assert run.begun == [*range(51), *range(50, run.n_planned)]
     assert len(run.warmed) == 2 * n_warmed
-    with Journal(run.folder, key()) as journal:
+    with run.open() as journal:
         assert len(journal.resumed_at) == 1
         assert journal.resumed_at[0] >= journal.started_at
 
@@ -105,12 +108,53 @@ def test_a_run_that_was_stopped_while_it_wrote_measures_nothing_again(run) -> No
     assert (len(run.begun), len(run.warmed)) == (n_begun, n_warmed)
 
 
-def test_a_finished_run_leaves_nothing_to_go_on_with(run) -> None:
-    with Journal(run.folder, key()) as journal:
-        run.profiler.run(0.1, journal)
-        journal.remove()
+def finish(run) -> Journals:
+    """Finish a run, as the stage does."""
+    run.go()
+    journals = Journals(run.folder, run.folder.parent)
+    with run.open() as journal:
+        journals.finish(journal)
+    return journals
+
+
+def test_a_finished_run_leaves_nothing_to_go_on_with(run, monkeypatch) -> None:
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    finish(run)
+    assert list(run.folder.iterdir()) == []
     run.go()
     assert len(run.begun) == 2 * run.n_planned
+
+
+def test_a_run_that_dvc_did_not_get_to_record_is_not_measured_again(run, monkeypatch) -> None:
+    monkeypatch.setenv("DVC_STAGE", "profile")
+    lock = run.folder.parent / "dvc.lock"
+    lock.touch()
+    os.utime(lock, ns=(1, 1))
+    finish(run)
+    run.go()
+    assert len(run.begun) == run.n_planned
+
+
+def test_a_run_that_dvc_recorded_is_measured_afresh(run, monkeypatch) -> None:
+    monkeypatch.setenv("DVC_STAGE", "profile")
+    finish(run)
+    later = time.time_ns() + 1_000_000
+    (run.folder.parent / "dvc.lock").touch()
+    os.utime(run.folder.parent / "dvc.lock", ns=(later, later))
+    measured = run.go()
+    assert len(run.begun) == 2 * run.n_planned
+    assert orders(measured.rows) == list(range(run.n_planned))
+
+
+def test_finished_journals_of_other_runs_do_not_pile_up(run, monkeypatch) -> None:
+    monkeypatch.setenv("DVC_STAGE", "profile")
+    finish(run)
+    assert len(list(run.folder.iterdir())) == 1
+    with run.open(code="1") as other:
+        assert list(run.folder.iterdir()) == [other.path]
+    # One that is not finished stays: its run may yet go on.
+    with run.open() as journal:
+        assert set(run.folder.iterdir()) == {journal.path, other.path}
 
 
 def test_what_was_seen_of_the_machine_outlives_an_interruption(run, vlm) -> None:
@@ -118,11 +162,11 @@ def test_what_was_seen_of_the_machine_outlives_an_interruption(run, vlm) -> None
         Look(elapsed_s=30.0, cpu_others_share=0.5, core_mhz=2000.0, gpu=None),
         Look(elapsed_s=60.0, cpu_others_share=0.4, core_mhz=3000.0, gpu=None),
     ]
-    with Journal(run.folder, key()) as journal:
+    with run.open() as journal:
         journal.warm(WarmUp(change=0.3, n_windows=2))
         for look in looks:
             journal.look(look)
-    with Journal(run.folder, key()) as journal:
+    with run.open() as journal:
         watch = LastingWatch(vlm.device, journal)
         state = watch.state()
         assert state.cpu_others_share == pytest.approx(0.4, rel=0.01)
@@ -161,10 +205,10 @@ def test_rows_of_another_run_are_never_mixed_in(run, changes) -> None:
 
 def test_a_journal_under_the_name_of_another_is_refused(run) -> None:
     run.go()
-    with Journal(run.folder, key(code="1")) as other:
+    with run.open(code="1") as other:
         pass
-    run.journal_of_first = next(p for p in run.folder.iterdir() if p != other.lines.path)
-    other.lines.path.write_bytes(run.journal_of_first.read_bytes())
+    (first,) = (path for path in run.folder.iterdir() if path != other.path)
+    other.path.write_bytes(first.read_bytes())
     with pytest.raises(UserError, match=r"not the journal of this run.*delete it"):
         run.go(code="1")
 

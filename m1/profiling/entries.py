@@ -85,4 +85,11 @@ class Look(Record):
     """What the GPU said."""
 
 
-Entry = Annotated[Opened | Warm | Row | Failed | Look, Field(discriminator="kind")]
+class Retry(Record):
+    """Cells that failed before are to be tried again."""
+
+    kind: Literal["retry"] = "retry"
+    """Kind of line."""
+
+
+Entry = Annotated[Opened | Warm | Row | Failed | Look | Retry, Field(discriminator="kind")]

@@ -1,10 +1,9 @@
 """The journal of a run: whatever stops the run, the next one goes on from it.
 
-It lies outside what DVC tracks, and is deleted once the results are written: latency is measured
-afresh every time, but for the requests of the very run that was interrupted.
+It lies outside what DVC tracks, and has done its work once the results are recorded: latency is
+measured afresh every time, but for the requests of the very run that was interrupted.
 """
 
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ from m1.checked_lines import CheckedLines
 from m1.errors import UserError
 from m1.kept import PACKAGE, source_fingerprint
 from m1.params import KnobParams, ModelParams, ProfileParams
-from m1.profiling.entries import Entry, Failed, JournalKey, Look, Opened, Row, Warm
+from m1.profiling.entries import Entry, Failed, JournalKey, Look, Opened, Retry, Row, Warm
 from m1.profiling.provenance import provenance
 from m1.profiling.warmup import WarmUp
 from m1.schemas.base import describe
@@ -64,20 +63,20 @@ def _now() -> str:
 class Journal:
     """What a run has done so far, on the disk as soon as it is done."""
 
-    def __init__(self, folder: Path, key: JournalKey) -> None:
-        """Open the journal of a run; one of the same key is gone on with.
+    def __init__(self, path: Path, key: JournalKey) -> None:
+        """Open the journal of a run, to be begun or gone on with.
 
         Raises:
             UserError: if it is damaged, or cannot be written.
         """
-        name = hashlib.sha256(key.model_dump_json().encode()).hexdigest()
-        self.lines = CheckedLines(folder / f"{name}.jsonl")
+        self.path = path
+        self.lines = CheckedLines(path)
         self.entries = [self._parsed(text) for text in self.lines.texts]
         if not self.entries:
             self._add(Opened(key=key, at=_now()))
         opened = self.entries[0]
         if not isinstance(opened, Opened) or opened.key != key:
-            self.lines.file.close()
+            self.close()
             raise self._not_of_this_run("it is of another run")
         self.started_at = opened.at
 
@@ -87,7 +86,11 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         """Close the file, which stays."""
-        self.lines.file.close()
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, which stays."""
+        self.lines.close()
 
     def _parsed(self, text: str) -> Entry:
         try:
@@ -97,7 +100,7 @@ class Journal:
 
     def _not_of_this_run(self, reason: str) -> UserError:
         return UserError(
-            f"{self.lines.path}: not the journal of this run ({reason}): delete it to start anew"
+            f"{self.path}: not the journal of this run ({reason}): delete it to start anew"
         )
 
     def _add(self, entry: Entry) -> None:
@@ -120,9 +123,9 @@ class Journal:
         """Note a look at the machine."""
         self._add(look)
 
-    def remove(self) -> None:
-        """Delete it: the results are written."""
-        self.lines.remove()
+    def retry(self) -> None:
+        """Have the next run try again the cells that failed."""
+        self._add(Retry())
 
     @property
     def rows(self) -> dict[int, MeasuredRequest]:
@@ -132,7 +135,13 @@ class Journal:
     @property
     def failed(self) -> tuple[FailedCell, ...]:
         """The cells that could not be measured, in the order in which they failed."""
-        return tuple(e.cell for e in self.entries if isinstance(e, Failed))
+        cells: list[FailedCell] = []
+        for entry in self.entries:
+            if isinstance(entry, Failed):
+                cells.append(entry.cell)
+            elif isinstance(entry, Retry):
+                cells.clear()
+        return tuple(cells)
 
     @property
     def warm_ups(self) -> tuple[Warm, ...]:

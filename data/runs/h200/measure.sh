@@ -17,7 +17,8 @@ case $model in
       --set knobs.active_blocks=[16,8] "$@" ;;
   qwen3-vl-30b-a3b)
     set -- --set knobs.vision_tokens=[256,64] --set knobs.top_k=[8,2] \
-      --set knobs.active_blocks=null "$@" ;;
+      --set knobs.active_blocks=null --set profile.observer_requests.qa=10 \
+      --set profile.observer_requests.captioning=10 "$@" ;;
 esac
 exec python3 -m stages.profiling --params data/runs/h200/params.yaml \
   --requests data/runs/h200/prepared --out "data/runs/h200/profile/$model-$runtime" \
