@@ -4,6 +4,7 @@ Counted while a request runs, by what the model's modules call, so that it holds
 architecture and at every setting of the knobs.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -23,13 +24,27 @@ from m1.vlm.runtime import EagerRuntime
 
 aten: Any = torch.ops.aten
 registry: Any = flop_registry
-# Matrix products, convolutions and attention; all else is little beside them. Attention is counted
-# in full, as if nothing were masked.
+
+
+def attention_operations(
+    query: Tensor, key: Tensor, value: Tensor, *_: object, **__: object
+) -> int:
+    """Operations of attention, counted in full, as if nothing were masked.
+
+    Not torch's own formula, which refuses several heads of queries to one of keys.
+    """
+    *batch_and_heads, n_queries, width = query.shape
+    n_pairs = math.prod(batch_and_heads) * n_queries * key.shape[-2]
+    return 2 * n_pairs * (width + value.shape[-1])
+
+
+# Matrix products, convolutions and attention; all else is little beside them.
 FORMULAS: dict[Any, Callable[..., int]] = {
     **registry,
-    aten._scaled_dot_product_flash_attention_for_cpu: registry[
-        aten._scaled_dot_product_flash_attention
-    ],
+    aten._scaled_dot_product_flash_attention_for_cpu: attention_operations,
+    aten._scaled_dot_product_flash_attention: attention_operations,
+    aten._scaled_dot_product_efficient_attention: attention_operations,
+    aten._scaled_dot_product_cudnn_attention: attention_operations,
 }
 
 
