@@ -10,7 +10,7 @@ from m1.figures.latency_cdf import LatencyPoint
 from m1.schemas.coupling import Coupling, FixedKnob
 from m1.schemas.decode import DecodeParts, DecodeSplit, DecodeSplits
 from m1.schemas.estimates import Variation
-from m1.schemas.profile import STAGES, Check, Provenance, Stage, Validity
+from m1.schemas.profile import STAGES, Check, DeviceRates, Provenance, Stage, Validity
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import (
     Agreement,
@@ -309,6 +309,8 @@ def contrast(**changes: Any) -> WorkloadContrast:
         "provenance": provenance(),
         "validity": validity(),
         "reference": GRID[0],
+        "device_rates": DeviceRates(copy_gb_per_s=20.0, matrix_tflop_per_s=0.1),
+        "roofline": dict.fromkeys(WORKLOADS, ()),
         "confidence": 0.95,
         "stage_breakdown": {w: breakdown(w) for w in WORKLOADS},
         "latency": {w: distribution(w) for w in WORKLOADS},

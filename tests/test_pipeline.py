@@ -32,9 +32,14 @@ class Step:
 
 
 def read_steps(root: Path, project: Path | None = None) -> list[Step]:
-    """Every pipeline stage of a DVC project in `root`, with its templates resolved by DVC."""
+    """Every pipeline stage of a DVC project in `root`, with its templates resolved by DVC.
+
+    Runs that were measured elsewhere are records, and no pipeline to be kept up with the code.
+    """
+    runs = root / "data" / "runs"
     with Repo(str(project or root)) as repo:
-        return [make_step(stage, root) for stage in repo.index.stages if not stage.is_data_source]
+        stages = [stage for stage in repo.index.stages if not stage.is_data_source]
+        return [make_step(one, root) for one in stages if runs not in Path(one.path).parents]
 
 
 def make_step(stage: Stage, root: Path) -> Step:

@@ -68,6 +68,8 @@ def make_contrast(
             w: sensitivity_points(evidence[w].moves, analysis.confidence) for w in WORKLOADS
         },
         decode_split=timed.decode_split,
+        device_rates=run.device_rates,
+        roofline=timed.roofline,
         at_reference_length=timed.at_reference_length,
         findings=tuple(findings),
         not_tested=tuple(not_tested),

@@ -9,6 +9,7 @@ from m1.analysis.bootstrap import Resamples
 from m1.analysis.cells import TimedCells, make_timed_cells, of_settings, rows_in_pass, rows_of
 from m1.analysis.decode_split import split_decode
 from m1.analysis.latency import make_stage_result
+from m1.analysis.roofline import make_roofline
 from m1.analysis.samples import Sample, draw_samples, timed_sizes
 from m1.analysis.sensitivity import draw_moves, sensitivity_points
 from m1.params import AnalysisParams
@@ -16,6 +17,7 @@ from m1.schemas.decode import AtReferenceLength, DecodeSplits
 from m1.schemas.profile import ProfileRun
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import SampleSize, StageResult
+from m1.schemas.roofline import CellRoofline
 from m1.schemas.settings import DecodeMode, decode_passes
 
 
@@ -27,6 +29,8 @@ class TimedResults:
     """How many there are at each setting."""
     decode_split: dict[Workload, DecodeSplits]
     """Length and speed in each change of decode time."""
+    roofline: dict[Workload, tuple[CellRoofline, ...]]
+    """Each stage against what the device can do."""
     at_reference_length: dict[Workload, AtReferenceLength] | None
     """The second decode mode's pass; `None` where there was none."""
 
@@ -56,6 +60,10 @@ def make_timed_results(
         sizes=timed_sizes(e2),
         decode_split={
             w: split_decode(cells[w], resamples[w, "timed"], analysis.confidence) for w in WORKLOADS
+        },
+        roofline={
+            w: make_roofline(cells[w], resamples[w, "timed"], run, analysis.confidence)
+            for w in WORKLOADS
         },
         at_reference_length=_second_pass(further[0], rows, resamples, run, analysis)
         if further

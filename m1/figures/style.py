@@ -117,7 +117,7 @@ def caption_of(contrast: WorkloadContrast, sample: Mapping[Workload, str]) -> st
     threads = f" ({run.n_threads} thread{plural})" if run.device_type == "cpu" else ""
     facts = (
         "; ".join(f"{WORKLOAD_NAMES[w]}: {sample[w]}" for w in WORKLOADS),
-        f"{run.model_title} on {run.device}{threads}, {run.dtype}",
+        f"{run.model_title} on {run.device}{threads}, {run.dtype}, {run.runtime}",
         f"Reference setting {contrast.reference.label} (visual tokens / top_k / blocks)",
         f"Intervals: {100 * contrast.confidence:g} %",
     )

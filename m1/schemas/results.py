@@ -12,8 +12,9 @@ from m1.schemas.estimates import Estimate as Estimate
 from m1.schemas.estimates import LatencyDistribution as LatencyDistribution
 from m1.schemas.estimates import SensitivityPoint as SensitivityPoint
 from m1.schemas.estimates import StageEstimate as StageEstimate
-from m1.schemas.profile import FailedCell, Provenance, Stage, Validity
+from m1.schemas.profile import DeviceRates, FailedCell, Provenance, Stage, Validity
 from m1.schemas.requests import Workload
+from m1.schemas.roofline import CellRoofline
 from m1.schemas.settings import Knob, Setting
 
 Verdict = Literal["supported", "refuted", "inconclusive"]
@@ -261,6 +262,10 @@ class WorkloadContrast(Record):
     """E2: what each knob does, largest value first; a knob with one value has no points."""
     decode_split: dict[Workload, DecodeSplits]
     """E2: how much of each change of decode time is length, and how much speed."""
+    device_rates: DeviceRates
+    """What the device can do, measured in the same run."""
+    roofline: dict[Workload, tuple[CellRoofline, ...]]
+    """E2: each stage against what the device can do, the reference setting first."""
     at_reference_length: dict[Workload, AtReferenceLength] | None
     """The same requests with outputs of fixed length; null unless both decode modes ran."""
     findings: tuple[Finding, ...]

@@ -1,0 +1,87 @@
+"""Work is counted by what runs: checked against what the architecture's sizes say."""
+
+import pytest
+import torch
+from families.common import photo
+from family_report import FAMILIES, family
+from torch import nn
+
+from m1.profiling.device_rates import measure_rates
+from m1.profiling.work import count_work
+from m1.schemas.profile import Stage, StageWork
+from m1.schemas.settings import Setting
+from m1.vlm.encoding import encode
+from m1.vlm.knobs import applied
+from m1.vlm.loaded import LoadedVlm
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*__array__.*:DeprecationWarning")
+
+
+def work(vlm: LoadedVlm, setting: Setting | None = None) -> dict[Stage, StageWork]:
+    setting = setting or Setting()
+    inputs = encode(vlm, photo(64, 48), "a red one", setting.vision_tokens)
+    with applied(vlm.structure, setting):
+        return count_work(vlm, inputs)
+
+
+def product_weights(root: nn.Module) -> int:
+    """Numbers in the weights and biases of matrix products."""
+    layers = [module for module in root.modules() if isinstance(module, nn.Linear)]
+    return sum(p.numel() for layer in layers for p in layer.parameters())
+
+
+def test_a_dense_decode_step_reads_every_block_and_the_head_once() -> None:
+    vlm = family("llava")
+    head = vlm.model.get_output_embeddings()
+    numbers = product_weights(vlm.structure.block_list) + product_weights(head)
+    decode = work(vlm)["decode"]
+    assert decode.weight_bytes == 4 * numbers
+    # Two operations a weight, and attention beside them.
+    assert 2 * numbers < decode.operations < 2.5 * numbers
+
+
+def test_skipped_blocks_are_neither_computed_nor_read() -> None:
+    vlm = family("llava")
+    block = 4 * product_weights(vlm.structure.blocks[1])
+    n = len(vlm.structure.blocks)
+    whole, fewer = work(vlm), work(vlm, Setting(active_blocks=n - 1))
+    for stage in ("prefill", "decode"):
+        assert whole[stage].weight_bytes - fewer[stage].weight_bytes == block
+    assert fewer["decode"].cache_bytes == whole["decode"].cache_bytes * (n - 1) / n
+    assert fewer["vision"] == whole["vision"]
+
+
+def test_fewer_experts_read_less_in_every_layer_of_a_decode_step() -> None:
+    vlm = family("qwen3_vl_moe")
+    experts = vlm.structure.experts
+    native = vlm.structure.top_k_holders[0].value
+    each = sum(p[0].numel() for layer in experts for p in layer.parameters())
+    whole, fewer = work(vlm), work(vlm, Setting(top_k=1))
+    saved = whole["decode"].weight_bytes - fewer["decode"].weight_bytes
+    assert saved == 4 * (native - 1) * each
+
+
+def test_fewer_visual_tokens_are_less_to_prefill_and_to_keep() -> None:
+    vlm = family("llava")
+    whole, fewer = work(vlm), work(vlm, Setting(vision_tokens=16))
+    assert fewer["prefill"].operations < whole["prefill"].operations
+    assert fewer["prefill"].weight_bytes == whole["prefill"].weight_bytes
+    assert fewer["decode"].cache_bytes < whole["decode"].cache_bytes
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_has_work_in_every_stage(name) -> None:
+    vlm = family(name)
+    before = getattr(vlm.structure.language_model.config, "_experts_implementation", None)
+    for counted in work(vlm).values():
+        assert counted.operations > 0
+        assert counted.weight_bytes > 0
+    after = getattr(vlm.structure.language_model.config, "_experts_implementation", None)
+    assert after == before
+
+
+def test_a_devices_rates_are_those_of_a_copy_and_a_product() -> None:
+    rates = measure_rates(torch.device("cpu"), torch.float32)
+    # Between an old laptop and a large server.
+    assert 0.5 < rates.copy_gb_per_s < 2000
+    assert 0.002 < rates.matrix_tflop_per_s < 100
