@@ -149,12 +149,13 @@ def read_rows(kind: type[R], path: Path) -> pd.DataFrame:
     """
     try:
         frame = pd.read_parquet(path)
+        records = plain_records(frame)
     except FileNotFoundError:
         raise UserError(f"{path}: cannot be read (no such file)") from None
-    except (OSError, ValueError) as error:
+    except Exception as error:  # of a damaged table, pandas and pyarrow raise almost anything
         raise UserError(f"{path}: not a readable parquet table ({describe(error)})") from None
     try:
-        TypeAdapter(list[kind]).validate_python(plain_records(frame))  # type: ignore[valid-type]
+        TypeAdapter(list[kind]).validate_python(records)  # type: ignore[valid-type]
     except ValidationError as error:
         raise UserError(f"{path}: row {describe(error)}") from None
     return frame

@@ -20,8 +20,12 @@ class Record(BaseModel):
 
 def describe(error: Exception) -> str:
     """One line about the first thing wrong: the key, the value, what is allowed."""
-    if not isinstance(error, ValidationError):
-        return " ".join(str(error).split())
+    told = _first_of(error) if isinstance(error, ValidationError) else str(error)
+    # Keys and values may hold line breaks.
+    return " ".join(told.split())
+
+
+def _first_of(error: ValidationError) -> str:
     first, *rest = error.errors(include_url=False)
     places = [_place(other["loc"]) for other in rest[:MOST_PLACES]]
     if len(rest) > MOST_PLACES:
