@@ -193,15 +193,15 @@ def test_a_failed_cell_fails_the_stage_only_where_that_was_asked_for(
     monkeypatch.setattr(profiling_run, "measure", without_memory)
     run = stage(strict=False)
     assert [(c.workload, c.setting) for c in run.failed] == [("captioning", LAST)]
-    assert run.n_rows == 50
+    assert run.n_rows == 54
     assert list((tmp_path / "journal").iterdir()) == []
     with pytest.raises(UserError, match=r"1 of the cells could not be measured.*tries them again"):
         stage(strict=True)
-    assert read_record(ProfileRun, tmp_path / "out" / "run.json").n_rows == 50
+    assert read_record(ProfileRun, tmp_path / "out" / "run.json").n_rows == 54
     # Memory was freed: only what failed is tried again.
     monkeypatch.setattr(profiling_run, "measure", measure)
     run = stage(strict=True)
-    assert (run.failed, run.n_rows, len(run.provenance.resumed_at)) == ((), 52, 1)
+    assert (run.failed, run.n_rows, len(run.provenance.resumed_at)) == ((), 56, 1)
 
 
 # Ctrl-C and a full disk
