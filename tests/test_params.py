@@ -213,3 +213,27 @@ def test_random_weights_are_as_long_as_the_reference(mode: DecodeModeChoice) -> 
 def test_the_decision_level_is_one_of_the_quality_levels(tmp_path) -> None:
     message = one_line(changed("analysis.decision_level", 0.5, tmp_path))
     assert "decision_level = 0.5 is not one of quality_levels (0.99, 0.95, 0.9)" in message
+
+
+def test_parameters_are_changed_one_by_one() -> None:
+    changes = ["model.runtime=compiled", "knobs.top_k=[2, 1]", "profile.e1_requests.qa=7"]
+    params = load_params(PARAMS, changes)
+    assert (params.model.runtime, params.knobs.top_k) == ("compiled", (2, 1))
+    assert params.profile.e1_requests.qa == 7
+
+
+@pytest.mark.parametrize("change", ["model.runtime", "nowhere.at.all=1", "model.source.deep=1"])
+def test_a_change_of_nothing_is_told(change) -> None:
+    with pytest.raises(UserError, match=r"give section\.key=value"):
+        load_params(PARAMS, [change])
+
+
+def test_a_change_is_validated_as_the_file_is() -> None:
+    with pytest.raises(UserError, match=r"params\.yaml: model\.runtime = \"fast\""):
+        load_params(PARAMS, ["model.runtime=fast"])
+
+
+def test_one_at_a_time_leaves_out_settings_with_two_knobs_off_the_reference() -> None:
+    changes = ["knobs.design=one_at_a_time", "knobs.vision_tokens=[144, 36]"]
+    labels = [s.label for s in load_params(PARAMS, changes).knobs.grid()]
+    assert labels == ["144/4/8", "144/4/6", "144/4/4", "144/2/8", "144/1/8", "36/4/8"]

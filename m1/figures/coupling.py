@@ -19,6 +19,7 @@ from m1.figures.style import (
     WORKLOAD_NAMES,
     new_figure,
     reserve_top,
+    samples_of,
     styled,
     whiskers,
     with_interval,
@@ -49,12 +50,7 @@ def draw_coupling(contrast: WorkloadContrast) -> Figure:
     frontiers = contrast.frontiers
     if frontiers is None:
         return draw_no_frontier(contrast, TITLE)
-    sample = {
-        w: f"n = {frontiers[w].timed.n_requests} requests timed and "
-        f"{frontiers[w].scored.n_requests} scored at each setting"
-        for w in WORKLOADS
-    }
-    figure = new_figure(TITLE, contrast, sample, 6.8)
+    figure = new_figure(TITLE, contrast, samples_of(frontiers), 6.8)
     explain(figure)
     grid = GridSpec(3, 6, figure, height_ratios=(1, 1, 0.5))
     for row, workload in enumerate(WORKLOADS):

@@ -17,6 +17,7 @@ from m1.figures.style import (
     WORKLOAD_NAMES,
     add_legend,
     new_figure,
+    samples_of,
     styled,
     whiskers,
     with_interval,
@@ -36,12 +37,7 @@ def draw_pareto(contrast: WorkloadContrast) -> Figure:
     frontiers = contrast.frontiers
     if frontiers is None:
         return draw_no_frontier(contrast, TITLE)
-    sample = {
-        w: f"n = {frontiers[w].timed.n_requests} requests timed and "
-        f"{frontiers[w].scored.n_requests} scored at each setting"
-        for w in WORKLOADS
-    }
-    figure = new_figure(TITLE, contrast, sample, 3.9)
+    figure = new_figure(TITLE, contrast, samples_of(frontiers), 3.9)
     panels = figure.subplots(1, len(WORKLOADS))
     for axes, workload in zip(panels, WORKLOADS, strict=True):
         draw_frontier(axes, frontiers[workload])

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from m1.files import written_or_told
 from m1.schemas.profile import Stage
 from m1.schemas.requests import WORKLOADS, Workload
-from m1.schemas.results import Estimate, WorkloadContrast
+from m1.schemas.results import Estimate, Frontier, WorkloadContrast
 from m1.schemas.settings import Knob
 
 # Okabe and Ito's palette: told apart by colour-blind readers. Hatches, markers and dashes say
@@ -125,6 +125,15 @@ def caption_of(contrast: WorkloadContrast, sample: Mapping[Workload, str]) -> st
     return "\n".join(
         textwrap.fill(line, CAPTION_CHARACTERS, break_on_hyphens=False) for line in lines
     )
+
+
+def samples_of(frontiers: Mapping[Workload, Frontier]) -> dict[Workload, str]:
+    """What each workload's frontier rests on, for the caption."""
+    return {
+        w: f"n = {frontier.timed.n_requests} requests timed and "
+        f"{frontier.scored.n_requests} scored at each setting"
+        for w, frontier in frontiers.items()
+    }
 
 
 def exceptions_of(contrast: WorkloadContrast) -> list[str]:
