@@ -22,7 +22,7 @@ case $model in
       --set knobs.active_blocks=[16,8] "$@" ;;
   qwen3-vl-30b-a3b)
     set -- --set knobs.vision_tokens=[256,64] --set knobs.top_k=[8,2] \
-      --set knobs.active_blocks=[48,24] $(sizes 150 40 40) "$@" ;;
+      --set knobs.active_blocks=[48,24] $(sizes 100 30 30) "$@" ;;
 esac
 if [ "$runtime" = eager ]; then
   set -- "$@" $(sizes 60 20 20)
