@@ -6,7 +6,7 @@ from pydantic import Field, JsonValue
 
 from m1.params.numbers import PositiveInt
 from m1.schemas.base import Record
-from m1.schemas.settings import Runtime, Weights
+from m1.schemas.settings import RuntimeName, Weights
 
 
 class ModelParams(Record):
@@ -30,7 +30,7 @@ class ModelParams(Record):
     """How attention is computed; null takes the model's default."""
     experts: Literal["eager", "batched_mm", "grouped_mm"]
     """How a mixture-of-experts layer computes its experts."""
-    runtime: Runtime = "eager"
+    runtime: RuntimeName = "eager"
     """`compiled` decodes with a cache of fixed size and one compiled graph for each token."""
     autotune: bool = True
     """Whether `compiled` tries many kernels for each product: minutes of compiling for steps that

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from m1.schemas.base import Record
 from m1.schemas.requests import Workload
-from m1.schemas.settings import DecodeMode, DecodeModeChoice, Runtime, Setting, Weights
+from m1.schemas.settings import DecodeMode, DecodeModeChoice, RuntimeName, Setting, Weights
 
 Stage = Literal["vision", "projector", "prefill", "decode"]
 STAGES: tuple[Stage, ...] = ("vision", "projector", "prefill", "decode")
@@ -113,7 +113,7 @@ class Provenance(Record):
     """How experts were computed."""
     attention_implementation: str
     """How attention was computed."""
-    runtime: Runtime
+    runtime: RuntimeName
     """`eager`, or `compiled`: one graph for each decode step, with a cache of fixed size."""
     versions: dict[str, str]
     """Python and library versions."""

@@ -10,7 +10,7 @@ KNOBS: tuple[Knob, ...] = ("vision_tokens", "top_k", "active_blocks")
 DecodeMode = Literal["free", "reference_length"]
 DecodeModeChoice = Literal["free", "reference_length", "both"]
 Weights = Literal["pretrained", "random"]
-Runtime = Literal["eager", "compiled"]
+RuntimeName = Literal["eager", "compiled"]
 
 
 class Setting(Record):
