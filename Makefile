@@ -56,4 +56,4 @@ bench: $(MARKER)  ## measure the program itself
 
 clean:  ## remove caches and rendered plots (results and .venv stay)
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis dvc_plots
-	find m1 stages tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find m1 stages benchmarks tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
 
 from m1.analysis.cells import of_settings, rows_in_pass
@@ -24,7 +25,7 @@ from m1.files import read_record, read_rows, write_plot_rows, write_record
 from m1.params import load_params
 from m1.schemas.profile import MeasuredRequest, ProfileRun
 from m1.schemas.requests import WORKLOADS
-from m1.schemas.results import ParetoResult, ScoredAnswer
+from m1.schemas.results import ParetoResult, ScoredAnswer, WorkloadContrast
 from m1.schemas.settings import decode_passes
 
 
@@ -68,12 +69,17 @@ def main(
     write_record(stages, out / "e1_stage_latency.json")
     write_record(contrast, out / "m1_workload_contrast.json")
     write_record(summary, out / "summary.json")
-    write_plot_rows(stage_rows(contrast), plots / "stage_breakdown.json")
-    write_plot_rows(latency_rows(e1), plots / "latency_cdf.json")
-    write_plot_rows(sensitivity_rows(contrast), plots / "knob_sensitivity.json")
-    write_plot_rows(decode_split_rows(contrast), plots / "decode_split.json")
-    write_plot_rows(coupling_rows(contrast), plots / "knob_coupling.json")
+    write_plots(contrast, e1, plots)
     print(*contrast.answers.model_dump().values(), sep="\n")
+
+
+def write_plots(contrast: WorkloadContrast, e1: pd.DataFrame, folder: Path) -> None:
+    """Write what `dvc plots` draws."""
+    write_plot_rows(stage_rows(contrast), folder / "stage_breakdown.json")
+    write_plot_rows(latency_rows(e1), folder / "latency_cdf.json")
+    write_plot_rows(sensitivity_rows(contrast), folder / "knob_sensitivity.json")
+    write_plot_rows(decode_split_rows(contrast), folder / "decode_split.json")
+    write_plot_rows(coupling_rows(contrast), folder / "knob_coupling.json")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
 """Measure both workloads: E1 at the reference setting, E2 over the knob grid."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from m1.errors import UserError, run_command
 from m1.files import check_writable, read_record, write_rows_and_record
 from m1.kept import shared_folder
-from m1.params import load_params
+from m1.params import ModelParams, load_params
 from m1.profiling.ctrl_c import CtrlC
 from m1.profiling.facts import Facts, gather_facts
-from m1.profiling.journal import journal_key
+from m1.profiling.journal import Journal, journal_key
 from m1.profiling.journals import Journals
 from m1.profiling.provenance import git_commit, provenance
 from m1.profiling.run import Measured, Profiler
@@ -46,39 +46,41 @@ def main(
     params = load_params(params_file, changes or ())
     sets = {w: read_record(RequestSet, requests / w / "requests.json") for w in WORKLOADS}
     folders = {w: requests / w for w in WORKLOADS}
-    grid = params.knobs.grid()
     journals = Journals(shared_folder(journal_folder, Path.cwd()), Path.cwd())
     # The lock covers loading too, which would disturb another run's timings; and the journal, so
     # that of two equal runs the second does not go on with the first one's.
     with CtrlC() as ctrl_c, device_lock(find_device(params.model.device)):
         vlm = calibrated(load_vlm(params.model), params.knobs, sets, folders)
-        profiler = Profiler(vlm, sets, folders, grid, params.profile)
+        profiler = Profiler(vlm, sets, folders, params.knobs.grid(), params.profile)
         key = journal_key(vlm, sets, params.model, params.knobs, params.profile)
         check_writable(out)
         with journals.open(key) as journal:
             profiler.prepare()
-            facts = gather_facts(vlm, sets, folders, grid)
+            facts = gather_facts(vlm, sets, folders, profiler.grid)
             measured = profiler.run(params.validity.warmup_plateau, journal, ctrl_c.one_request)
-            origin = provenance(
-                vlm,
-                params.model,
-                sets,
-                journal.started_at,
-                measured.duration_s,
-                journal.resumed_at,
-                git_commit(),
-            )
+            origin = origin_of(profiler, params.model, measured, journal)
             validity = judge(measured.rows, measured.seen, params.validity, facts.runtime_agreement)
             run = record_of(profiler, measured, facts, origin, validity, params.knobs.block_policy)
             write_rows_and_record(measured.rows, out / "rows.parquet", run, out / "run.json")
             tell(run)
             if run.failed and params.profile.strict:
-                journal.retry()
-                raise UserError(
-                    f"{len(run.failed)} of the cells could not be measured, which profile.strict "
-                    "forbids: `dvc repro` tries them again; or leave those settings out of knobs"
-                )
+                refuse_failed_cells(run, journal)
             journals.finish(journal)
+
+
+def origin_of(
+    profiler: Profiler, model: ModelParams, measured: Measured, journal: Journal
+) -> Provenance:
+    """The provenance of a finished run."""
+    return provenance(
+        profiler.vlm,
+        model,
+        profiler.sets,
+        journal.started_at,
+        measured.duration_s,
+        journal.resumed_at,
+        git_commit(),
+    )
 
 
 def record_of(
@@ -114,6 +116,19 @@ def tell(run: ProfileRun) -> None:
     print(f"{run.n_rows} requests measured: {verdict.verdict}", *verdict.reasons, sep="\n  ")
     for cell in run.failed:
         print(f"  not measured: {cell.told}")
+
+
+def refuse_failed_cells(run: ProfileRun, journal: Journal) -> NoReturn:
+    """End a strict run in which cells failed; the next one tries them again.
+
+    Raises:
+        UserError: always.
+    """
+    journal.retry()
+    raise UserError(
+        f"{len(run.failed)} of the cells could not be measured, which profile.strict forbids: "
+        "`dvc repro` tries them again; or leave those settings out of knobs"
+    )
 
 
 if __name__ == "__main__":

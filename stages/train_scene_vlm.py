@@ -12,16 +12,6 @@ import yaml
 from m1.scene_vlm.architecture import save_model
 from m1.scene_vlm.training import SceneVlmParams, Trainer
 
-MODEL_FILES = (
-    "config.json",
-    "generation_config.json",
-    "model.safetensors",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "processor_config.json",
-    "chat_template.jinja",
-)
-
 
 def main(
     folder: Annotated[Path, typer.Option(help="Folder of params.yaml, and where the model goes.")],

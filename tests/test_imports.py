@@ -148,7 +148,7 @@ def test_checker_fires_on(path: str, source: str) -> None:
         ("m1/profiling/run.py", "import torch\nfrom m1.vlm.engine import decode"),
         ("m1/scene_vlm/batches.py", "from m1.workloads.scenes import draw_scene"),
         ("m1/analysis/frontiers.py", "from . import bootstrap\nfrom m1.quality import vqa"),
-        ("m1/params.py", "from m1.schemas.base import Record"),
+        ("m1/params/data.py", "from m1.schemas.base import Record"),
         ("m1/cli.py", "from m1 import __version__, params"),
         ("stages/profiling.py", "import torch\nfrom m1.profiling.run import profile"),
     ],

@@ -144,8 +144,8 @@ def is_plain_assignment(node: ast.AST) -> bool:
 
 def reads_behind_the_stage(module: str, project: Project) -> set[str]:
     """Other modules that load params themselves, or a stage that parses YAML on its own."""
-    others = closure(module, project) - {module, "m1.params"}
-    hidden = {name for name in others if LOADER in project[name].source}
+    others = closure(module, project) - {module}
+    hidden = {n for n in others if LOADER in project[n].source and not n.startswith("m1.params")}
     return hidden | ({module} if "yaml" in project[module].imports else set())
 
 
@@ -191,7 +191,7 @@ PLANTED = make_project(
         "m1/analysis/__init__.py": "",
         "m1/analysis/counting.py": "from .numbers import one",
         "m1/analysis/numbers.py": "one = 1",
-        "m1/params.py": "import yaml\ndef load_params(path): ...",
+        "m1/params/__init__.py": "import yaml\ndef load_params(path): ...",
         "m1/schemas.py": "",
     }
 )
@@ -253,7 +253,8 @@ def test_reads_behind_the_stage_are_found() -> None:
     sources = {
         "stages/a.py": "import yaml\nimport m1.files",
         "m1/files.py": "from m1.params import load_params",
-        "m1/params.py": "def load_params(path): ...",
+        "m1/params/__init__.py": "from m1.params.whole import load_params",
+        "m1/params/whole.py": "def load_params(path): ...",
     }
     found = reads_behind_the_stage("stages.a", make_project(sources))
     assert found == {"stages.a", "m1.files"}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pycocoevalcap.cider.cider import Cider
 
-from m1.quality.captions import CaptionCorpus, bleu4, cider_d_scores, rouge_l
+from m1.quality.captions import CaptionCorpus, bleu4, rouge_l
 from m1.quality.tokenise import tokenise_caption
 
 EXCERPT = Path(__file__).parent / "data" / "quality" / "coco_captions_excerpt.json"
@@ -113,6 +113,10 @@ def test_every_caption_has_the_official_tokens(case: Case) -> None:
 )
 def test_a_text_is_split_as_the_stanford_tokeniser_does(text: str, tokens: str) -> None:
     assert tokenise_caption(text) == tokens
+
+
+def cider_d_scores(corpus: CaptionCorpus, captions: dict[str, str]) -> dict[str, float]:
+    return {image_id: corpus.cider_d(image_id, caption) for image_id, caption in captions.items()}
 
 
 def test_every_image_scores_the_cider_d_of_the_official_code(case: Case) -> None:

@@ -12,11 +12,7 @@ from m1.analysis.timed_results import TimedResults
 from m1.params import AnalysisParams
 from m1.schemas.profile import ProfileRun
 from m1.schemas.requests import WORKLOADS, Workload
-from m1.schemas.results import (
-    ParetoResult,
-    StageResult,
-    WorkloadContrast,
-)
+from m1.schemas.results import Frontier, ParetoResult, StageResult, WorkloadContrast
 
 T = TypeVar("T")
 
@@ -57,12 +53,8 @@ def make_contrast(
         timed=timed.sizes,
         quality_not_available=reason,
         frontiers=frontiers,
-        optimal_settings={w: one.best_settings for w, one in frontiers.items()}
-        if frontiers
-        else None,
-        cut_share={w: reference_point(one).cut_share for w, one in frontiers.items()}
-        if frontiers
-        else None,
+        optimal_settings=of_each(frontiers, lambda one: one.best_settings),
+        cut_share=of_each(frontiers, lambda one: reference_point(one).cut_share),
         agreement=of_both(pareto, lambda one: one.agreement),
         sensitivity={
             w: sensitivity_points(evidence[w].moves, analysis.confidence) for w in WORKLOADS
@@ -92,3 +84,10 @@ def of_both(
     """A part of the results of both workloads; none where either lacks it."""
     parts = {w: found for w in WORKLOADS if (found := part(pareto[w])) is not None}
     return parts if len(parts) == len(WORKLOADS) else None
+
+
+def of_each(
+    frontiers: Mapping[Workload, Frontier] | None, part: Callable[[Frontier], T]
+) -> dict[Workload, T] | None:
+    """A part of each frontier; none where there are no frontiers."""
+    return {w: part(one) for w, one in frontiers.items()} if frontiers else None

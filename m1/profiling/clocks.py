@@ -5,7 +5,7 @@ reading of the monotonic clock.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from time import perf_counter_ns
 
 import torch
@@ -67,22 +67,6 @@ class CudaClock(Clock):
     def _times_ms(self) -> Iterable[float]:
         self.events[-1].synchronize()
         return [self.events[0].elapsed_time(event) for event in self.events]
-
-
-class RecordedClock(Clock):
-    """Replays times that were recorded before."""
-
-    def __init__(self, times_ms: Iterable[float]) -> None:
-        """Take the time of each mark to come."""
-        super().__init__()
-        self.coming: Iterator[float] = iter(times_ms)
-        self.times_ms: list[float] = []
-
-    def _note(self) -> None:
-        self.times_ms.append(next(self.coming))
-
-    def _times_ms(self) -> Iterable[float]:
-        return [time - self.times_ms[0] for time in self.times_ms]
 
 
 def clock_for(device: torch.device) -> Clock:

@@ -70,12 +70,7 @@ def measure(
 ) -> MeasuredRequest:
     """Measure one request at the setting of its round."""
     request = planned.request
-    image = open_image(images / request.image)
-    # Found once for each size of image, so that it does not count as preprocessing.
-    plan_visual_tokens(vlm, image.size, of.setting.vision_tokens)
-    stopwatch = Stopwatch(vlm.device)
-    inputs = encode(vlm, image, request.prompt, of.setting.vision_tokens)
-    preprocess_ms = stopwatch.stop_ms()
+    inputs, preprocess_ms = encoded(vlm, request, images, of.setting.vision_tokens)
     if vlm.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(vlm.device)
     run = timed_with_marks if planned.marked else timed_alone
@@ -108,6 +103,18 @@ def measure(
         output_text=text_of(vlm, timed.generation),
         peak_memory_mb=peak_memory_mb(vlm.device),
     )
+
+
+def encoded(
+    vlm: LoadedVlm, request: Request, images: Path, vision_tokens: int | None
+) -> tuple[Inputs, float]:
+    """A request's inputs on the device, and the preprocessing time in ms."""
+    image = open_image(images / request.image)
+    # Found once for each size of image, so that it does not count as preprocessing.
+    plan_visual_tokens(vlm, image.size, vision_tokens)
+    stopwatch = Stopwatch(vlm.device)
+    inputs = encode(vlm, image, request.prompt, vision_tokens)
+    return inputs, stopwatch.stop_ms()
 
 
 def timed_with_marks(

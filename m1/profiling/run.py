@@ -19,9 +19,15 @@ from m1.profiling.rounds import OneRequest, left_of, measure_rounds
 from m1.profiling.schedule import Planned, Round, one_of_each_shape, plan
 from m1.profiling.validity import Circumstances
 from m1.profiling.warmup import WarmUp, Window, warm_up
-from m1.schemas.profile import FailedCell, GraphedModule, GraphExtent, MeasuredRequest
+from m1.schemas.profile import FailedCell, MeasuredRequest
 from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
-from m1.schemas.settings import DecodeModeChoice, Setting, decode_passes
+from m1.schemas.settings import (
+    DecodeModeChoice,
+    GraphedModule,
+    GraphExtent,
+    Setting,
+    decode_passes,
+)
 from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.encoding import check_visual_tokens, encode
 from m1.vlm.images import open_image

@@ -93,17 +93,6 @@ class CaptionCorpus:
         return math.log(len(self.references) / max(1, self.document_frequency.get(ngram, 0)))
 
 
-def cider_d_scores(
-    references_corpus: CaptionCorpus, captions: Mapping[str, str]
-) -> dict[str, float]:
-    """Return the CIDEr-D of each raw caption by image id, from 0 to 10.
-
-    Raises:
-        KeyError: if the corpus does not hold an image.
-    """
-    return {i: references_corpus.cider_d(i, caption) for i, caption in captions.items()}
-
-
 def bleu4(references: Mapping[str, Sequence[str]], captions: Mapping[str, str]) -> float:
     """Return the BLEU-4 of all captions together, from 0 to 1.
 

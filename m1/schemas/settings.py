@@ -10,7 +10,11 @@ KNOBS: tuple[Knob, ...] = ("vision_tokens", "top_k", "active_blocks")
 DecodeMode = Literal["free", "reference_length"]
 DecodeModeChoice = Literal["free", "reference_length", "both"]
 Weights = Literal["pretrained", "random"]
-Runtime = Literal["eager", "compiled"]
+RuntimeName = Literal["eager", "compiled"]
+GraphedModule = Literal["vision_tower", "language_model"]
+"""The modules of a prompt that the compiled runtime records."""
+GraphExtent = Literal["whole", "blocks", "none"]
+"""How much of a module is recorded: all as one graph, some of its blocks, or nothing."""
 
 
 class Setting(Record):

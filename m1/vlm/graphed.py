@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 from torch.utils.weak import WeakTensorKeyDictionary
 from transformers import Cache
 
-from m1.schemas.profile import GraphExtent
+from m1.schemas.settings import GraphExtent
 from m1.vlm.graphs import Recorder, Replay
 from m1.vlm.shapes import INTEGERS, is_short, shape_of
 

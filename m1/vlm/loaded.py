@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 
+from m1.schemas.settings import Weights
 from m1.vlm.runtime import Runtime
 from m1.vlm.structure import VlmStructure
 
@@ -39,7 +40,7 @@ class LoadedVlm:
     """Where the weights are."""
     runtime: Runtime
     """How its forward passes are run."""
-    weights: Literal["pretrained", "random"] = "pretrained"
+    weights: Weights = "pretrained"
     """Whether the weights were learnt; random ones say nothing about quality."""
     visual_plans: dict[tuple[Size, int | None], VisualPlan] = field(
         default_factory=dict, repr=False
@@ -58,7 +59,7 @@ class LoadedVlm:
         return frozenset([ids] if isinstance(ids, int) else ids or [])
 
 
-def fingerprint(model: PreTrainedModel, weights: Literal["pretrained", "random"]) -> str:
+def fingerprint(model: PreTrainedModel, weights: Weights) -> str:
     """SHA-256 over a model's configuration and, unless they are random, every weight."""
     digest = hashlib.sha256(model.config.to_json_string().encode())
     digest.update(weights.encode())

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from transformers import (
@@ -19,6 +19,7 @@ from transformers.utils import logging
 
 from m1.errors import UserError
 from m1.params import ModelParams
+from m1.schemas.settings import Weights
 from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.experts import compute_experts
 from m1.vlm.graphs import record
@@ -71,7 +72,7 @@ def ready(
     model: PreTrainedModel,
     processor: Any,  # noqa: ANN401 (of transformers, or a stand-in)
     device: torch.device,
-    weights: Literal["pretrained", "random"] = "pretrained",
+    weights: Weights = "pretrained",
 ) -> LoadedVlm:
     """A model on its device, with its stages and knobs found.
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 
 from torch import Tensor, nn
 
-from m1.schemas.profile import GraphedModule, GraphExtent
+from m1.schemas.settings import GraphedModule, GraphExtent
 from m1.vlm.graphed import Graphed, Recording, replaced
 from m1.vlm.graphs import Recorder
 from m1.vlm.structure import VlmStructure

@@ -1,0 +1,31 @@
+"""The strict, frozen model of params.yaml, a module for each section."""
+
+from m1.params.analysis import AnalysisParams, EffectKind
+from m1.params.data import CaptioningData, DataParams, SceneData, WorkloadData
+from m1.params.fetch import FetchParams
+from m1.params.knobs import KnobParams
+from m1.params.model import ModelParams
+from m1.params.numbers import PerWorkload
+from m1.params.profile import ProfileParams, effective_decode_mode
+from m1.params.quality import QualityParams
+from m1.params.validity import ValidityParams
+from m1.params.whole import Params, load_params
+
+__all__ = [
+    "AnalysisParams",
+    "CaptioningData",
+    "DataParams",
+    "EffectKind",
+    "FetchParams",
+    "KnobParams",
+    "ModelParams",
+    "Params",
+    "PerWorkload",
+    "ProfileParams",
+    "QualityParams",
+    "SceneData",
+    "ValidityParams",
+    "WorkloadData",
+    "effective_decode_mode",
+    "load_params",
+]

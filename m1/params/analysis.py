@@ -1,0 +1,62 @@
+"""Section `analysis`: statistics, and what findings are held against."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from m1.params.numbers import NonNegativeFloat, Seed, Share
+from m1.schemas.base import Record
+
+EffectKind = Literal["share", "sensitivity", "preference", "steepness"]
+
+
+class SmallestEffects(Record):
+    """The smallest effect that matters, for each kind of finding."""
+
+    share: NonNegativeFloat
+    """Margin between shares of latency, percentage points."""
+    sensitivity: NonNegativeFloat
+    """Difference in latency saved by a knob, percentage points."""
+    preference: NonNegativeFloat
+    """Difference of a knob between the best settings, fraction of its reference value."""
+    steepness: NonNegativeFloat
+    """Difference in share of quality lost per share of latency saved."""
+
+    def of(self, kind: EffectKind) -> float:
+        """The smallest effect of one kind."""
+        return {
+            "share": self.share,
+            "sensitivity": self.sensitivity,
+            "preference": self.preference,
+            "steepness": self.steepness,
+        }[kind]
+
+
+class AnalysisParams(Record):
+    """Section `analysis`."""
+
+    seed: Seed
+    """Seed of the bootstrap."""
+    n_resamples: Annotated[int, Field(ge=100)]
+    """Bootstrap resamples."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)]
+    """Confidence of every interval."""
+    min_clusters: Annotated[int, Field(ge=2)]
+    """Fewest clusters (trials, or images that are only scored) whose intervals decide a finding."""
+    smallest_effect: SmallestEffects
+    """What findings are held against."""
+    latency_statistic: Literal["median", "mean"]
+    """What a setting's latency is on the frontier."""
+    quality_levels: tuple[Share, ...]
+    """Shares of reference quality at which the fastest setting is named."""
+    decision_level: Share
+    """The one of these levels at which the workloads' optimal settings are compared."""
+
+    @model_validator(mode="after")
+    def _decides_at_a_level(self) -> Self:
+        if self.decision_level not in self.quality_levels:
+            levels = ", ".join(map(str, self.quality_levels)) or "none"
+            raise ValueError(
+                f"decision_level = {self.decision_level} is not one of quality_levels ({levels})"
+            )
+        return self

@@ -1,0 +1,54 @@
+"""Section `data`: where requests come from, and how many are drawn."""
+
+from typing import Literal
+
+from m1.params.numbers import PositiveInt, Seed
+from m1.schemas.base import Record
+from m1.schemas.requests import Workload
+
+
+class WorkloadData(Record):
+    """Where the requests of one workload come from."""
+
+    source: Literal["scenes", "vqa-v2", "coco-captions", "jsonl"]
+    """`scenes` are generated; the others are read from `root`."""
+    root: str
+    """Where the dataset is: the manifest of `m1 fetch` (the files are in the folder beside it that
+    has its name), a folder in the official layout, or a JSON Lines file. Scenes ignore it."""
+    n_requests: PositiveInt
+    """Requests to prepare."""
+    prompt: str | None
+    """What the model is asked; `{question}` stands for the question. Null: the source's own."""
+
+
+class CaptioningData(WorkloadData):
+    """Where the requests of captioning come from."""
+
+    split: Literal["karpathy-test"] | None
+    """Part of the COCO captions to take; null takes all images of the file."""
+
+
+class SceneData(Record):
+    """How many scenes are generated."""
+
+    n_images: PositiveInt
+    """Scenes, shared by both workloads."""
+    questions_per_image: PositiveInt
+    """Questions about each scene."""
+
+
+class DataParams(Record):
+    """Section `data`."""
+
+    seed: Seed
+    """Seed of generated scenes and of sampling."""
+    scenes: SceneData
+    """Generated scenes."""
+    qa: WorkloadData
+    """Question answering."""
+    captioning: CaptioningData
+    """Captioning."""
+
+    def of(self, workload: Workload) -> WorkloadData:
+        """The part of one workload."""
+        return self.qa if workload == "qa" else self.captioning

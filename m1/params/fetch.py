@@ -1,0 +1,29 @@
+"""Section `fetch`: downloads."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from m1.params.numbers import PositiveFloat, PositiveInt
+from m1.schemas.base import Record
+
+Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
+
+
+class FetchParams(Record):
+    """Section `fetch`: how `m1 fetch` downloads, and from where."""
+
+    vqa_v2_url: Url
+    """Folder of the archives of VQA v2."""
+    coco_url: Url
+    """Folder of COCO's `annotations/` and `val2014/`."""
+    karpathy_url: Url
+    """Folder of the archive with the Karpathy split."""
+    n_parallel: Annotated[int, Field(ge=1, le=32)]
+    """Images fetched at the same time."""
+    n_attempts: PositiveInt
+    """Attempts at each file."""
+    backoff_s: PositiveFloat
+    """Seconds before the second attempt, twice as many before each further one."""
+    timeout_s: PositiveFloat
+    """Seconds of silence after which an attempt is given up."""

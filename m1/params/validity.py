@@ -1,0 +1,48 @@
+"""Section `validity`: what makes a run valid."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from m1.params.numbers import PositiveFloat, PositiveInt, Share
+from m1.schemas.base import Record
+
+
+class ValidityParams(Record):
+    """Section `validity`: the thresholds of a run that may be believed."""
+
+    closure: PositiveFloat
+    """Largest share of a request's latency that the stages may leave unexplained."""
+    closure_exceptions: Share
+    """Largest share of requests that may leave more: the process was interrupted in them."""
+    observer_effect: PositiveFloat
+    """Largest relative change of latency by the marks, as far as its interval shows it."""
+    observer_resolution: PositiveFloat
+    """Largest half width of that interval: what the pairs can tell."""
+    warmup_plateau: PositiveFloat
+    """Largest relative difference of the last two warm-up windows."""
+    drift: PositiveFloat
+    """Largest relative change of latency between two thirds of the run."""
+    jitter: PositiveFloat
+    """Largest relative spread of latency at a repeated request."""
+    min_e1: PositiveInt
+    """Fewest requests of a workload in E1; 59 give a P95 at 95 % confidence."""
+    min_e2: PositiveInt
+    """Fewest requests of a cell of E2."""
+    min_observer: PositiveInt
+    """Fewest images of a workload with and without marks."""
+    min_answers: PositiveInt
+    """Fewest requests of a workload scored at each setting, where there is quality."""
+    cpu_busy: Share
+    """Largest share of the machine's CPU time taken by other processes."""
+    cpu_frequency: PositiveFloat
+    """Largest relative spread of the clock of the core that the run is on."""
+    gpu_neighbours: Annotated[int, Field(ge=0)]
+    """Most other processes that may compute on the GPU."""
+    throttling: Share
+    """Largest share of looks at which heat, power or a fault held the GPU's clocks down."""
+    clocks: PositiveFloat
+    """Largest relative spread of the GPU's clock at work."""
+    runtime_gap: PositiveFloat
+    """Largest preference of the eager runtime for another token than the compiled one's, in
+    standard deviations of the logits."""

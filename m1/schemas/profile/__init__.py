@@ -1,0 +1,27 @@
+"""What the profile stage writes: one row per measured request, and the record of the run."""
+
+from m1.schemas.profile.machine import GpuState, MachineState, Span
+from m1.schemas.profile.provenance import Provenance
+from m1.schemas.profile.rows import STAGES, MeasuredRequest, Stage
+from m1.schemas.profile.run import FailedCell, ProfileRun, RuntimeAgreement, place_of
+from m1.schemas.profile.validity import Check, Validity
+from m1.schemas.profile.work import CellWork, DeviceRates, StageWork
+
+__all__ = [
+    "STAGES",
+    "CellWork",
+    "Check",
+    "DeviceRates",
+    "FailedCell",
+    "GpuState",
+    "MachineState",
+    "MeasuredRequest",
+    "ProfileRun",
+    "Provenance",
+    "RuntimeAgreement",
+    "Span",
+    "Stage",
+    "StageWork",
+    "Validity",
+    "place_of",
+]

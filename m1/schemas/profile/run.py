@@ -1,0 +1,110 @@
+"""The record of a profile run (`run.json`)."""
+
+from typing import Literal
+
+from m1.schemas.base import Record
+from m1.schemas.profile.provenance import Provenance
+from m1.schemas.profile.validity import Validity
+from m1.schemas.profile.work import CellWork, DeviceRates
+from m1.schemas.requests import Workload
+from m1.schemas.settings import DecodeMode, DecodeModeChoice, GraphedModule, GraphExtent, Setting
+
+
+class RuntimeAgreement(Record):
+    """Whether the compiled runtime writes what the eager one does.
+
+    Both get the same tokens, those that the eager runtime wrote; each says which would come next.
+    """
+
+    n_outputs: int
+    """Outputs compared, one in each state of the knobs."""
+    n_tokens: int
+    """Tokens compared."""
+    n_equal: int
+    """Tokens on which both agree."""
+    largest_gap: float
+    """Where they do not: by how much the eager logits prefer their own token, at the most, in
+    standard deviations of the logits; 0 for a tie."""
+    largest_difference: float
+    """Largest difference of a logit, likewise."""
+
+
+def place_of(label: str, mode: DecodeMode) -> str:
+    """A setting's label, and that outputs had a fixed length where they had."""
+    return f"{label} at reference length" if mode == "reference_length" else label
+
+
+class FailedCell(Record):
+    """A cell that could not be measured; its rows, if it had some, are left out."""
+
+    experiment: str
+    """As in the rows."""
+    workload: Workload
+    """Whose requests."""
+    setting: Setting
+    """At which setting."""
+    decode_mode: DecodeMode
+    """As in the rows."""
+    reason: str
+    """What went wrong, in a line."""
+    order: int
+    """Place in the order of measurement of the request that failed; in warm-up, of the cell's
+    first."""
+    n_measured: int
+    """Requests of the cell that were measured before."""
+
+    @property
+    def told(self) -> str:
+        """Which cell, and why, in a line."""
+        return f"{self.experiment} {self.workload} {self.place}: {self.reason}"
+
+    @property
+    def place(self) -> str:
+        """The setting, and that outputs had a fixed length where they had."""
+        return place_of(self.setting.label, self.decode_mode)
+
+
+class ProfileRun(Record):
+    """The record of a profile run (`run.json`)."""
+
+    schema_version: Literal[2] = 2
+    """Version of this layout."""
+    provenance: Provenance
+    """What was measured, on what."""
+    validity: Validity
+    """Whether it may be believed."""
+    decode_mode: DecodeModeChoice
+    """`free`: up to an end-of-sequence token; `reference_length`: as long as the reference; `both`:
+    E1 and E2 once in each."""
+    max_new_tokens: dict[Workload, int]
+    """Longest output in tokens."""
+    reference: Setting
+    """The reference setting."""
+    grid: tuple[Setting, ...]
+    """All settings, the reference first."""
+    block_policy: str
+    """How blocks were chosen where fewer were active."""
+    kept_blocks: dict[str, tuple[int, ...]]
+    """Number of active blocks to which they were."""
+    n_rows: int
+    """Measured requests."""
+    device_rates: DeviceRates
+    """What the device can do."""
+    work: tuple[CellWork, ...]
+    """The work of one request in each cell of E2; a cell that fails has none."""
+    runtime_agreement: RuntimeAgreement | None
+    """Compiled against eager tokens; null in the eager runtime."""
+    prompt_graphs: dict[GraphedModule, GraphExtent] | None = None
+    """How much of a prompt ran as recorded graphs; null where prompts are not recorded."""
+    failed: tuple[FailedCell, ...] = ()
+    """Cells that could not be measured, in the order in which they failed."""
+
+    @property
+    def measured_grid(self) -> tuple[Setting, ...]:
+        """The settings that E2 measured in both workloads, the reference first.
+
+        A setting that failed in one workload is left out of both, so that the workloads are
+        contrasted over the same settings.
+        """
+        failed = {cell.setting for cell in self.failed if cell.experiment == "e2"}
+        return tuple(setting for setting in self.grid if setting not in failed)

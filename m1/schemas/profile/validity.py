@@ -1,0 +1,43 @@
+"""Whether a run may be believed."""
+
+from typing import Literal
+
+from m1.schemas.base import Record
+from m1.schemas.profile.machine import MachineState
+
+
+class Check(Record):
+    """One condition of a valid run."""
+
+    name: str
+    """Which condition."""
+    value: float | None
+    """What was measured; null where it could not be."""
+    threshold: float | None
+    """What is allowed, at the most or, for numbers of requests, at the least; null where the
+    condition is not a number."""
+    passed: bool
+    """Whether the condition holds."""
+    detail: str
+    """One sentence with the numbers."""
+
+
+class Validity(Record):
+    """Whether a run may be believed."""
+
+    verdict: Literal["valid", "invalid"]
+    """`invalid` where any check failed."""
+    reasons: tuple[str, ...]
+    """The failed checks' sentences."""
+    checks: tuple[Check, ...]
+    """All checks."""
+    machine: MachineState | None = None
+    """What the checks of the machine rest on; null where nothing watched it."""
+
+    @property
+    def tally(self) -> str:
+        """How many checks passed, for a valid run, and how many had nothing to go by."""
+        silent = sum(check.value is None for check in self.checks)
+        if not silent:
+            return f"all {len(self.checks)} checks passed"
+        return f"{len(self.checks) - silent} checks passed, {silent} not measured"

@@ -1,0 +1,37 @@
+"""Result files of the pareto and contrast stages."""
+
+from m1.schemas.estimates import Estimate, LatencyDistribution, SensitivityPoint, StageEstimate
+from m1.schemas.results.contrast import StageResult, WorkloadContrast
+from m1.schemas.results.findings import Answers, Finding, NotTested, Verdict
+from m1.schemas.results.frontier import (
+    BestSetting,
+    Frontier,
+    FrontierPoint,
+    SampleSize,
+    SingleKnobFrontier,
+)
+from m1.schemas.results.pareto import Agreement, ParetoResult, ScoredAnswer
+from m1.schemas.results.summary import Summary, WorkloadSummary
+
+__all__ = [
+    "Agreement",
+    "Answers",
+    "BestSetting",
+    "Estimate",
+    "Finding",
+    "Frontier",
+    "FrontierPoint",
+    "LatencyDistribution",
+    "NotTested",
+    "ParetoResult",
+    "SampleSize",
+    "ScoredAnswer",
+    "SensitivityPoint",
+    "SingleKnobFrontier",
+    "StageEstimate",
+    "StageResult",
+    "Summary",
+    "Verdict",
+    "WorkloadContrast",
+    "WorkloadSummary",
+]

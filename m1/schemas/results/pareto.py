@@ -1,0 +1,62 @@
+"""Result files of the pareto stage."""
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from m1.schemas.answers import Answer
+from m1.schemas.base import Record
+from m1.schemas.estimates import Estimate
+from m1.schemas.profile import FailedCell
+from m1.schemas.requests import Workload
+from m1.schemas.results.frontier import Frontier
+
+
+class ScoredAnswer(Answer):
+    """An answer with its quality."""
+
+    quality: float
+    """VQA accuracy (0 to 1) or CIDEr-D (0 to 10) of the output."""
+
+
+class Agreement(Record):
+    """Whether batches say what single requests say: E2's timed outputs against the answers."""
+
+    n_pairs: int
+    """Requests that were both timed and answered, at every setting."""
+    identical_share: Estimate
+    """Share of pairs with the same text."""
+    quality_difference: Estimate
+    """Mean quality of the answers minus that of the timed outputs."""
+
+
+class ParetoResult(Record):
+    """E2 of one workload (`e2_pareto_<workload>.json`)."""
+
+    schema_version: Literal[3] = 3
+    """Version of this layout."""
+    workload: Workload
+    """Whose frontier."""
+    quality_not_available: str | None
+    """Why there is no frontier, in a sentence; null where there is one."""
+    frontier: Frontier | None
+    """Quality and latency over the grid; null where there is no quality."""
+    agreement: Agreement | None
+    """Batches against single requests; null where there is no quality."""
+    failed: tuple[FailedCell, ...] = ()
+    """Cells of E2 that could not be measured; their settings are left out of both workloads."""
+
+    @model_validator(mode="after")
+    def _all_or_nothing(self) -> Self:
+        check_absence(self.quality_not_available, self.frontier, self.agreement)
+        return self
+
+
+def check_absence(reason: str | None, *results: object) -> None:
+    """What rests on quality is there, or a reason is, never both.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if any((result is None) == (reason is None) for result in results):
+        raise ValueError("what rests on quality is null where quality_not_available says why")
