@@ -405,7 +405,7 @@ def test_figures_and_show_bear_a_contrast_without_quality(no_quality: Path) -> N
         "--cdf", "plots/data/latency_cdf.json", "--out", "plots/figures",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert len(list((no_quality / "plots/figures").glob("m1_*.png"))) == 6
+    assert len(list((no_quality / "plots/figures").glob("m1_*.png"))) == 7
     shown = CliRunner(env={"COLUMNS": "200"}).invoke(
         app, ["show", "--contrast", str(no_quality / "metrics/m1_workload_contrast.json")]
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import contrast_example as example
 import matplotlib as mpl
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -20,9 +21,16 @@ from m1.figures.coupling import draw_coupling
 from m1.figures.decode_split import draw_decode_split
 from m1.figures.latency_cdf import LatencyPoint, draw_latency_cdf
 from m1.figures.pareto import draw_pareto
+from m1.figures.roofline import draw_roofline
 from m1.figures.sensitivity import draw_sensitivity
 from m1.figures.stage_breakdown import draw_stage_breakdown
-from m1.figures.style import save_figure, whiskers, with_interval
+from m1.figures.style import (
+    STAGE_COLOURS,
+    WORKLOAD_MARKERS,
+    save_figure,
+    whiskers,
+    with_interval,
+)
 from m1.files import read_plot_rows, write_plot_rows, write_record
 from m1.schemas.profile import STAGES, FailedCell
 from m1.schemas.requests import WORKLOADS
@@ -39,6 +47,7 @@ DRAWINGS: dict[str, Draw] = {
     "m1_knob_sensitivity": draw_sensitivity,
     "m1_decode_split": draw_decode_split,
     "m1_knob_coupling": draw_coupling,
+    "m1_roofline": draw_roofline,
 }
 OF_E1 = ("m1_stage_breakdown", "m1_latency_cdf")
 each_figure = pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
@@ -410,6 +419,53 @@ def test_a_knob_with_one_value_has_no_frontier_of_its_own() -> None:
     assert [len(axes.lines) for axes in figure.axes[:3]] == [3, 0, 3]
 
 
+def test_stages_lie_below_the_roof_by_their_times_over_the_floor() -> None:
+    contrast = example.contrast()
+    plane = draw_roofline(contrast).axes[0]
+    roof = plane.lines[0]
+    rates = contrast.device_rates
+    assert max(roof.get_ydata()) == pytest.approx(rates.matrix_tflop_per_s * 1e12)
+    (x, y) = roof.get_xdata()[0], roof.get_ydata()[0]
+    assert y / x == pytest.approx(rates.copy_gb_per_s * 1e9)
+    marks = [c.lines[0] for c in plane.containers if isinstance(c, ErrorbarContainer)]
+    drawn = {(mark.get_marker(), mark.get_color()): mark.get_xydata()[0] for mark in marks}
+    lines = [one for one in plane.collections if isinstance(one, LineCollection)]
+    drops = [[*start, *end] for one in lines for start, end in one.get_segments()]
+    for workload in WORKLOADS:
+        for stage, one in contrast.roofline[workload][0].stages.items():
+            x, y = drawn[WORKLOAD_MARKERS[workload], STAGE_COLOURS[stage]]
+            reachable = np.interp(np.log(x), np.log(roof.get_xdata()), np.log(roof.get_ydata()))
+            assert np.exp(reachable) / y == pytest.approx(one.over_floor.value)
+            assert pytest.approx([x, y, x, np.exp(reachable)]) in drops
+    assert len(drawn) == len(WORKLOADS) * len(STAGES)
+
+
+def test_ceilings_are_named_with_their_rates() -> None:
+    said = texts(draw_roofline(example.contrast()))
+    assert {"bandwidth 20 GB/s", "matrix rate 100 Gop/s"} <= set(said)
+
+
+def test_each_stage_says_its_times_over_the_floor_and_what_bounds_it() -> None:
+    contrast = example.contrast()
+    floors = draw_roofline(contrast).axes[1]
+    said = [text.get_text() for text in floors.texts]
+    assert "2.50 [2.42, 2.58] × 9.12 ms, operations" in said  # prefill of a question
+    assert "16.0 [15.5, 16.5] × 0.231 ms, bytes" in said  # a token of a caption
+    marks = [c.lines[0] for c in floors.containers if isinstance(c, ErrorbarContainer)]
+    assert sorted(mark.get_xdata()[0] for mark in marks) == pytest.approx([2.5] * 6 + [16.0] * 2)
+
+
+def test_outputs_of_one_token_have_no_decode_below_the_roof() -> None:
+    contrast = example.contrast()
+    short = contrast.roofline["qa"][0]
+    stages = {s: one for s, one in short.stages.items() if s != "decode"}
+    cells = {"qa": (short.model_copy(update={"stages": stages}),)}
+    figure = draw_roofline(example.contrast(roofline=contrast.roofline | cells))
+    for axes in figure.axes:
+        marks = [c for c in axes.containers if isinstance(c, ErrorbarContainer)]
+        assert len(marks) == 2 * len(STAGES) - 1
+
+
 def test_intervals_beside_their_value_still_make_whiskers() -> None:
     assert whiskers([Estimate(value=1.0, low=1.5, high=2.0)]) == [[0.0], [1.0]]
 
@@ -452,6 +508,19 @@ def test_the_stage_writes_every_figure(tmp_path: Path) -> None:
     pngs = sorted((tmp_path / "figures").iterdir())
     assert [png.stem for png in pngs] == sorted(DRAWINGS)
     assert all(png.read_bytes().startswith(b"\x89PNG") for png in pngs)
+
+
+@pytest.mark.parametrize("kept", [slice(0, 0), slice(1, None)], ids=["none", "other settings"])
+def test_a_run_without_work_at_the_reference_has_no_roofline(tmp_path: Path, kept: slice) -> None:
+    write_inputs(tmp_path)
+    arguments = (tmp_path / "contrast.json", tmp_path / "cdf.json", tmp_path / "figures")
+    main(*arguments)
+    assert (tmp_path / "figures/m1_roofline.png").exists()
+    uncounted = {w: example.roofline(w)[kept] for w in WORKLOADS}
+    write_record(example.contrast(roofline=uncounted), tmp_path / "contrast.json")
+    main(*arguments)
+    assert not (tmp_path / "figures/m1_roofline.png").exists()
+    assert (tmp_path / "figures/m1_knob_coupling.png").exists()
 
 
 @pytest.mark.parametrize(
