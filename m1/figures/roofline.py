@@ -22,7 +22,7 @@ from m1.figures.style import (
 from m1.schemas.profile import STAGES, Stage
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import WorkloadContrast
-from m1.schemas.roofline import CellRoofline, StageRoofline
+from m1.schemas.roofline import CellRoofline, StageRoofline, cells_at
 
 TITLE = "E2: how near each stage comes to what the device can do, reference setting"
 OFFSETS: dict[Workload, float] = {"qa": -0.19, "captioning": 0.19}
@@ -31,23 +31,13 @@ FLOOR_NAME = "floor: operations at the matrix rate or bytes at the bandwidth, th
 DOT: dict[str, Any] = {"markersize": 5, "markeredgecolor": "black", "markeredgewidth": 0.6}
 
 
-def at_reference(contrast: WorkloadContrast) -> dict[Workload, CellRoofline]:
-    """The cells at the reference setting, if their work was counted: what there is to draw."""
-    return {
-        workload: cell
-        for workload in WORKLOADS
-        for cell in contrast.roofline[workload]
-        if cell.setting == contrast.reference
-    }
-
-
 @styled
 def draw_roofline(contrast: WorkloadContrast) -> Figure:
     """Left, the device's ceilings and each stage below them; right, each time over its floor."""
     sample = {w: f"n = {contrast.timed[w].n_requests} requests a setting" for w in WORKLOADS}
     figure = new_figure(TITLE, contrast, sample, 3.4)
     plane, floors = figure.subplots(1, 2, width_ratios=(1, 0.75))
-    cells = at_reference(contrast)
+    cells = cells_at(contrast.reference, contrast.roofline)
     draw_plane(plane, cells, contrast.device_rates)
     draw_floors(floors, cells)
     add_legend(figure, legend_entries(), len(WORKLOADS) + 1)
