@@ -33,8 +33,8 @@ from m1.figures.style import (
 )
 from m1.files import read_plot_rows, write_plot_rows, write_record
 from m1.schemas.profile import STAGES, FailedCell
-from m1.schemas.requests import WORKLOADS
-from m1.schemas.results import Estimate, WorkloadContrast
+from m1.schemas.requests import WORKLOADS, Workload
+from m1.schemas.results import Estimate, Frontier, WorkloadContrast
 from m1.schemas.settings import KNOBS
 from stages.figures import main
 
@@ -119,6 +119,67 @@ def test_the_caption_says_what_is_missing_and_that_a_run_was_resumed(draw: Draw)
     assert "Not measured (E2 captioning, OutOfMemoryError): 144/1/8, 144/4/4." in said
     assert "esumed" not in caption(draw(example.contrast()))
     assert "Not measured" not in caption(draw(example.contrast()))
+
+
+def frontiers_without(*missing: FailedCell) -> dict[Workload, Frontier]:
+    gone = {cell.setting for cell in missing}
+    whole = {w: example.frontier(w) for w in WORKLOADS}
+    return {
+        w: one.model_copy(update={"points": tuple(p for p in one.points if p.setting not in gone)})
+        for w, one in whole.items()
+    }
+
+
+def notes_in(figure: Figure) -> list[list[str]]:
+    """In each panel, the notes about what has no point there."""
+    return [
+        [t.get_text().replace("\n", " ") for t in axes.texts if t.get_text().startswith("×")]
+        for axes in figure.axes
+    ]
+
+
+def test_a_setting_without_a_point_is_noted_below_the_points() -> None:
+    cells = (failed_cell(top_k=1), failed_cell(active_blocks=4))
+    contrast = example.contrast(frontiers=frontiers_without(*cells), failed=cells)
+    figure = draw_pareto(contrast)
+    assert notes_in(figure) == [
+        ["× left out: 144/1/8, 144/4/4 (OutOfMemoryError in captioning)"],
+        ["× not measured: 144/1/8, 144/4/4 (OutOfMemoryError)"],
+    ]
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        (note,) = [t for t in axes.texts if t.get_text().startswith("×")]
+        box, panel = note.get_window_extent(), axes.get_window_extent()
+        assert panel.contains(*box.min)
+        assert panel.contains(*box.max)
+        points = [c for c in axes.containers if isinstance(c, ErrorbarContainer)]
+        bars = [bar for c in points for bar in c.lines[2] if isinstance(bar, LineCollection)]
+        lowest = min(y for bar in bars for segment in bar.get_segments() for _, y in segment)
+        assert axes.transData.transform((0, lowest))[1] > box.y1
+        labels: list[Text] = [t for t in axes.texts if isinstance(t, Annotation)]
+        assert overlapping(figure, labels) == []
+
+
+def test_what_failed_in_both_workloads_is_not_measured_in_either() -> None:
+    one = failed_cell(top_k=1)
+    both = (one.model_copy(update={"workload": "qa"}), one)
+    for cells in (both, both[::-1]):
+        contrast = example.contrast(frontiers=frontiers_without(one), failed=cells)
+        notes = ["× not measured: 144/1/8 (OutOfMemoryError)"]
+        assert notes_in(draw_pareto(contrast)) == [notes, notes]
+
+
+def test_many_settings_without_a_point_are_counted() -> None:
+    cells = tuple(failed_cell(**setting.model_dump()) for setting in example.GRID[1:10])
+    contrast = example.contrast(frontiers=frontiers_without(*cells), failed=cells)
+    ((_,), (note,)) = notes_in(draw_pareto(contrast))
+    assert note.endswith("144/1/8 and 3 more (OutOfMemoryError)")
+
+
+def test_what_has_a_point_is_not_noted_as_missing() -> None:
+    of_e1 = failed_cell().model_copy(update={"experiment": "e1"})
+    assert notes_in(draw_pareto(example.contrast())) == [[], []]
+    assert notes_in(draw_pareto(example.contrast(failed=(of_e1,)))) == [[], []]
 
 
 def test_a_value_that_was_not_measured_is_shown_as_missing() -> None:
