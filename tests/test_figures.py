@@ -571,17 +571,16 @@ def test_the_stage_writes_every_figure(tmp_path: Path) -> None:
     assert all(png.read_bytes().startswith(b"\x89PNG") for png in pngs)
 
 
-@pytest.mark.parametrize("kept", [slice(0, 0), slice(1, None)], ids=["none", "other settings"])
-def test_a_run_without_work_at_the_reference_has_no_roofline(tmp_path: Path, kept: slice) -> None:
+def test_a_run_without_work_at_the_reference_has_no_roofline(tmp_path: Path) -> None:
     write_inputs(tmp_path)
-    arguments = (tmp_path / "contrast.json", tmp_path / "cdf.json", tmp_path / "figures")
-    main(*arguments)
-    assert (tmp_path / "figures/m1_roofline.png").exists()
-    uncounted = {w: example.roofline(w)[kept] for w in WORKLOADS}
-    write_record(example.contrast(roofline=uncounted), tmp_path / "contrast.json")
-    main(*arguments)
-    assert not (tmp_path / "figures/m1_roofline.png").exists()
-    assert (tmp_path / "figures/m1_knob_coupling.png").exists()
+    other_settings = {"qa": (), "captioning": example.roofline("captioning")[1:]}
+    write_record(example.contrast(roofline=other_settings), tmp_path / "contrast.json")
+    of_another_run = tmp_path / "figures/m1_roofline.png"
+    of_another_run.parent.mkdir()
+    of_another_run.touch()
+    main(tmp_path / "contrast.json", tmp_path / "cdf.json", tmp_path / "figures")
+    drawn = {png.stem for png in (tmp_path / "figures").iterdir()}
+    assert drawn == set(DRAWINGS) - {"m1_roofline"}
 
 
 @pytest.mark.parametrize(
