@@ -501,6 +501,24 @@ def test_stages_lie_below_the_roof_by_their_times_over_the_floor() -> None:
     assert len(drawn) == len(WORKLOADS) * len(STAGES)
 
 
+def test_marks_of_both_workloads_show_where_they_coincide() -> None:
+    plane = draw_roofline(example.contrast()).axes[0]
+    marks = [c.lines[0] for c in plane.containers if isinstance(c, ErrorbarContainer)]
+    below, above = marks[: len(STAGES)], marks[len(STAGES) :]  # drawn one after another
+    assert {mark.get_marker() for mark in below}.isdisjoint(m.get_marker() for m in above)
+    assert min(m.get_markersize() for m in below) > max(m.get_markersize() for m in above)
+
+
+def test_intervals_of_times_are_those_of_rates() -> None:
+    plane = draw_roofline(example.contrast()).axes[0]
+    for one in (c for c in plane.containers if isinstance(c, ErrorbarContainer)):
+        (bar,) = one.lines[2]
+        assert isinstance(bar, LineCollection)
+        ((_, low), (_, high)) = bar.get_segments()[0]
+        reached = one.lines[0].get_ydata()[0]
+        assert (low, high) == (pytest.approx(reached / 1.03), pytest.approx(reached / 0.97))
+
+
 def test_ceilings_are_named_with_their_rates() -> None:
     said = texts(draw_roofline(example.contrast()))
     assert {"bandwidth 20 GB/s", "matrix rate 100 Gop/s"} <= set(said)
