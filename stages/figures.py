@@ -10,11 +10,13 @@ from m1.figures.coupling import draw_coupling
 from m1.figures.decode_split import draw_decode_split
 from m1.figures.latency_cdf import LatencyPoint, draw_latency_cdf
 from m1.figures.pareto import draw_pareto
+from m1.figures.roofline import draw_roofline
 from m1.figures.sensitivity import draw_sensitivity
 from m1.figures.stage_breakdown import draw_stage_breakdown
 from m1.figures.style import save_figure
 from m1.files import read_plot_rows, read_record
 from m1.schemas.results import WorkloadContrast
+from m1.schemas.roofline import cells_at
 
 
 def main(
@@ -33,6 +35,9 @@ def main(
     save_figure(draw_sensitivity(result), out / "m1_knob_sensitivity.png")
     save_figure(draw_decode_split(result), out / "m1_decode_split.png")
     save_figure(draw_coupling(result), out / "m1_knob_coupling.png")
+    (out / "m1_roofline.png").unlink(missing_ok=True)  # no other run's where this one has none
+    if cells_at(result.reference, result.roofline):
+        save_figure(draw_roofline(result), out / "m1_roofline.png")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from m1.analysis.answers import judge, make_answers
 from m1.analysis.evidence import Evidence
 from m1.analysis.findings import EXPECTATIONS, judge_expectations, list_not_tested
 from m1.analysis.latency import make_stage_result
-from m1.schemas.requests import WORKLOADS
-from m1.schemas.results import Answers, Finding, Verdict
+from m1.schemas.requests import WORKLOADS, Workload
+from m1.schemas.results import Answers, Estimate, Finding, Verdict
 
 ANALYSIS = make_analysis()
 MEASURED = Evidence(
@@ -24,13 +24,24 @@ MEASURED = Evidence(
 )
 
 
-def answers_in(world: World, reason: str | None = None) -> Answers:
+SPEED: dict[Workload, Estimate | None] = {
+    "qa": Estimate(value=4.05, low=3.97, high=4.14),
+    "captioning": Estimate(value=3.67, low=3.58, high=3.76),
+}
+
+
+def answers_in(
+    world: World,
+    reason: str | None = None,
+    speed: Mapping[Workload, Estimate | None] = SPEED,
+) -> Answers:
     rows = measured(world, seed=1)
     frontiers = None if reason else {w: frontier_in(world, w, seed=1) for w in WORKLOADS}
     evidence = evidence_of(world, seed=1, quality=not reason)
     findings = judge_expectations(evidence["qa"], evidence["captioning"], ANALYSIS)
     return make_answers(
         make_stage_result(of_experiment(rows, "e1"), world.grid[0], ANALYSIS),
+        speed,
         frontiers,
         reason,
         ANALYSIS.decision_level,
@@ -62,6 +73,19 @@ def test_expected_world() -> None:
     for answer in answers.model_dump().values():
         assert "Supported: " in answer
         assert "Refuted" not in answer
+
+
+def test_length_and_speed_of_outputs_stand_side_by_side() -> None:
+    told = answers_in(EXPECTED).latency_difference
+    assert (
+        "is 2 in question answering and 30 in captioning. Each after the first takes 4.05 ms "
+        "(3.97 to 4.14) in question answering and 3.67 ms (3.58 to 3.76) in captioning. Supp"
+    ) in told
+
+
+def test_single_tokens_have_no_speed_to_tell_of() -> None:
+    told = answers_in(EXPECTED, speed=SPEED | {"qa": None}).latency_difference
+    assert "and 30 in captioning. Supported" in told
 
 
 def test_mirrored_world() -> None:

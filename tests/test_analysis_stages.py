@@ -1,6 +1,7 @@
 """The commands of the pipeline, run on simulated files."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -155,6 +156,14 @@ def test_contrast_carries_e1_e2_and_the_run(project: Path) -> None:
         assert contrast.timed[workload].n_requests == 30
         assert set(contrast.sensitivity[workload]) == set(KNOBS)
     assert len(contrast.findings) == 8
+
+
+def test_the_answers_tell_the_speed_of_decode_that_is_split(project: Path) -> None:
+    contrast = read_contrast(project)
+    _, _, told = contrast.answers.latency_difference.partition("Each after the first takes ")
+    values = [float(text) for text in re.findall(r"([\d.]+) ms", told.partition(". ")[0])]
+    speeds = [contrast.decode_split[w].reference_ms_per_step for w in WORKLOADS]
+    assert values == [pytest.approx(speed.value, rel=0.005) for speed in speeds if speed]
 
 
 def test_summary_is_the_contrast_rounded(project: Path) -> None:
@@ -405,7 +414,7 @@ def test_figures_and_show_bear_a_contrast_without_quality(no_quality: Path) -> N
         "--cdf", "plots/data/latency_cdf.json", "--out", "plots/figures",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert len(list((no_quality / "plots/figures").glob("m1_*.png"))) == 6
+    assert len(list((no_quality / "plots/figures").glob("m1_*.png"))) == 7
     shown = CliRunner(env={"COLUMNS": "200"}).invoke(
         app, ["show", "--contrast", str(no_quality / "metrics/m1_workload_contrast.json")]
     )

@@ -1,6 +1,8 @@
 """The `m1` command shows results and the layout of result files."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,10 @@ from contrast_example import WHY, contrast_without_quality
 from contrast_example import contrast as example
 from typer.testing import CliRunner
 
-from m1.cli import RESULT_FILES, app
+from m1.cli import app
 from m1.files import write_record
 from m1.schemas.results import Answers, Finding, WorkloadContrast
+from m1.show.layouts import RESULT_FILES
 
 RUN = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"})
 
@@ -113,6 +116,17 @@ def test_show_before_any_run_says_what_to_do(tmp_path) -> None:
     assert result.exit_code == 1
     assert "run `dvc repro` first" in result.output
     assert len(result.output.strip().splitlines()) == 1
+
+
+def test_help_loads_nothing_that_takes_long() -> None:
+    code = (
+        "import sys; from m1.cli import app; app(['--help'], standalone_mode=False); "
+        "print(*sorted(name for name in sys.modules if '.' not in name))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    help_text, _, loaded = run.stdout.rstrip().rpartition("\n")
+    assert all(command in help_text for command in ("fetch", "show", "schema"))
+    assert not {"httpx2", "matplotlib", "numpy", "pandas", "pydantic"} & set(loaded.split())
 
 
 def test_schema_prints_a_json_schema_for_every_result_file() -> None:

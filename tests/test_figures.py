@@ -7,6 +7,7 @@ from typing import Any
 
 import contrast_example as example
 import matplotlib as mpl
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -20,13 +21,20 @@ from m1.figures.coupling import draw_coupling
 from m1.figures.decode_split import draw_decode_split
 from m1.figures.latency_cdf import LatencyPoint, draw_latency_cdf
 from m1.figures.pareto import draw_pareto
+from m1.figures.roofline import draw_roofline
 from m1.figures.sensitivity import draw_sensitivity
 from m1.figures.stage_breakdown import draw_stage_breakdown
-from m1.figures.style import save_figure, whiskers, with_interval
+from m1.figures.style import (
+    STAGE_COLOURS,
+    WORKLOAD_MARKERS,
+    save_figure,
+    whiskers,
+    with_interval,
+)
 from m1.files import read_plot_rows, write_plot_rows, write_record
 from m1.schemas.profile import STAGES, FailedCell
-from m1.schemas.requests import WORKLOADS
-from m1.schemas.results import Estimate, WorkloadContrast
+from m1.schemas.requests import WORKLOADS, Workload
+from m1.schemas.results import Estimate, Frontier, WorkloadContrast
 from m1.schemas.settings import KNOBS
 from stages.figures import main
 
@@ -39,6 +47,7 @@ DRAWINGS: dict[str, Draw] = {
     "m1_knob_sensitivity": draw_sensitivity,
     "m1_decode_split": draw_decode_split,
     "m1_knob_coupling": draw_coupling,
+    "m1_roofline": draw_roofline,
 }
 OF_E1 = ("m1_stage_breakdown", "m1_latency_cdf")
 each_figure = pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
@@ -110,6 +119,67 @@ def test_the_caption_says_what_is_missing_and_that_a_run_was_resumed(draw: Draw)
     assert "Not measured (E2 captioning, OutOfMemoryError): 144/1/8, 144/4/4." in said
     assert "esumed" not in caption(draw(example.contrast()))
     assert "Not measured" not in caption(draw(example.contrast()))
+
+
+def frontiers_without(*missing: FailedCell) -> dict[Workload, Frontier]:
+    gone = {cell.setting for cell in missing}
+    whole = {w: example.frontier(w) for w in WORKLOADS}
+    return {
+        w: one.model_copy(update={"points": tuple(p for p in one.points if p.setting not in gone)})
+        for w, one in whole.items()
+    }
+
+
+def notes_in(figure: Figure) -> list[list[str]]:
+    """In each panel, the notes about what has no point there."""
+    return [
+        [t.get_text().replace("\n", " ") for t in axes.texts if t.get_text().startswith("×")]
+        for axes in figure.axes
+    ]
+
+
+def test_a_setting_without_a_point_is_noted_below_the_points() -> None:
+    cells = (failed_cell(top_k=1), failed_cell(active_blocks=4))
+    contrast = example.contrast(frontiers=frontiers_without(*cells), failed=cells)
+    figure = draw_pareto(contrast)
+    assert notes_in(figure) == [
+        ["× left out: 144/1/8, 144/4/4 (OutOfMemoryError in captioning)"],
+        ["× not measured: 144/1/8, 144/4/4 (OutOfMemoryError)"],
+    ]
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        (note,) = [t for t in axes.texts if t.get_text().startswith("×")]
+        box, panel = note.get_window_extent(), axes.get_window_extent()
+        assert panel.contains(*box.min)
+        assert panel.contains(*box.max)
+        points = [c for c in axes.containers if isinstance(c, ErrorbarContainer)]
+        bars = [bar for c in points for bar in c.lines[2] if isinstance(bar, LineCollection)]
+        lowest = min(y for bar in bars for segment in bar.get_segments() for _, y in segment)
+        assert axes.transData.transform((0, lowest))[1] > box.y1
+        labels: list[Text] = [t for t in axes.texts if isinstance(t, Annotation)]
+        assert overlapping(figure, labels) == []
+
+
+def test_what_failed_in_both_workloads_is_not_measured_in_either() -> None:
+    one = failed_cell(top_k=1)
+    both = (one.model_copy(update={"workload": "qa"}), one)
+    for cells in (both, both[::-1]):
+        contrast = example.contrast(frontiers=frontiers_without(one), failed=cells)
+        notes = ["× not measured: 144/1/8 (OutOfMemoryError)"]
+        assert notes_in(draw_pareto(contrast)) == [notes, notes]
+
+
+def test_many_settings_without_a_point_are_counted() -> None:
+    cells = tuple(failed_cell(**setting.model_dump()) for setting in example.GRID[1:10])
+    contrast = example.contrast(frontiers=frontiers_without(*cells), failed=cells)
+    ((_,), (note,)) = notes_in(draw_pareto(contrast))
+    assert note.endswith("144/1/8 and 3 more (OutOfMemoryError)")
+
+
+def test_what_has_a_point_is_not_noted_as_missing() -> None:
+    of_e1 = failed_cell().model_copy(update={"experiment": "e1"})
+    assert notes_in(draw_pareto(example.contrast())) == [[], []]
+    assert notes_in(draw_pareto(example.contrast(failed=(of_e1,)))) == [[], []]
 
 
 def test_a_value_that_was_not_measured_is_shown_as_missing() -> None:
@@ -410,6 +480,71 @@ def test_a_knob_with_one_value_has_no_frontier_of_its_own() -> None:
     assert [len(axes.lines) for axes in figure.axes[:3]] == [3, 0, 3]
 
 
+def test_stages_lie_below_the_roof_by_their_times_over_the_floor() -> None:
+    contrast = example.contrast()
+    plane = draw_roofline(contrast).axes[0]
+    roof = plane.lines[0]
+    rates = contrast.device_rates
+    assert max(roof.get_ydata()) == pytest.approx(rates.matrix_tflop_per_s * 1e12)
+    (x, y) = roof.get_xdata()[0], roof.get_ydata()[0]
+    assert y / x == pytest.approx(rates.copy_gb_per_s * 1e9)
+    marks = [c.lines[0] for c in plane.containers if isinstance(c, ErrorbarContainer)]
+    drawn = {(mark.get_marker(), mark.get_color()): mark.get_xydata()[0] for mark in marks}
+    lines = [one for one in plane.collections if isinstance(one, LineCollection)]
+    drops = [[*start, *end] for one in lines for start, end in one.get_segments()]
+    for workload in WORKLOADS:
+        for stage, one in contrast.roofline[workload][0].stages.items():
+            x, y = drawn[WORKLOAD_MARKERS[workload], STAGE_COLOURS[stage]]
+            reachable = np.interp(np.log(x), np.log(roof.get_xdata()), np.log(roof.get_ydata()))
+            assert np.exp(reachable) / y == pytest.approx(one.over_floor.value)
+            assert pytest.approx([x, y, x, np.exp(reachable)]) in drops
+    assert len(drawn) == len(WORKLOADS) * len(STAGES)
+
+
+def test_marks_of_both_workloads_show_where_they_coincide() -> None:
+    plane = draw_roofline(example.contrast()).axes[0]
+    marks = [c.lines[0] for c in plane.containers if isinstance(c, ErrorbarContainer)]
+    below, above = marks[: len(STAGES)], marks[len(STAGES) :]  # drawn one after another
+    assert {mark.get_marker() for mark in below}.isdisjoint(m.get_marker() for m in above)
+    assert min(m.get_markersize() for m in below) > max(m.get_markersize() for m in above)
+
+
+def test_intervals_of_times_are_those_of_rates() -> None:
+    plane = draw_roofline(example.contrast()).axes[0]
+    for one in (c for c in plane.containers if isinstance(c, ErrorbarContainer)):
+        (bar,) = one.lines[2]
+        assert isinstance(bar, LineCollection)
+        ((_, low), (_, high)) = bar.get_segments()[0]
+        reached = one.lines[0].get_ydata()[0]
+        assert (low, high) == (pytest.approx(reached / 1.03), pytest.approx(reached / 0.97))
+
+
+def test_ceilings_are_named_with_their_rates() -> None:
+    said = texts(draw_roofline(example.contrast()))
+    assert {"bandwidth 20 GB/s", "matrix rate 100 Gop/s"} <= set(said)
+
+
+def test_each_stage_says_its_times_over_the_floor_and_what_bounds_it() -> None:
+    contrast = example.contrast()
+    floors = draw_roofline(contrast).axes[1]
+    said = [text.get_text() for text in floors.texts]
+    assert "2.50 [2.42, 2.58] × 9.12 ms, operations" in said  # prefill of a question
+    assert "16.0 [15.5, 16.5] × 0.231 ms, bytes" in said  # a token of a caption
+    marks = [c.lines[0] for c in floors.containers if isinstance(c, ErrorbarContainer)]
+    assert sorted(mark.get_xdata()[0] for mark in marks) == pytest.approx([2.5] * 6 + [16.0] * 2)
+
+
+def test_outputs_of_one_token_have_no_decode_below_the_roof() -> None:
+    contrast = example.contrast()
+    short = contrast.roofline["qa"][0]
+    stages = {s: one for s, one in short.stages.items() if s != "decode"}
+    cells = {"qa": (short.model_copy(update={"stages": stages}),)}
+    figure = draw_roofline(example.contrast(roofline=contrast.roofline | cells))
+    for axes in figure.axes:
+        marks = [c for c in axes.containers if isinstance(c, ErrorbarContainer)]
+        assert len(marks) == 2 * len(STAGES) - 1
+
+
 def test_intervals_beside_their_value_still_make_whiskers() -> None:
     assert whiskers([Estimate(value=1.0, low=1.5, high=2.0)]) == [[0.0], [1.0]]
 
@@ -452,6 +587,18 @@ def test_the_stage_writes_every_figure(tmp_path: Path) -> None:
     pngs = sorted((tmp_path / "figures").iterdir())
     assert [png.stem for png in pngs] == sorted(DRAWINGS)
     assert all(png.read_bytes().startswith(b"\x89PNG") for png in pngs)
+
+
+def test_a_run_without_work_at_the_reference_has_no_roofline(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    other_settings = {"qa": (), "captioning": example.roofline("captioning")[1:]}
+    write_record(example.contrast(roofline=other_settings), tmp_path / "contrast.json")
+    of_another_run = tmp_path / "figures/m1_roofline.png"
+    of_another_run.parent.mkdir()
+    of_another_run.touch()
+    main(tmp_path / "contrast.json", tmp_path / "cdf.json", tmp_path / "figures")
+    drawn = {png.stem for png in (tmp_path / "figures").iterdir()}
+    assert drawn == set(DRAWINGS) - {"m1_roofline"}
 
 
 @pytest.mark.parametrize(

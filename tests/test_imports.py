@@ -25,6 +25,7 @@ LAYERS = {
     "m1.scene_vlm": 5,
     "m1.analysis": 5,
     "m1.figures": 5,
+    "m1.show": 5,
     "m1.cli": 6,
     "stages": 6,
 }
@@ -104,7 +105,7 @@ def test_imports_point_one_way() -> None:
     assert wrong == [], "\n".join(wrong)
 
 
-@pytest.mark.parametrize("part", ["analysis", "figures", "quality", "schemas", "workloads"])
+@pytest.mark.parametrize("part", ["analysis", "figures", "quality", "schemas", "show", "workloads"])
 def test_nothing_reachable_from_a_torch_free_area_names_torch(part: str) -> None:
     project = read_project()
     names = [name for name in project if area(name) == f"m1.{part}"]

@@ -29,8 +29,9 @@ from m1.files import read_record
 from m1.params import CaptioningData, DataParams, FetchParams, SceneData, WorkloadData
 from m1.schemas.datasets import FetchManifest
 from m1.workloads import archives
-from m1.workloads.fetch import Dataset, fetch
+from m1.workloads.fetch import fetch
 from m1.workloads.fetch_progress import FetchProgress
+from m1.workloads.fetchable import Dataset
 from m1.workloads.prepare import prepare
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -34,6 +34,7 @@ ABOUT: dict[str, tuple[str, ...]] = {
 
 def make_answers(
     stages: StageResult,
+    ms_per_token: Mapping[Workload, Estimate | None],
     frontiers: Mapping[Workload, Frontier] | None,
     quality_not_available: str | None,
     decision_level: float,
@@ -44,6 +45,7 @@ def make_answers(
 
     Args:
         stages: latency, stages and tokens at the reference setting.
+        ms_per_token: decode time of a token there; `None` where outputs are single tokens.
         frontiers: each workload's frontier; `None` where there is no quality.
         quality_not_available: why there is none, in a sentence.
         decision_level: share of reference quality at which the best setting is named.
@@ -55,7 +57,7 @@ def make_answers(
     """
     nothing = f"There is no quality to compare. {quality_not_available}"
     numbers = {
-        "latency_difference": _latency_difference(stages.latency, stages.mean_output_tokens),
+        "latency_difference": _latency_difference(stages, ms_per_token),
         "dominant_stages": _dominant_stages(stages.stage_breakdown),
         "optimal_settings": _optimal_settings(frontiers, decision_level) if frontiers else nothing,
         "frontier_structure": _frontier_structure(frontiers) if frontiers else nothing,
@@ -85,15 +87,25 @@ def _clause(claim: str) -> str:
 
 
 def _latency_difference(
-    latency: Mapping[Workload, LatencyDistribution], output_tokens: Mapping[Workload, Estimate]
+    stages: StageResult, ms_per_token: Mapping[Workload, Estimate | None]
 ) -> str:
-    word, times = _typical(latency)
+    word, times = _typical(stages.latency)
     shown = _both(f"{_with_interval(times[w], ' ms')} in {NAMES[w]}" for w in WORKLOADS)
-    tokens = _both(f"{_number(output_tokens[w].value)} in {NAMES[w]}" for w in WORKLOADS)
+    tokens = stages.mean_output_tokens
+    lengths = _both(f"{_number(tokens[w].value)} in {NAMES[w]}" for w in WORKLOADS)
     return (
         f"At the reference setting the {word} latency is {shown}: {_slower(times)}. "
-        f"The mean number of tokens written is {tokens}."
+        f"The mean number of tokens written is {lengths}.{_speed(ms_per_token)}"
     )
+
+
+def _speed(ms_per_token: Mapping[Workload, Estimate | None]) -> str:
+    """How long a token takes, beside how many there are: the two factors of decode time."""
+    known = {w: ms for w in WORKLOADS if (ms := ms_per_token[w]) is not None}
+    if len(known) < len(WORKLOADS):
+        return ""
+    shown = _both(f"{_with_interval(known[w], ' ms')} in {NAMES[w]}" for w in WORKLOADS)
+    return f" Each after the first takes {shown}."
 
 
 def _typical(

@@ -66,7 +66,13 @@ def make_contrast(
         findings=tuple(findings),
         not_tested=tuple(not_tested),
         answers=make_answers(
-            stages, frontiers, reason, analysis.decision_level, findings, not_tested
+            stages,
+            {w: timed.decode_split[w].reference_ms_per_step for w in WORKLOADS},
+            frontiers,
+            reason,
+            analysis.decision_level,
+            findings,
+            not_tested,
         ),
         failed=run.failed,
     )

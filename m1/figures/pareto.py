@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from m1.figures.labels import label_points
+from m1.figures.missing import note_missing
 from m1.figures.pareto_legend import PALE, RING, legend_entries, size_of
 from m1.figures.style import (
     WORKLOAD_COLOURS,
@@ -41,6 +42,7 @@ def draw_pareto(contrast: WorkloadContrast) -> Figure:
     panels = figure.subplots(1, len(WORKLOADS))
     for axes, workload in zip(panels, WORKLOADS, strict=True):
         draw_frontier(axes, frontiers[workload])
+        note_missing(axes, frontiers[workload], contrast.failed)
     add_legend(figure, legend_entries(), 4)
     figure.draw_without_rendering()  # labels need to know where the points end up
     for axes, workload in zip(panels, WORKLOADS, strict=True):

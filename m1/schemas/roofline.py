@@ -1,10 +1,12 @@
 """How near each stage comes to what the device can do."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from m1.schemas.base import Record
 from m1.schemas.estimates import Estimate
 from m1.schemas.profile import Stage
+from m1.schemas.requests import Workload
 from m1.schemas.settings import Setting
 
 
@@ -38,3 +40,10 @@ class CellRoofline(Record):
     """Its short name."""
     stages: dict[Stage, StageRoofline]
     """Each stage; decode is missing where outputs are single tokens."""
+
+
+def cells_at(
+    setting: Setting, roofline: Mapping[Workload, tuple[CellRoofline, ...]]
+) -> dict[Workload, CellRoofline]:
+    """The cells at a setting; without those whose work was not counted."""
+    return {w: cell for w, cells in roofline.items() for cell in cells if cell.setting == setting}

@@ -5,7 +5,6 @@ import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import httpx2
 
@@ -16,13 +15,13 @@ from m1.workloads import archives
 from m1.workloads.archives import Archive, unpack
 from m1.workloads.download import Remote, Report, download
 from m1.workloads.fetch_progress import FetchProgress
+from m1.workloads.fetchable import Dataset
 from m1.workloads.images import image_bytes
 from m1.workloads.manifest import Manifest, folder_of
 from m1.workloads.official import OfficialImages, find_all, image_name
 from m1.workloads.partial import part_of
 from m1.workloads.sources import draw_sample, read_source
 
-Dataset = Literal["vqa-v2", "coco-captions"]
 WORKLOAD_OF: dict[Dataset, Workload] = {"vqa-v2": "qa", "coco-captions": "captioning"}
 
 MOST_ARCHIVE_BYTES = 1 << 30

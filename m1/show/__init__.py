@@ -1,0 +1,1 @@
+"""What `m1 show` and `m1 schema` print."""

@@ -1,0 +1,59 @@
+"""Decode time: how much of its change is length, and how much speed."""
+
+from collections.abc import Iterator, Mapping
+
+from rich.table import Table
+
+from m1.schemas.decode import DecodeSplit, DecodeSplits
+from m1.schemas.requests import WORKLOADS, Workload
+from m1.schemas.results import Estimate, WorkloadContrast
+from m1.schemas.settings import KNOBS
+from m1.show.numbers import with_interval
+
+NO_STEP = "no decode step"
+
+
+def decode_table(result: WorkloadContrast) -> Table:
+    """Each knob at its smallest value alone, and all at theirs at once, a column a workload."""
+    splits = result.decode_split
+    title = f"Change of decode time from the reference setting {result.reference.label}"
+    table = Table("", *WORKLOADS, title=title)
+    for row in reference_rows(splits):
+        table.add_row(*row)
+    for both in zip(*(smallest(splits[w]) for w in WORKLOADS), strict=True):
+        table.add_section()
+        for row in split_rows(both):
+            table.add_row(*row)
+    return table
+
+
+def reference_rows(splits: Mapping[Workload, DecodeSplits]) -> Iterator[tuple[str, ...]]:
+    """What changes are from: how many steps, and how long one takes."""
+    both = [splits[w] for w in WORKLOADS]
+    yield "steps at the reference", *(with_interval(s.reference_n_steps, ".1f") for s in both)
+    yield "ms a step", *(said(s.reference_ms_per_step, ".2f") for s in both)
+
+
+def smallest(splits: DecodeSplits) -> Iterator[DecodeSplit]:
+    """Each knob at its smallest value alone; all at theirs, if that was measured as well."""
+    ends = {knob: splits.knobs[knob][-1] for knob in KNOBS if splits.knobs.get(knob)}
+    yield from ends.values()
+    if len(ends) > 1:
+        lowest = {knob: getattr(split.setting, knob) for knob, split in ends.items()}
+        yield from (s for s in splits.settings if lowest.items() <= s.setting.model_dump().items())
+
+
+def split_rows(both: tuple[DecodeSplit, ...]) -> Iterator[tuple[str, ...]]:
+    """The change of each workload at a setting, and the parts that sum to it."""
+    percents = [split.percent for split in both]
+    for part, name in (
+        ("change", f"{both[0].label}, %"),
+        ("length", "  by length of outputs"),
+        ("speed", "  by speed of tokens"),
+    ):
+        yield name, *(said(getattr(percent, part, None), "+.1f") for percent in percents)
+
+
+def said(estimate: Estimate | None, form: str) -> str:
+    """A number; outputs of single tokens have none."""
+    return NO_STEP if estimate is None else with_interval(estimate, form)
