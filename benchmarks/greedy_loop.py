@@ -26,7 +26,7 @@ from m1.vlm.structure import VlmStructure
 
 GROUP = "1. Greedy loop"
 AIM = Aim(0.8)
-N_REQUESTS = 60
+N_REQUESTS = 80
 NAMES = {"qa": "questions", "captioning": "captions"}
 EAGER_LIMIT = (
     "The library's own modules: the next line is the floor of any loop that calls them one by one."

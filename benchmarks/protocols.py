@@ -44,6 +44,8 @@ class Counts:
     """Of ours, encoded for batches: once for each number of visual tokens."""
     naive: int
     """Of the naive protocol, run one by one at each setting."""
+    naive_as_few: int
+    """The same, if it times no more requests than ours does."""
 
 
 def counts(
@@ -58,6 +60,9 @@ def counts(
     def of(numbers: PerWorkload) -> int:
         return numbers.of(workload)
 
+    def naive(n_timed: int) -> int:
+        return NAIVE_WARM_UP + n_timed * NAIVE_REPEATS * n_passes + of(quality.n_requests)
+
     n_passes = len(decode_passes(profile.decode_mode))
     repeated = of(profile.repeat_requests) * profile.n_trials
     n_scored = of(quality.n_requests)
@@ -69,7 +74,8 @@ def counts(
         + repeated,
         scored=n_scored,
         encoded=n_scored * len(knobs.vision_tokens),
-        naive=n_scored * (NAIVE_REPEATS + 1) + NAIVE_WARM_UP,
+        naive=naive(n_scored),
+        naive_as_few=naive(of(profile.e2_requests)),
     )
 
 
@@ -123,11 +129,19 @@ class Sweep:
             seconds += n.scored * cells.batched.sum() + n.encoded * cells.encoding
         return float(seconds)
 
-    def naive(self, drawn: Drawn = slice(None)) -> float:
-        """A run for each setting, by the costs of some of the measured requests."""
+    def naive(self, drawn: Drawn = slice(None), *, as_few: bool = False) -> float:
+        """A run for each setting, by the costs of some of the measured requests.
+
+        Args:
+            drawn: which.
+            as_few: if it timed no more requests than ours does.
+        """
         seconds = self.counts[WORKLOADS[0]].n_settings * self.costs.start
         for workload, cells in self.costs.cells.items():
-            seconds += self.counts[workload].naive * cells.naive[drawn].mean(axis=0).sum()
+            n = self.counts[workload]
+            seconds += (n.naive_as_few if as_few else n.naive) * cells.naive[drawn].mean(
+                axis=0
+            ).sum()
         return float(seconds)
 
     def _warm_up(self, drawn: Drawn) -> float:

@@ -49,11 +49,11 @@ class Row:
 
     @property
     def result_text(self) -> str:
-        """The result with its interval and unit."""
-        value, low, high = (
-            f"{v:.3g}" for v in (self.result.value, self.result.low, self.result.high)
-        )
-        return f"{value}{self._unit} ({low} to {high})"
+        """The result with its unit and interval; none of those that were measured once."""
+        one = self.result
+        value, low, high = (f"{number:.3g}" for number in (one.value, one.low, one.high))
+        spread = f" ({low} to {high})" if one.low < one.high else ""
+        return f"{value}{self._unit}{spread}"
 
     @property
     def aim_text(self) -> str:
