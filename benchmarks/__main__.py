@@ -38,7 +38,7 @@ def main(
         bench = Bench.set_up(load_params(params_file), Path(folder), quick)
         found = [row for name in PARTS if only in (None, name) for row in measured(name, bench)]
     if only is None:
-        write_text(page(found, [sweep.remarks(bench)], quick), out)
+        write_text(page(found, [greedy_loop.REMARK, sweep.remark(bench)], quick), out)
         print(f"written: {out}")
 
 

@@ -31,6 +31,12 @@ NAMES = {"qa": "questions", "captioning": "captions"}
 EAGER_LIMIT = (
     "The library's own modules: the next line is the floor of any loop that calls them one by one."
 )
+REMARK = (
+    "**The greedy loop** writes the same tokens as `generate` in every request, or the run fails. "
+    "The compiled one is compared on a model whose experts are computed by `grouped_mm`, by both "
+    "ways, since a graph cannot choose experts on the host; compiling is not counted, as warm-up "
+    "is not."
+)
 COMPILED_LIMIT = (
     "The prompt, which runs as the library wrote it: most of a question, little of a caption."
 )

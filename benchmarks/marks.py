@@ -16,8 +16,8 @@ EFFECT, CLOSURE = "2. Marks", "3. Closure"
 EFFECT_AIM, CLOSURE_AIM = Aim(1.01), Aim(0.5)
 N_PAIRS = 100
 EFFECT_LIMIT = (
-    "Hooks run in Python, and for one pass only: in prefill. Noise widens the interval; more pairs "
-    "narrow it."
+    "Hooks on every block, router and expert layer, each called once, in prefill; and tensors seen "
+    "there, kept until the request is over. They cost the same whatever a request takes."
 )
 CLOSURE_LIMIT = "Two clocks, read one after the other."
 

@@ -51,7 +51,8 @@ class Row:
     def result_text(self) -> str:
         """The result with its unit and interval; none of those that were measured once."""
         one = self.result
-        value, low, high = (f"{number:.3g}" for number in (one.value, one.low, one.high))
+        form = ".3g" if self.unit else ".3f"
+        value, low, high = (format(number, form) for number in (one.value, one.low, one.high))
         spread = f" ({low} to {high})" if one.low < one.high else ""
         return f"{value}{self._unit}{spread}"
 

@@ -25,13 +25,13 @@ the whole interval keeps it, not met if none of it does, else undecided.
 
 
 def table(rows: Sequence[Row]) -> str:
-    """All rows, the name of a group in its first row only."""
+    """All rows; a group's name and each sentence on limits where they come first only."""
     lines = [HEAD, ("---",) * len(HEAD)]
-    before = ""
+    told: set[str] = set()
     for row in rows:
-        group = row.group if row.group != before else ""
-        lines.append((group, row.compared, row.result_text, row.aim_text, row.verdict, row.limit))
-        before = row.group
+        group, limit = ("" if text in told else text for text in (row.group, row.limit))
+        lines.append((group, row.compared, row.result_text, row.aim_text, row.verdict, limit))
+        told |= {row.group, row.limit}
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
