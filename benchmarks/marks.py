@@ -14,7 +14,7 @@ from m1.vlm.loading import load_vlm
 
 EFFECT, CLOSURE = "2. Marks", "3. Closure"
 EFFECT_AIM, CLOSURE_AIM = Aim(1.01), Aim(0.5)
-N_PAIRS = 100
+N_PAIRS = 200
 EFFECT_LIMIT = (
     "Hooks on every block, router and expert layer, each called once, in prefill; and tensors seen "
     "there, kept until the request is over. They cost the same whatever a request takes."
