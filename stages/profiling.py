@@ -103,6 +103,7 @@ def record_of(
         device_rates=facts.device_rates,
         work=facts.work,
         runtime_agreement=facts.runtime_agreement,
+        prompt_graphs=profiler.prompt_graphs,
         failed=measured.failed,
     )
 

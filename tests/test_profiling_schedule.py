@@ -7,9 +7,9 @@ import pytest
 from simulated import World, simulate_requests
 
 from m1.params import PerWorkload, ProfileParams
-from m1.profiling.schedule import Planned, Round, plan
+from m1.profiling.schedule import Planned, Round, one_of_each_shape, plan
 from m1.profiling.trials import deal_images
-from m1.schemas.requests import WORKLOADS
+from m1.schemas.requests import WORKLOADS, Request
 from m1.schemas.settings import decode_passes
 
 WORLD = World(n_images=40)
@@ -165,3 +165,19 @@ def test_both_modes_measure_the_same_requests_in_the_same_trials() -> None:
 def test_marks_are_tried_in_the_first_mode_alone() -> None:
     rounds = plan(params(), WORLD.grid, REQUESTS, BOTH)
     assert {one.decode_mode for one in rounds if one.experiment == "observer"} == {"free"}
+
+
+def test_one_request_of_each_shape_stands_for_all_at_every_setting() -> None:
+    rounds = plan(params(), WORLD.grid, REQUESTS, FREE)
+    asked: list[tuple[str, str, int | None]] = []
+
+    def shape(one: Round, request: Request) -> object:
+        asked.append((one.workload, request.request_id, one.setting.vision_tokens))
+        return one.setting.vision_tokens, len(request.prompt)
+
+    firsts = planned(one_of_each_shape(rounds, shape))
+    kinds = {(one.setting, len(p.request.prompt)) for one, p in planned(rounds)}
+    assert {(one.setting, len(p.request.prompt)) for one, p in firsts} == kinds
+    assert len(firsts) == len(kinds)
+    assert all(p.marked for _, p in firsts)
+    assert len(asked) == len(set(asked)), "encoding takes time"

@@ -5,15 +5,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-import torch
 from torch import Tensor, nn
 
 from m1.schemas.profile import Stage
 from m1.vlm.pooling import count_features, intercepted_features
+from m1.vlm.shapes import INTEGERS
 from m1.vlm.structure import VlmStructure
 
 START, FIRST_TOKEN, LAST_TOKEN = "start", "first_token", "last_token"
-INTEGERS = (torch.int32, torch.int64)
 VISION_END, PROJECTOR_START, PROJECTOR_END = "vision_end", "projector_start", "projector_end"
 
 

@@ -3,7 +3,7 @@
 import gc
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,10 @@ from m1.profiling.machine_checks import refuse_mixed_devices
 from m1.profiling.measure import OutputLimit, measure
 from m1.profiling.progress import ProfileProgress
 from m1.profiling.rounds import OneRequest, left_of, measure_rounds
-from m1.profiling.schedule import Planned, Round, plan
+from m1.profiling.schedule import Planned, Round, one_of_each_shape, plan
 from m1.profiling.validity import Circumstances
 from m1.profiling.warmup import WarmUp, Window, warm_up
-from m1.schemas.profile import FailedCell, MeasuredRequest
+from m1.schemas.profile import FailedCell, GraphedModule, GraphExtent, MeasuredRequest
 from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
 from m1.schemas.settings import DecodeModeChoice, Setting, decode_passes
 from m1.vlm.compiled import CompiledRuntime
@@ -27,6 +27,7 @@ from m1.vlm.encoding import check_visual_tokens, encode
 from m1.vlm.images import open_image
 from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
+from m1.vlm.shapes import shape_of
 
 
 @contextmanager
@@ -71,6 +72,13 @@ class Profiler:
         """When outputs end."""
         return effective_decode_mode(self.vlm.weights, self.params.decode_mode)
 
+    @property
+    def prompt_graphs(self) -> dict[GraphedModule, GraphExtent] | None:
+        """How much of a prompt ran as recorded graphs; nothing where prompts are not recorded."""
+        runtime = self.vlm.runtime
+        recorded = runtime.prompts if isinstance(runtime, CompiledRuntime) else None
+        return recorded.extents if recorded else None
+
     def run(
         self,
         warmup_tolerance: float,
@@ -95,6 +103,7 @@ class Profiler:
                 progress.note(f"going on: {len(journal.rows)} requests were measured before")
             if left:
                 progress.note("warming up")
+                self.record_prompts(left, failures)
                 journal.warm(self.warm_up(warmup_tolerance, failures))
             progress.begin()
             watch = LastingWatch(self.vlm.device, journal)
@@ -159,6 +168,18 @@ class Profiler:
         images = {self.folders[workload] / request.image for workload, request in self._planned()}
         counted = Counter(open_image(path).size for path in sorted(images))
         return [size for size, _ in counted.most_common()]
+
+    def record_prompts(self, rounds: Sequence[Round], failures: Failures) -> None:
+        """Run one request of every shape that will come, where prompts are recorded by shape."""
+        runtime = self.vlm.runtime
+        if isinstance(runtime, CompiledRuntime) and runtime.recorder:
+            self._run_quietly(one_of_each_shape(rounds, self._shape), failures)
+
+    def _shape(self, one: Round, request: Request) -> Hashable:
+        """What of a request's inputs decides how the model computes at a round's setting."""
+        image = open_image(self.folders[one.workload] / request.image)
+        inputs = encode(self.vlm, image, request.prompt, one.setting.vision_tokens)
+        return tuple((name, shape_of(tensor)) for name, tensor in sorted(inputs.items()))
 
     def warm_up(self, tolerance: float, failures: Failures) -> WarmUp:
         """Go through every setting of both workloads until two windows agree."""

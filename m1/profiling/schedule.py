@@ -3,7 +3,7 @@
 Drift of the machine then hits all cells alike, instead of the last ones.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Literal
@@ -73,6 +73,27 @@ def plan(
         due = [one for one in due if one.planned]
         rounds += [_shuffled(due[i], rng) for i in rng.permutation(len(due))]
     return _numbered(rounds)
+
+
+def one_of_each_shape(
+    rounds: Sequence[Round], shape: Callable[[Round, Request], Hashable]
+) -> list[Round]:
+    """Rounds of one request each: the first of every shape at every setting.
+
+    Args:
+        rounds: of a plan.
+        shape: of a request in a round; asked once for each number of visual tokens.
+    """
+    shapes: dict[Hashable, Hashable] = {}
+    firsts: dict[Hashable, Round] = {}
+    for one in rounds:
+        for planned in one.planned:
+            which = one.workload, planned.request.request_id, one.setting.vision_tokens
+            if which not in shapes:
+                shapes[which] = shape(one, planned.request)
+            alone = replace(one, planned=(replace(planned, marked=True, order=-1),))
+            firsts.setdefault((one.setting, shapes[which]), alone)
+    return list(firsts.values())
 
 
 def _numbered(rounds: Sequence[Round]) -> list[Round]:

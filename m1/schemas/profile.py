@@ -312,6 +312,10 @@ class FailedCell(Record):
         return place_of(self.setting.label, self.decode_mode)
 
 
+GraphedModule = Literal["vision_tower", "language_model"]
+GraphExtent = Literal["whole", "blocks", "none"]
+
+
 class ProfileRun(Record):
     """The record of a profile run (`run.json`)."""
 
@@ -342,6 +346,9 @@ class ProfileRun(Record):
     """The work of one request in each cell of E2; a cell that fails has none."""
     runtime_agreement: RuntimeAgreement | None
     """Compiled against eager tokens; null in the eager runtime."""
+    prompt_graphs: dict[GraphedModule, GraphExtent] | None = None
+    """How much of a prompt ran as recorded graphs: each module as one, some of its blocks, or
+    nothing; null where prompts are not recorded."""
     failed: tuple[FailedCell, ...] = ()
     """Cells that could not be measured, in the order in which they failed."""
 

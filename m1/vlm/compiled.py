@@ -1,11 +1,12 @@
 """The compiled runtime: a cache of fixed size, and a decode step that is one graph.
 
-`torch.compile` makes one graph of the step; on a GPU a CUDA graph of its kernels is captured once
-for each state of the knobs and replayed for each token, so that the host launches nothing but the
-replay. The prompt runs as in the eager runtime, into the cache of fixed size.
+`torch.compile` makes one graph of the step. On a GPU its kernels are recorded once for each state
+of the knobs and replayed for each token, so that the host launches nothing but the replay; prompts,
+which run as the library wrote them, are recorded for each shape.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -15,13 +16,13 @@ from transformers import Cache, StaticCache
 from transformers.cache_utils import StaticLayer
 
 from m1.errors import UserError
+from m1.vlm.graphs import Recorder
+from m1.vlm.prompt_graphs import PromptGraphs
 from m1.vlm.runtime import Runtime
 from m1.vlm.structure import KnobState, VlmStructure
 
 # Sizes of the cache are multiples of this, so that few are compiled.
 ROOM = 64
-# Steps that run before the capture, so that kernels are tuned and libraries set up outside it.
-WARM_STEPS = 2
 # Products with a single row become kernels of inductor's own, fused with their neighbours, and it
 # tries many tiles for them: on an H200 a 7B model decodes 16 % faster so.
 AUTOTUNE = ("max_autotune", "coordinate_descent_tuning")
@@ -32,10 +33,15 @@ Step = Callable[[Tensor], Tensor]
 
 
 class CompiledRuntime(Runtime):
-    """Runs prompts eagerly and decode steps as one compiled graph."""
+    """Runs decode steps as one compiled graph, and on a GPU prompts as graphs of their kernels."""
 
     def __init__(
-        self, structure: VlmStructure, *, autotune: bool = False, backend: str = "inductor"
+        self,
+        structure: VlmStructure,
+        *,
+        autotune: bool = False,
+        backend: str = "inductor",
+        recorder: Recorder | None = None,
     ) -> None:
         """Compile nothing yet: each state of the knobs is, at its first token.
 
@@ -43,8 +49,10 @@ class CompiledRuntime(Runtime):
             structure: of the model.
             autotune: whether inductor tries many kernels.
             backend: of `torch.compile`.
+            recorder: makes replays of kernels; `None` where there are none, as on a CPU.
         """
         self.structure = structure
+        self.recorder = recorder
         options = dict.fromkeys(AUTOTUNE, True) if autotune else None
         self.compile: Callable[[Step], Step] = partial(
             torch.compile, fullgraph=True, dynamic=False, backend=backend, options=options
@@ -52,6 +60,7 @@ class CompiledRuntime(Runtime):
         self.room = 0
         self.cache: StaticCache | None = None
         self.steps: dict[KnobState, Step] = {}
+        self.prompts: PromptGraphs | None = None
         self.position: Tensor | None = None
 
     def make_room(self, n_positions: int) -> None:
@@ -60,11 +69,12 @@ class CompiledRuntime(Runtime):
         Raises:
             UserError: if the model keeps more than keys and values of all positions.
         """
-        needed = n_positions + WARM_STEPS
-        if self.cache is None or needed > self.room:
-            self.room = -(-needed // ROOM) * ROOM
-            self.cache = fixed_cache(self.structure, self.room)
+        if self.cache is None or n_positions > self.room:
+            self.room = -(-n_positions // ROOM) * ROOM
+            self.cache = cache = fixed_cache(self.structure, self.room)
             self.steps = {}
+            if self.recorder:
+                self.prompts = PromptGraphs(self.structure, lambda: counters(cache), self.recorder)
 
     def prefill(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Cache]:
         """Run the whole prompt into the cache, emptied before."""
@@ -72,9 +82,12 @@ class CompiledRuntime(Runtime):
         cache: Any = self.cache
         # What lies beyond the end is hidden by masks: only the counts have to go.
         torch._foreach_zero_(counters(cache))
-        output: Any = self.structure.model(
-            **inputs, past_key_values=cache, use_cache=True, logits_to_keep=1
-        )
+        # The first prompt of all lets the cache find out its own shape.
+        ready = all(layer.is_initialized for layer in cache.layers)
+        with self.prompts.in_place() if self.prompts and ready else nullcontext():
+            output: Any = self.structure.model(
+                **inputs, past_key_values=cache, use_cache=True, logits_to_keep=1
+            )
         self._keep_position(inputs["input_ids"].shape[1])
         return output.logits[:, -1], cache
 
@@ -97,7 +110,10 @@ class CompiledRuntime(Runtime):
     def _compiled_step(self, token: Tensor) -> Step:
         cache: Any = self.cache
         step = compiled_step(self.structure.model, cache, self.position, self.compile)
-        return captured(step, token, cache, self.position) if token.is_cuda else step
+        if self.recorder is None:
+            return step
+        counts = counters(cache) + ([] if self.position is None else [self.position])
+        return recorded(step, token, counts, self.recorder)
 
 
 def fixed_cache(structure: VlmStructure, n_positions: int) -> StaticCache:
@@ -162,27 +178,15 @@ def compiled_step(
     return run
 
 
-def captured(step: Step, token: Tensor, cache: StaticCache, position: Tensor | None) -> Step:
-    """A CUDA graph of a step, captured without any effect on cache or position."""
+def recorded(step: Step, token: Tensor, counts: Sequence[Tensor], record: Recorder) -> Step:
+    """A step as a replay of its kernels."""
     given = token.clone()
-    counts = counters(cache) + ([] if position is None else [position])
-    before = [count.clone() for count in counts]
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(WARM_STEPS):
-            step(given)
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        logits = step(given)
-    # Capturing runs nothing; the warm steps did, and left keys beyond the end that masks hide.
-    for count, value in zip(counts, before, strict=True):
-        count.copy_(value)
+    replay, logits = record(lambda: step(given), counts)
 
-    def replay(token: Tensor) -> Tensor:
+    def run(token: Tensor) -> Tensor:
         given.copy_(token)
-        graph.replay()
-        return logits
+        replay()
+        result: Tensor = logits
+        return result
 
-    return replay
+    return run

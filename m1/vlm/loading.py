@@ -21,6 +21,7 @@ from m1.errors import UserError
 from m1.params import ModelParams
 from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.experts import compute_experts
+from m1.vlm.graphs import record
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.pooling_place import find_pooling
 from m1.vlm.random_weights import random_model
@@ -62,7 +63,8 @@ def _compiled(params: ModelParams, vlm: LoadedVlm) -> CompiledRuntime:
             "model.runtime = compiled: model.experts = eager chooses experts on the host, which a "
             "graph cannot; set model.experts to grouped_mm or batched_mm"
         )
-    return CompiledRuntime(vlm.structure, autotune=params.autotune)
+    recorder = record if vlm.device.type == "cuda" else None
+    return CompiledRuntime(vlm.structure, autotune=params.autotune, recorder=recorder)
 
 
 def ready(

@@ -21,11 +21,10 @@ from transformers import AutoImageProcessor, PreTrainedModel
 
 from m1.errors import UserError
 from m1.vlm.pooling import GRID
+from m1.vlm.shapes import shape_of
 
 WORDS = re.compile(r"\w+|[^\w\s]")
 POSITION_TYPES = ("token_type_ids", "mm_token_type_ids")
-# Grids and sizes: short tensors whose values, not only shapes, decide how many features there are.
-SHORT = 16
 
 
 class StandInProcessor:
@@ -79,7 +78,7 @@ class StandInProcessor:
         grids = [tensor for name, tensor in tensors.items() if GRID in name]
         if grids:
             return self._count_on_grid(tensors, int(grids[0].prod()))
-        key = tuple((name, _shape_and_values(t)) for name, t in sorted(tensors.items()))
+        key = tuple((name, shape_of(t)) for name, t in sorted(tensors.items()))
         if key not in self.n_features:
             self.n_features[key] = count_image_features(self.model, tensors)
         return self.n_features[key]
@@ -112,11 +111,6 @@ def count_image_features(model: PreTrainedModel, tensors: dict[str, Tensor]) -> 
         features = output.last_hidden_state
     parts = [features] if isinstance(features, Tensor) else features
     return sum(part.numel() // part.shape[-1] for part in parts)
-
-
-def _shape_and_values(tensor: Tensor) -> tuple[Any, ...]:
-    short = not tensor.is_floating_point() and tensor.numel() <= SHORT
-    return (*tensor.shape, *(tensor.flatten().tolist() if short else ()))
 
 
 def _image_processor(model: PreTrainedModel) -> Any:  # noqa: ANN401 (of the architecture)

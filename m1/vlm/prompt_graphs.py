@@ -1,0 +1,83 @@
+"""Prompts as graphs: vision tower and language model, one graph for each shape of their input.
+
+Launching the kernels of a prompt one by one takes a host longer than a large GPU needs to run them,
+and a host that others share takes longer at one time than at another.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import AbstractContextManager
+
+from torch import Tensor, nn
+
+from m1.schemas.profile import GraphedModule, GraphExtent
+from m1.vlm.graphed import Graphed, Recording, replaced
+from m1.vlm.graphs import Recorder
+from m1.vlm.structure import VlmStructure
+
+
+class PromptGraphs:
+    """Graphs of a model's vision tower and language model, recorded as shapes turn up.
+
+    A module whose code reads from the GPU cannot be one graph; then its blocks are, and those that
+    cannot run as the library wrote them.
+    """
+
+    def __init__(
+        self, structure: VlmStructure, counts: Callable[[], Sequence[Tensor]], record: Recorder
+    ) -> None:
+        """Record nothing yet.
+
+        Args:
+            structure: of the model.
+            counts: what of the cache a prompt advances.
+            record: makes graphs.
+        """
+        self.structure = structure
+        watched = (*structure.blocks, *structure.experts, *structure.routers)
+        self.recording = Recording(record, counts, watched, structure.routers)
+        self.vision_tower = self._vision_tower()
+        self.language_model = self._language_model()
+
+    def in_place(self) -> AbstractContextManager[None]:
+        """Have the model run through the graphs until left."""
+        return replaced((self.vision_tower, self.language_model))
+
+    @property
+    def extents(self) -> dict[GraphedModule, GraphExtent]:
+        """How much of each module ran as graphs so far."""
+        return {
+            "vision_tower": self.vision_tower.extent,
+            "language_model": self.language_model.extent,
+        }
+
+    def _vision_tower(self) -> Graphed:
+        tower = self.structure.vision_tower
+        whole = self._graphed(
+            tower, tuple, *(self._graphed(b, tuple) for b in _longest_list(tower))
+        )
+        # Marks inside a graph are read by no clock.
+        inside = set(tower.modules())
+        whole.fits = not any(projector in inside for projector in self.structure.projectors)
+        return whole
+
+    def _language_model(self) -> Graphed:
+        blocks = (self._graphed(block, self._top_k) for block in self.structure.blocks)
+        return self._graphed(self.structure.language_model, self._state, *blocks)
+
+    def _graphed(
+        self, module: nn.Module, state: Callable[[], Hashable], *parts: Graphed
+    ) -> Graphed:
+        return Graphed(module, parts, state, self.recording)
+
+    def _state(self) -> Hashable:
+        return self.structure.state
+
+    def _top_k(self) -> Hashable:
+        """All that a block depends on: which others are active is no matter to it."""
+        return self.structure.state[1]
+
+
+def _longest_list(tower: nn.Module) -> nn.ModuleList | tuple[()]:
+    """Where a vision tower keeps its blocks."""
+    lists = (module for module in tower.modules() if isinstance(module, nn.ModuleList))
+    return max(lists, key=len, default=())

@@ -1,0 +1,180 @@
+"""Prompts that run through recorded graphs: here a stand-in runs the recorded function again."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+from families.common import photo
+from family_report import family
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from m1.profiling.measure import timed_with_marks
+from m1.schemas.settings import Setting
+from m1.vlm.compiled import CompiledRuntime
+from m1.vlm.encoding import encode
+from m1.vlm.engine import answer
+from m1.vlm.knobs import applied
+from m1.vlm.loaded import LoadedVlm
+from m1.vlm.prompt_graphs import PromptGraphs
+from m1.vlm.shapes import shape_of
+
+N_TOKENS = 4
+FAMILIES = ("llava", "qwen3_vl", "qwen3_vl_moe", "aria", "internvl_moe", "idefics3", "glm4v_moe")
+PROJECTORS_INSIDE = ("qwen3_vl", "qwen3_vl_moe", "glm4v_moe")
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*__array__.*:DeprecationWarning")
+
+
+class Recorder:
+    """Does what a GPU would: replays read the recorded input, and write the recorded output."""
+
+    def __init__(self, refuses: Callable[[int], Exception | None] = lambda _: None) -> None:
+        self.n_recorded, self.n_replayed, self.refuses = 0, 0, refuses
+
+    def __call__(
+        self, run: Callable[[], object], counts: Sequence[Tensor]
+    ) -> tuple[Callable[[], None], object]:
+        self.n_recorded += 1
+        if error := self.refuses(self.n_recorded):
+            raise error
+        before = [count.clone() for count in counts]
+        result = run()
+        for count, value in zip(counts, before, strict=True):
+            count.copy_(value)
+
+        def replay() -> None:
+            self.n_replayed += 1
+            for old, new in zip(tensors(result), tensors(run()), strict=True):
+                old.copy_(new)
+
+        # Recording computes nothing that could be used.
+        for tensor in tensors(result):
+            tensor.zero_()
+        return replay, result
+
+
+def tensors(value: object) -> list[Tensor]:
+    return [leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, Tensor)]
+
+
+def recorded(vlm: LoadedVlm, recorder: Recorder | None = None) -> LoadedVlm:
+    """The same model with its prompts recorded; the cache knows its shape already."""
+    torch._dynamo.reset()
+    if vlm.structure.experts:
+        vlm.structure.language_model.set_experts_implementation("grouped_mm")
+    runtime = CompiledRuntime(vlm.structure, backend="eager", recorder=recorder or Recorder())
+    runtime.make_room(400)
+    quick = replace(vlm, runtime=runtime)
+    written(quick)
+    return quick
+
+
+def prompts(vlm: LoadedVlm) -> PromptGraphs:
+    return vlm.runtime.prompts
+
+
+def written(vlm: LoadedVlm, prompt: str = "a red one", width: int = 64) -> tuple[int, ...]:
+    inputs = encode(vlm, photo(width, 48), prompt)
+    return answer(vlm, inputs, N_TOKENS, stops_at_end=False).tokens
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_recorded_prompts_write_the_eager_tokens(name) -> None:
+    eager = family(name)
+    quick = recorded(eager)
+    for prompt in ("a red one", "the blue two", "is it a red one on the left?", "a red one"):
+        for width in (64, 96):
+            assert written(quick, prompt, width) == written(eager, prompt, width)
+    inside = "blocks" if name in PROJECTORS_INSIDE else "whole"
+    assert prompts(quick).extents == {"vision_tower": inside, "language_model": "whole"}
+
+
+def test_a_shape_is_recorded_once_and_then_replayed() -> None:
+    recorder = Recorder()
+    quick = recorded(family("llava"), recorder)
+    written(quick, "a red one")
+    n_recorded, n_replayed = recorder.n_recorded, recorder.n_replayed
+    written(quick, "a red one", 96)
+    assert recorder.n_recorded == n_recorded
+    assert recorder.n_replayed == n_replayed + 2 + N_TOKENS - 1, "tower, language model, steps"
+    written(quick, "a longer prompt of more words")
+    assert recorder.n_recorded == n_recorded + 1, "the language model's new shape"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_each_state_of_the_knobs_has_graphs_of_its_own(whole) -> None:
+    eager = family("qwen3_vl_moe")
+    quick = recorded(eager)
+    prompts(quick).language_model.fits = whole
+    reduced = Setting(active_blocks=len(eager.structure.blocks) - 1, top_k=1)
+    for _ in range(2):
+        assert written(quick) == written(eager)
+        with applied(eager.structure, reduced):
+            assert written(quick) == written(eager)
+    assert len(prompts(quick).language_model.graphs) == (2 if whole else 0)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_is_not_one_graph_runs_block_by_block(name) -> None:
+    eager = family(name)
+    quick = recorded(eager)
+    prompts(quick).vision_tower.fits = prompts(quick).language_model.fits = False
+    for prompt in ("a red one", "is it a red one on the left?", "a red one"):
+        assert written(quick, prompt) == written(eager, prompt)
+    assert prompts(quick).extents == {"vision_tower": "blocks", "language_model": "blocks"}
+
+
+def test_a_model_that_cannot_be_recorded_runs_as_it_is_and_says_so() -> None:
+    eager = family("llava")
+
+    def refuses(n: int) -> Exception | None:
+        return RuntimeError("the host waits") if n > 1 else None
+
+    quick = recorded(eager, Recorder(refuses))
+    assert written(quick) == written(eager)
+    assert prompts(quick).extents == {"vision_tower": "none", "language_model": "none"}
+
+
+def test_running_out_of_memory_is_no_reason_to_go_on_without_graphs() -> None:
+    def refuses(n: int) -> Exception | None:
+        return torch.OutOfMemoryError("CUDA out of memory") if n == 2 else None
+
+    quick = recorded(family("llava"), Recorder(refuses))
+    with pytest.raises(torch.OutOfMemoryError):
+        written(quick)
+    assert prompts(quick).vision_tower.fits
+
+
+@pytest.mark.parametrize("name", ["llava", "qwen3_vl_moe", "aria", "glm4v_moe"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_replays_show_hooks_what_a_run_would_show(name, whole) -> None:
+    eager = family(name)
+    quick = recorded(eager)
+    prompts(quick).language_model.fits = whole
+    inputs = encode(eager, photo(64, 48), "a red one")
+    written(quick)
+    seen = [timed_with_marks(vlm, inputs, N_TOKENS).observed for vlm in (quick, quick, eager)]
+    told = [(one.n_blocks, one.top_k, one.n_visual_tokens) for one in seen if one]
+    assert told[0] == told[1] == told[2]
+    assert told[0][0] == len(eager.structure.blocks)
+
+
+def test_the_eager_runtime_beside_it_never_replays() -> None:
+    recorder = Recorder()
+    eager = family("llava")
+    quick = recorded(eager, recorder)
+    written(quick)
+    n = recorder.n_replayed
+    written(eager)
+    assert recorder.n_replayed == n
+    assert "forward" not in vars(eager.structure.language_model)
+
+
+def test_short_tensors_of_integers_count_by_their_values() -> None:
+    grid, other = torch.tensor([[1, 4, 6]]), torch.tensor([[1, 6, 4]])
+    assert shape_of(grid) != shape_of(other)
+    assert shape_of(torch.zeros(1, 40)) == shape_of(torch.ones(1, 40))
+    assert shape_of(torch.zeros(1, 40)) != shape_of(torch.zeros(1, 41))
+    assert shape_of(torch.zeros(3)) == shape_of(torch.ones(3)), "not of integers"
