@@ -51,8 +51,8 @@ format: $(MARKER)  ## mend formatting and what the linter can mend alone
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-bench: $(MARKER)  ## measure the program itself
-	.venv/bin/python -m benchmarks
+bench: $(MARKER)  ## measure the program itself against aims: docs/bench.md (ARGS=--quick tries it)
+	.venv/bin/python -m benchmarks $(ARGS)
 
 clean:  ## remove caches and rendered plots (results and .venv stay)
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis dvc_plots

@@ -6,13 +6,16 @@ import os
 import tempfile
 from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from m1.errors import UserError
 from m1.schemas.base import Record, describe
+
+# Only tables need pandas, which takes longer to import than all else that `m1 --help` imports.
+if TYPE_CHECKING:
+    import pandas as pd
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -135,10 +138,12 @@ def write_rows_and_record(rows: Sequence[Record], table: Path, record: Record, p
 
 
 def _write_table(rows: Sequence[Record], path: Path) -> None:
+    import pandas as pd
+
     pd.DataFrame([row.model_dump() for row in rows]).to_parquet(path, index=False)
 
 
-def read_rows(kind: type[R], path: Path) -> pd.DataFrame:
+def read_rows(kind: type[R], path: Path) -> "pd.DataFrame":
     """Read a parquet table, every row checked against its kind.
 
     Returns:
@@ -147,6 +152,8 @@ def read_rows(kind: type[R], path: Path) -> pd.DataFrame:
     Raises:
         UserError: naming the file, the row and what is wrong in it.
     """
+    import pandas as pd
+
     try:
         frame = pd.read_parquet(path)
         records = plain_records(frame)
@@ -161,7 +168,7 @@ def read_rows(kind: type[R], path: Path) -> pd.DataFrame:
     return frame
 
 
-def plain_records(frame: pd.DataFrame) -> list[dict[Hashable, Any]]:
+def plain_records(frame: "pd.DataFrame") -> list[dict[Hashable, Any]]:
     """Rows as plain Python values; integers that pandas keeps as floats are integers again."""
     plain = frame.convert_dtypes().astype(object)
     return plain.where(plain.notna(), None).to_dict("records")

@@ -123,6 +123,10 @@ def test_command_line_starts_without_torch() -> None:
     assert not loaded_with(["m1.cli"]) & TORCH_PACKAGES
 
 
+def test_command_line_starts_without_what_only_tables_need() -> None:
+    assert not loaded_with(["m1.cli"]) & {"pandas", "pyarrow"}
+
+
 @pytest.mark.parametrize(
     ("path", "source"),
     [

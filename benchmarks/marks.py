@@ -1,0 +1,55 @@
+"""What marks at the stage boundaries cost, and whether stages account for all of the time."""
+
+import numpy as np
+
+from benchmarks.bench import Bench
+from benchmarks.greedy_loop import NAMES
+from benchmarks.ratios import interleaved, median_estimate
+from benchmarks.row import Aim, Row
+from m1.profiling.measure import timed_alone, timed_with_marks
+from m1.profiling.run import no_search_through_the_model
+from m1.schemas.requests import WORKLOADS, Workload
+from m1.vlm.loaded import LoadedVlm
+from m1.vlm.loading import load_vlm
+
+EFFECT, CLOSURE = "2. Marks", "3. Closure"
+EFFECT_AIM, CLOSURE_AIM = Aim(1.01), Aim(0.5)
+N_PAIRS = 200
+EFFECT_LIMIT = (
+    "Hooks on every block, router and expert layer, each called once, in prefill; and tensors seen "
+    "there, kept until the request is over. They cost the same whatever a request takes."
+)
+CLOSURE_LIMIT = "Two clocks, read one after the other."
+
+
+def rows(bench: Bench) -> list[Row]:
+    """Effect and closure of both workloads."""
+    vlm = load_vlm(bench.params.model)
+    with no_search_through_the_model():
+        pairs = [_rows(bench, vlm, workload) for workload in WORKLOADS]
+    return [row for of_both in zip(*pairs, strict=True) for row in of_both]
+
+
+def _rows(bench: Bench, vlm: LoadedVlm, workload: Workload) -> tuple[Row, Row]:
+    longest = bench.params.profile.max_new_tokens.of(workload)
+    requests = bench.requests(workload, bench.n(N_PAIRS))
+    inputs = [bench.encoded(vlm, workload, request) for request in requests]
+    residuals = np.empty(len(inputs))
+
+    def marked(i: int) -> float:
+        timed = timed_with_marks(vlm, inputs[i], longest)
+        explained = sum((timed.stages or {}).values())
+        residuals[i] = 100 * abs(timed.total_ms - explained) / timed.total_ms
+        return timed.total_ms
+
+    def alone(i: int) -> float:
+        return timed_alone(vlm, inputs[i], longest).total_ms
+
+    ms = interleaved({"marked": marked, "alone": alone}, len(inputs), bench.rng, n_warm=3)
+    effect = median_estimate(ms["marked"] / ms["alone"], bench.rng)
+    compared = f"latency with marks over without: {NAMES[workload]}"
+    left = f"share of latency in no stage, median: {NAMES[workload]}"
+    return (
+        Row(EFFECT, compared, effect, EFFECT_AIM, EFFECT_LIMIT),
+        Row(CLOSURE, left, median_estimate(residuals, bench.rng), CLOSURE_AIM, CLOSURE_LIMIT, "%"),
+    )

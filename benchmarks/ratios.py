@@ -1,0 +1,49 @@
+"""Intervals of what is measured again and again, by the bootstrap."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m1.analysis.intervals import estimate
+from m1.schemas.estimates import Estimate
+
+Array = NDArray[np.float64]
+Rng = np.random.Generator
+
+N_RESAMPLES = 2000
+CONFIDENCE = 0.95
+
+
+def median_estimate(values: Array, rng: Rng) -> Estimate:
+    """The median [n] with its percentile interval."""
+    return bootstrapped(len(values), lambda drawn: float(np.median(values[drawn])), rng)
+
+
+def bootstrapped(n: int, statistic: Callable[[NDArray[np.intp]], float], rng: Rng) -> Estimate:
+    """A statistic of n measurements, given which of them are drawn, with its interval."""
+    resamples = rng.integers(n, size=(N_RESAMPLES, n))
+    draws = [statistic(drawn) for drawn in (np.arange(n), *resamples)]
+    return estimate(np.array(draws), CONFIDENCE)
+
+
+def interleaved(
+    ways: dict[str, Callable[[int], float]], n: int, rng: Rng, n_warm: int = 1
+) -> dict[str, Array]:
+    """Measure ways side by side, in random order each time.
+
+    Args:
+        ways: each measures the i-th thing and returns what it cost.
+        n: how many things.
+        rng: of the order.
+        n_warm: measurements of the first things that do not count, before the others.
+
+    Returns:
+        What each way cost for each thing [n].
+    """
+    names = list(ways)
+    costs = {name: np.empty(n) for name in names}
+    for i in (*range(n_warm), *range(n)):
+        for k in rng.permutation(len(names)):
+            costs[names[k]][i] = ways[names[k]](i)
+    return costs

@@ -1,0 +1,124 @@
+"""What it takes to start: the command line, and a pipeline with nothing to do."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+
+import yaml
+
+from benchmarks.bench import Bench
+from benchmarks.ratios import interleaved, median_estimate
+from benchmarks.row import Aim, Row
+from m1.errors import UserError
+from m1.schemas.estimates import Estimate
+
+GROUP = "6. Start"
+HELP_AIM, REPRO_AIM = Aim(5.0), Aim(2.0)
+N_STARTS = 20
+PROJECT = Path(__file__).parent.parent
+DVC = (sys.executable, "-m", "dvc")
+HELP = (sys.executable, "-c", "from m1.cli import app; app()", "--help")
+TYPER = (sys.executable, "-c", "import typer")
+ONE_STAGE = "stages:\n  one:\n    cmd: echo 1 > one.txt\n    outs: [one.txt]\n"
+HELP_LIMIT = "Imports: the command line reads parameters and results, so it loads their models."
+REPRO_LIMIT = "DVC itself; the rest is a look at every dependency of every stage."
+
+
+def rows(bench: Bench) -> list[Row]:
+    """Both starts."""
+    with tempfile.TemporaryDirectory() as folder:
+        whole, empty = Path(folder) / "whole", Path(folder) / "empty"
+        copy_with_results(whole)
+        pipeline_of_one_stage(empty)
+        helped = ratio(bench, lambda: run(HELP, PROJECT), lambda: run(TYPER, PROJECT))
+        nothing = ratio(bench, lambda: no_op(whole), lambda: no_op(empty))
+    compared = "`dvc repro` with nothing to do, over that of a pipeline of one stage"
+    return [
+        Row(GROUP, "`m1 --help` over `import typer`", helped, HELP_AIM, HELP_LIMIT),
+        Row(GROUP, compared, nothing, REPRO_AIM, REPRO_LIMIT),
+    ]
+
+
+def ratio(bench: Bench, ours: Callable[[], float], other: Callable[[], float]) -> Estimate:
+    """Median ratio of two ways' seconds, started in turn."""
+    ways = {"ours": lambda _: ours(), "other": lambda _: other()}
+    seconds = interleaved(ways, bench.n(N_STARTS), bench.rng)
+    return median_estimate(seconds["ours"] / seconds["other"], bench.rng)
+
+
+def copy_with_results(folder: Path) -> None:
+    """A copy of the project in which DVC finds every result recorded.
+
+    Results that are not there are stood in for by small files: what they hold is not looked at.
+    """
+    listed = subprocess.run(
+        ("git", "ls-files", "-z"), cwd=PROJECT, check=True, capture_output=True, text=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (PROJECT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / name, folder / name)
+    recorded = yaml.safe_load((folder / "dvc.lock").read_text())["stages"].values()
+    for out in (out["path"] for stage in recorded for out in stage["outs"]):
+        if not (folder / out).exists():
+            _stand_in(PROJECT / out, folder / out)
+    run(("git", "init", "--quiet"), folder)
+    run((*DVC, "commit", "--force", "--quiet", "dvc.yaml"), folder)
+
+
+def _stand_in(result: Path, copy: Path) -> None:
+    """The result itself where this checkout has it."""
+    if result.is_dir():
+        shutil.copytree(result, copy)
+        return
+    place = copy if copy.suffix else copy / "stand_in"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("")
+
+
+def pipeline_of_one_stage(folder: Path) -> None:
+    """A project of one stage that has run."""
+    folder.mkdir()
+    (folder / "dvc.yaml").write_text(ONE_STAGE)
+    run(("git", "init", "--quiet"), folder)
+    run((*DVC, "init", "--quiet"), folder)
+    run((*DVC, "repro", "--quiet"), folder)
+
+
+def no_op(project: Path) -> float:
+    """Seconds of `dvc repro`.
+
+    Raises:
+        UserError: if a stage ran.
+    """
+    started = perf_counter()
+    told = _told((*DVC, "repro"), project)
+    elapsed = perf_counter() - started
+    if "are up to date" not in told:
+        raise UserError(f"{project}: `dvc repro` had something to do, so its time says nothing")
+    return elapsed
+
+
+def run(command: Sequence[str], folder: Path) -> float:
+    """Seconds of a command."""
+    started = perf_counter()
+    _told(command, folder)
+    return perf_counter() - started
+
+
+def _told(command: Sequence[str], folder: Path) -> str:
+    """What a command printed.
+
+    Raises:
+        UserError: if it failed.
+    """
+    quiet = os.environ | {"DVC_NO_ANALYTICS": "1"}
+    done = subprocess.run(command, cwd=folder, env=quiet, capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f"{' '.join(command)} failed in {folder}: {done.stderr.strip()[-300:]}")
+    return done.stdout
