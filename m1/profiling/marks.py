@@ -31,8 +31,9 @@ class Observed:
     """Visual features that left the projectors."""
     n_merged: int | None = None
     """Visual features that the model merged into the prompt, where it says so."""
-    routings: list[tuple[Any, ...]] = field(default_factory=list)
-    """What went into experts and came out of routers, looked at once the request is over."""
+    routings: list[int | Tensor] = field(default_factory=list)
+    """Experts per token wherever tokens were sent to experts, or the scores that tell it, which are
+    looked at once the request is over."""
     n_blocks: int = 0
     """Decoder blocks that ran in prefill."""
 
@@ -44,7 +45,7 @@ class Observed:
     @property
     def top_k(self) -> int | None:
         """Experts per token; `None` without experts or where routers differ."""
-        numbers = {n for tensors in self.routings if (n := experts_per_token(tensors))}
+        numbers = {one if isinstance(one, int) else n_scored(one) for one in self.routings}
         return numbers.pop() if len(numbers) == 1 else None
 
 
@@ -117,7 +118,11 @@ def _first_calls(structure: VlmStructure, observed: Observed) -> Iterator["First
     def block_ran(_: object) -> None:
         observed.n_blocks += 1
 
-    routed = observed.routings.append
+    def routed(tensors: tuple[Any, ...]) -> None:
+        routing = routing_in(tensors)
+        if routing is not None:
+            observed.routings.append(routing)
+
     yield from (FirstCall(block, block_ran) for block in structure.blocks)
     yield from (FirstCall(experts, routed) for experts in structure.experts)
     yield from (FirstCall(router, routed, "output") for router in structure.routers)
@@ -150,17 +155,22 @@ class FirstCall:
         self.look(output if isinstance(output, tuple) else (output,))
 
 
-def experts_per_token(tensors: tuple[Any, ...]) -> int | None:
-    """How many experts a token is sent to, by what goes into experts or out of a router.
+def routing_in(tensors: tuple[Any, ...]) -> int | Tensor | None:
+    """What tells how many experts a token is sent to, in what goes into experts or leaves routers.
 
-    Most families pass the chosen experts' indices (tokens x experts per token). Others let every
-    expert see every token: their routers return scores, zero for those not chosen, beside logits
-    of the same shape.
+    Most families pass the chosen experts' indices (tokens x experts per token): their number is
+    told at once, so that nothing is kept. Others let every expert see every token: their routers
+    return scores, zero for those not chosen, beside logits of the same shape.
     """
     given = [tensor for tensor in tensors if isinstance(tensor, Tensor)]
     indices = [tensor for tensor in given if tensor.dtype in INTEGERS]
     if indices:
         return int(indices[-1].shape[-1])
     if len(given) == 2 and given[0].shape == given[1].shape:
-        return int((given[0] != 0).sum(-1).max())
+        return given[0]
     return None
+
+
+def n_scored(scores: Tensor) -> int:
+    """Experts per token by their scores (tokens x experts)."""
+    return int((scores != 0).sum(-1).max())
