@@ -5,6 +5,7 @@ can only call. What they take of the time of `generate` is the floor of every lo
 as they are.
 """
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from time import perf_counter
@@ -27,6 +28,7 @@ from m1.vlm.structure import VlmStructure
 GROUP = "1. Greedy loop"
 AIM = Aim(0.8)
 N_REQUESTS = 80
+COMPILERS = ("c++", "g++", "clang++")
 NAMES = {"qa": "questions", "captioning": "captions"}
 EAGER_LIMIT = (
     "The library's own modules: the next line is the floor of any loop that calls them one by one."
@@ -47,6 +49,9 @@ def rows(bench: Bench) -> list[Row]:
     with no_search_through_the_model():
         eager = load_vlm(bench.params.model)
         found = [row for w in WORKLOADS for row in _eager_rows(bench, eager, w)]
+        if not any(map(shutil.which, COMPILERS)):
+            print("  the compiled loop: not measured, for there is no C++ compiler")
+            return found
         return found + [_compiled_row(bench, w) for w in WORKLOADS]
 
 

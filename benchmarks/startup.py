@@ -25,7 +25,7 @@ DVC = (sys.executable, "-m", "dvc")
 HELP = (sys.executable, "-c", "from m1.cli import app; app()", "--help")
 TYPER = (sys.executable, "-c", "import typer")
 ONE_STAGE = "stages:\n  one:\n    cmd: echo 1 > one.txt\n    outs: [one.txt]\n"
-HELP_LIMIT = "Imports: the command line reads parameters and results, so it loads their models."
+HELP_LIMIT = "The table of commands, which `rich` draws; each command imports what it needs."
 REPRO_LIMIT = "DVC itself; the rest is a look at every dependency of every stage."
 
 

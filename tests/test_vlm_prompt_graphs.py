@@ -1,14 +1,12 @@
 """Prompts that run through recorded graphs: here a stand-in runs the recorded function again."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 import torch
 from families.common import photo
 from family_report import family
-from torch import Tensor
-from torch.utils import _pytree as pytree
+from recorder import Recorder
 
 from m1.profiling.measure import timed_with_marks
 from m1.schemas.settings import Setting
@@ -25,38 +23,6 @@ FAMILIES = ("llava", "qwen3_vl", "qwen3_vl_moe", "aria", "internvl_moe", "idefic
 PROJECTORS_INSIDE = ("qwen3_vl", "qwen3_vl_moe", "glm4v_moe")
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*__array__.*:DeprecationWarning")
-
-
-class Recorder:
-    """Does what a GPU would: replays read the recorded input, and write the recorded output."""
-
-    def __init__(self, refuses: Callable[[int], Exception | None] = lambda _: None) -> None:
-        self.n_recorded, self.n_replayed, self.refuses = 0, 0, refuses
-
-    def __call__(
-        self, run: Callable[[], object], counts: Sequence[Tensor]
-    ) -> tuple[Callable[[], None], object]:
-        self.n_recorded += 1
-        if error := self.refuses(self.n_recorded):
-            raise error
-        before = [count.clone() for count in counts]
-        result = run()
-        for count, value in zip(counts, before, strict=True):
-            count.copy_(value)
-
-        def replay() -> None:
-            self.n_replayed += 1
-            for old, new in zip(tensors(result), tensors(run()), strict=True):
-                old.copy_(new)
-
-        # Recording computes nothing that could be used.
-        for tensor in tensors(result):
-            tensor.zero_()
-        return replay, result
-
-
-def tensors(value: object) -> list[Tensor]:
-    return [leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, Tensor)]
 
 
 def recorded(vlm: LoadedVlm, recorder: Recorder | None = None) -> LoadedVlm:

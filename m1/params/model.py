@@ -31,7 +31,8 @@ class ModelParams(Record):
     experts: Literal["eager", "batched_mm", "grouped_mm"]
     """How a mixture-of-experts layer computes its experts."""
     runtime: RuntimeName = "eager"
-    """`compiled` decodes with a cache of fixed size and one compiled graph for each token."""
+    """`compiled` decodes with a cache of fixed size and one compiled graph for each token; on a GPU
+    it records prompts, too."""
     autotune: bool = True
     """Whether `compiled` tries many kernels for each product: minutes of compiling for steps that
     are some percent faster."""

@@ -1,0 +1,64 @@
+"""In the compiled runtime all shapes are recorded before the first request that counts."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from faked_run import key
+from recorder import Recorder
+from whole_run import ROOT, SMALL, merged, prepare, write_params
+
+from m1.files import read_record
+from m1.params import load_params
+from m1.profiling import run as profiling_run
+from m1.profiling.journal import Journal
+from m1.profiling.run import Profiler
+from m1.schemas.profile import MeasuredRequest
+from m1.schemas.requests import WORKLOADS, RequestSet
+from m1.vlm.compiled import CompiledRuntime
+from m1.vlm.loading import load_vlm
+
+TINY = {
+    "model": {"experts": "grouped_mm"},
+    "knobs": {"design": "one_at_a_time"},
+    "profile": {"max_new_tokens": {"qa": 3, "captioning": 4}, "warmup_limit": 2},
+}
+
+
+def test_no_request_that_counts_waits_for_a_recording(tmp_path, monkeypatch) -> None:
+    path = write_params(tmp_path, merged(SMALL, TINY))
+    params, folder = load_params(path), prepare(tmp_path, path)
+    torch._dynamo.reset()
+    recorder = Recorder()
+    vlm = load_vlm(params.model)
+    runtime = CompiledRuntime(vlm.structure, backend="eager", recorder=recorder)
+    sets = {w: read_record(RequestSet, folder / w / "requests.json") for w in WORKLOADS}
+    folders = {w: folder / w for w in WORKLOADS}
+    quick = replace(vlm, runtime=runtime)
+    profiler = Profiler(quick, sets, folders, params.knobs.grid(), params.profile)
+    native, waited = profiling_run.measure, []
+
+    def watched(vlm, planned, *others) -> MeasuredRequest:
+        before = recorder.n_recorded
+        row = native(vlm, planned, *others)
+        waited.append((planned.order, recorder.n_recorded - before))
+        return row
+
+    monkeypatch.setattr(profiling_run, "measure", watched)
+    profiler.prepare()
+    with Journal(tmp_path / "journal", key()) as journal:
+        measured = profiler.run(0.1, journal)
+    counted = [n for order, n in waited if order >= 0]
+    assert len(counted) == len(measured.rows) > 0
+    assert sum(counted) == 0
+    assert sum(n for order, n in waited if order < 0) == recorder.n_recorded > 0
+    assert profiler.prompt_graphs == {"vision_tower": "whole", "language_model": "whole"}
+    shown = {(row.active_blocks, row.observed_active_blocks) for row in measured.rows if row.marked}
+    assert shown == {(8, 8), (4, 4)}
+
+
+@pytest.mark.parametrize("runtime", [None, CompiledRuntime])
+def test_nothing_is_recorded_where_no_recorder_is(vlm, runtime) -> None:
+    changed = replace(vlm, runtime=runtime(vlm.structure)) if runtime else vlm
+    params = load_params(ROOT / "params.yaml")
+    assert Profiler(changed, {}, {}, params.knobs.grid(), params.profile).prompt_graphs is None
