@@ -11,6 +11,7 @@ class Recorder:
 
     def __init__(self, refuses: Callable[[int], Exception | None] = lambda _: None) -> None:
         self.n_recorded, self.n_replayed, self.refuses = 0, 0, refuses
+        self.replaying = False
 
     def __call__(
         self, run: Callable[[], object], counts: Sequence[Tensor]
@@ -25,8 +26,10 @@ class Recorder:
 
         def replay() -> None:
             self.n_replayed += 1
+            self.replaying = True
             for old, new in zip(tensors(result), tensors(run()), strict=True):
                 old.copy_(new)
+            self.replaying = False
 
         # Recording computes nothing that could be used.
         for tensor in tensors(result):
