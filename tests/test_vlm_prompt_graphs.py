@@ -109,6 +109,19 @@ def test_a_model_that_cannot_be_recorded_runs_as_it_is_and_says_so() -> None:
     assert prompts(quick).extents == {"vision_tower": "none", "language_model": "none"}
 
 
+def test_a_module_that_one_shape_keeps_from_being_whole_is_not_said_to_be() -> None:
+    def refuses(n: int) -> Exception | None:
+        return RuntimeError("the host waits") if n == 4 else None
+
+    eager = family("llava")
+    quick = recorded(eager, Recorder(refuses))
+    written(quick)
+    assert prompts(quick).extents == {"vision_tower": "whole", "language_model": "whole"}
+    longer = "a longer prompt of more words"
+    assert written(quick, longer) == written(eager, longer)
+    assert prompts(quick).extents == {"vision_tower": "whole", "language_model": "blocks"}
+
+
 def test_running_out_of_memory_is_no_reason_to_go_on_without_graphs() -> None:
     def refuses(n: int) -> Exception | None:
         return torch.OutOfMemoryError("CUDA out of memory") if n == 2 else None

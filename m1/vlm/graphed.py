@@ -98,8 +98,8 @@ class Graphed:
 
     @property
     def extent(self) -> GraphExtent:
-        """How much of it ran as graphs so far."""
-        if self.graphs:
+        """How much of it runs as graphs, by all shapes so far."""
+        if self.fits and self.graphs:
             return "whole"
         return "blocks" if any(part.graphs for part in self.parts) else "none"
 
