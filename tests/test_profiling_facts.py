@@ -1,6 +1,5 @@
 """What is measured once beside the requests does not take the run with it."""
 
-import pytest
 import torch
 from whole_run import SMALL, merged, write_params
 
@@ -20,7 +19,6 @@ TINY = merged(
         "profile": {"e1_requests": FEW, "e2_requests": FEW, "observer_requests": FEW},
     },
 )
-WEAK = torch.tensor([[2.0, 1.0, -3.0], [0.0, 5.0, -5.0]])
 
 
 def test_a_setting_without_memory_has_no_work_and_the_others_are_measured(
@@ -52,18 +50,7 @@ def test_a_setting_without_memory_has_no_work_and_the_others_are_measured(
     assert set(rows["vision_tokens"]) == {144}
 
 
-def test_runtimes_that_agree_but_for_a_tie_pass() -> None:
-    tied = torch.tensor([[1.0, 1.0, -3.0], [0.0, 5.0, -5.0]])
-    (check,) = check_runtime(agreement_of([(tied, WEAK)]), 0.1)
-    assert (check.passed, check.value) == (True, 0.0)
-    other = WEAK.flip(1)
-    (check,) = check_runtime(agreement_of([(WEAK, WEAK), (WEAK, other)]), 0.1)
-    assert not check.passed
-    assert "agree on 3 of 4 tokens" in check.detail
-    assert check.value == pytest.approx(5 / WEAK[0].std().item())
-
-
 def test_runtimes_that_could_not_be_compared_do_not_pass() -> None:
-    (check,) = check_runtime(agreement_of([]), 0.1)
+    (check,) = check_runtime(agreement_of([]), 2.0)
     assert (check.passed, check.value) == (False, None)
-    assert list(check_runtime(None, 0.1)) == []
+    assert list(check_runtime(None, 2.0)) == []

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from families.common import photo
+from families.registry import PLAIN_CACHES
 from family_report import family
 
 from m1.errors import UserError
@@ -19,8 +20,6 @@ from m1.vlm.loading import load_vlm
 
 # One graph of a step is traced as on a GPU; making kernels of it takes minutes on a CPU.
 TRACED = "eager"
-PLAIN_CACHES = ("llava", "vipllava", "qwen3_vl", "qwen3_vl_moe", "aria", "internvl_moe", "molmo2")
-PLAIN_CACHES += ("idefics3", "smolvlm", "glm4v", "glm4v_moe", "ernie4_5_vl_moe", "ovis2")
 OTHER_CACHES = ("gemma3", "gemma4", "qwen3_5_moe", "lfm2_vl", "cohere2_vision")
 N_TOKENS = 8
 

@@ -43,6 +43,6 @@ class ValidityParams(Record):
     """Largest share of looks at which heat, power or a fault held the GPU's clocks down."""
     clocks: PositiveFloat
     """Largest relative spread of the GPU's clock at work."""
-    runtime_gap: PositiveFloat
-    """Largest preference of the eager runtime for another token than the compiled one's, in
-    standard deviations of the logits."""
+    runtime_difference: PositiveFloat
+    """Largest difference of compiled and eager logits, as a multiple of what rounding does to eager
+    ones."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from m1.errors import UserError
 from m1.profiling.device_rates import measure_rates
 from m1.profiling.failures import reason_of, release_memory
-from m1.profiling.runtime_agreement import agreement_of, compare_runtimes
+from m1.profiling.runtime_agreement import Compared, agreement_of, compare_runtimes
 from m1.profiling.work import count_work
 from m1.schemas.profile import CellWork, DeviceRates, RuntimeAgreement
 from m1.schemas.requests import WORKLOADS, RequestSet, Workload
@@ -116,7 +116,7 @@ class _First:
 
 def _agreement(first: _First, grid: Sequence[Setting]) -> RuntimeAgreement:
     """Compare once in each state of the knobs: visual tokens are no matter of decode steps."""
-    compared: dict[KnobState, tuple[Tensor, Tensor] | None] = {}
+    compared: dict[KnobState, Compared | None] = {}
     for setting in grid:
         inputs = first.inputs(setting)
         with applied(first.vlm.structure, setting):
@@ -124,4 +124,4 @@ def _agreement(first: _First, grid: Sequence[Setting]) -> RuntimeAgreement:
             if state not in compared:
                 compare = partial(compare_runtimes, first.vlm, inputs, N_COMPARED)
                 compared[state] = tried(compare, f"agreement of runtimes at {setting.label}")
-    return agreement_of([logits for logits in compared.values() if logits])
+    return agreement_of([one for one in compared.values() if one])

@@ -64,7 +64,7 @@ def judge(
         check_actuation(rows),
         *check_machine(seen.machine, limits),
         check_devices(seen.devices),
-        *check_runtime(agreement, limits.runtime_gap),
+        *check_runtime(agreement, limits.runtime_difference),
     )
     reasons = tuple(check.detail for check in checks if not check.passed)
     return Validity(

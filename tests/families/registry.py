@@ -44,3 +44,7 @@ FAMILIES: dict[str, Builder] = {
 }
 NEEDS_TORCHVISION = {"molmo2", "mistral3", "llama4", "lfm2_vl", "cohere2_vision"}
 """Without torchvision, these get plain processors: their own have no other backend."""
+
+# Families whose cache holds keys and values of all positions, as the compiled runtime needs it.
+PLAIN_CACHES = ("llava", "vipllava", "qwen3_vl", "qwen3_vl_moe", "aria", "internvl_moe", "molmo2")
+PLAIN_CACHES += ("idefics3", "smolvlm", "glm4v", "glm4v_moe", "ernie4_5_vl_moe", "ovis2")

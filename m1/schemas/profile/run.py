@@ -14,6 +14,8 @@ class RuntimeAgreement(Record):
     """Whether the compiled runtime writes what the eager one does.
 
     Both get the same tokens, those that the eager runtime wrote; each says which would come next.
+    The eager runtime does so a second time, reading all of them at once: what that changes is
+    rounding.
     """
 
     n_outputs: int
@@ -22,11 +24,15 @@ class RuntimeAgreement(Record):
     """Tokens compared."""
     n_equal: int
     """Tokens on which both agree."""
+    n_equal_at_once: int
+    """Tokens on which the eager runtime agrees with itself, reading them at once."""
     largest_gap: float
-    """Where they do not: by how much the eager logits prefer their own token, at the most, in
+    """Where both do not agree: by how much the eager logits prefer their own token, at the most, in
     standard deviations of the logits; 0 for a tie."""
-    largest_difference: float
-    """Largest difference of a logit, likewise."""
+    difference: float
+    """Root mean square of the differences of compiled and eager logits, likewise."""
+    difference_at_once: float
+    """The same of the eager logits and those of all tokens read at once."""
 
 
 def place_of(label: str, mode: DecodeMode) -> str:
