@@ -78,6 +78,13 @@ def test_differences_too_small_to_matter_pass_whatever_rounding_does() -> None:
     assert not checked(Compared(EAGER, moved(1e-2), EAGER)).passed
 
 
+def test_unrelated_logits_fail_even_where_the_eager_ones_are_unrelated_to_themselves() -> None:
+    torch.manual_seed(1)
+    check = checked(Compared(torch.randn(8, 100), torch.randn(8, 100), torch.randn(8, 100)))
+    assert not check.passed
+    assert check.value == pytest.approx(2**0.5, abs=0.1)
+
+
 def test_there_is_nothing_to_check_in_the_eager_runtime() -> None:
     assert list(check_runtime(None, 0.1)) == []
 
