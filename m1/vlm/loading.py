@@ -29,6 +29,7 @@ from m1.vlm.random_weights import random_model
 from m1.vlm.runtime import EagerRuntime
 from m1.vlm.stand_in import StandInProcessor
 from m1.vlm.structure import find_structure
+from m1.vlm.watched import check_watched
 
 # What transformers raises where a processor is missing or broken.
 LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError)
@@ -44,6 +45,7 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
     logging.set_verbosity_error()
     torch.set_num_threads(params.n_threads or os.cpu_count() or 1)
     device = find_device(params.device)
+    check_watched(params)
     _check_source(params)
     try:
         config = _config(params)
