@@ -50,12 +50,12 @@ def test_places_may_be_new(tmp_path: Path) -> None:
 def test_an_error_in_the_block_leaves_everything_as_it_was(
     folder: Path, error: type[BaseException]
 ) -> None:
-    def fail() -> None:
+    def write_and_fail(files: Together) -> None:
+        write_all(files, folder)
         raise error
 
     with pytest.raises(error), Together() as files:
-        write_all(files, folder)
-        fail()
+        write_and_fail(files)
     assert contents(folder) == EARLIER
 
 
