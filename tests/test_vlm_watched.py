@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from import_graph import ROOT
 
 from m1.errors import UserError
@@ -48,8 +49,18 @@ def test_a_folder_into_which_dvc_does_not_look_is_refused(model: Path) -> None:
 @pytest.mark.usefixtures("model")
 def test_the_embedded_model_and_models_of_the_hub_will_do() -> None:
     assert (ROOT / EMBEDDED / ".dvc").is_dir()
-    check_watched(params_of(EMBEDDED, EMBEDDED))
-    check_watched(params_of("llava-hf/llava-1.5-7b-hf", EMBEDDED))
+    check_watched(params_of(EMBEDDED, EMBEDDED / "config.json"))
+    check_watched(params_of("llava-hf/llava-1.5-7b-hf", EMBEDDED / "config.json"))
+
+
+def test_every_file_of_the_embedded_model_that_is_loaded_is_watched() -> None:
+    own = {"README.md", "dvc.yaml", "dvc.lock", "params.yaml", ".gitignore", ".dvcignore"}
+    own |= {"training_curve.json", "evaluation.json"}
+    loaded = {path.name for path in (ROOT / EMBEDDED).iterdir() if path.is_file()} - own
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    for stage in ("profile", "answers"):
+        deps = {Path(dep) for dep in stages[stage]["deps"]}
+        assert {dep.name for dep in deps if dep.parent == EMBEDDED} == loaded
 
 
 def test_a_stage_that_dvc_does_not_run_is_nothing_to_dvc(

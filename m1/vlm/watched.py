@@ -6,7 +6,7 @@ from pathlib import Path
 from m1.errors import UserError
 from m1.params import ModelParams
 
-# A DVC project of its own, into which DVC does not look; dvc.yaml names its files one by one.
+# A DVC project of its own, which cannot be watched as a whole: dvc.yaml names its files one by one.
 EMBEDDED = Path("data/models/scene-vlm")
 
 
@@ -21,13 +21,15 @@ def check_watched(params: ModelParams) -> None:
     folder = Path(params.source).expanduser()
     if "DVC_STAGE" not in os.environ or not folder.is_dir():
         return
+    if folder.resolve() == EMBEDDED.resolve():
+        return
     watched = Path(params.watched or "")
     if not params.watched or watched.resolve() != folder.resolve():
         raise UserError(
             f"model.watched = {params.watched}: DVC would not see a change of the model; set it to "
             f"the folder of model.source (-S model.watched={params.source})"
         )
-    if (folder / ".dvc").is_dir() and folder.resolve() != EMBEDDED.resolve():
+    if (folder / ".dvc").is_dir():
         raise UserError(
             f"model.source = {params.source}: DVC does not look into a folder that is a DVC "
             "project of its own; copy the model's files to another folder"
