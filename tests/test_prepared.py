@@ -58,7 +58,7 @@ def test_what_was_prepared_is_read_as_it_was(folder) -> None:
         lambda r: r["image_digests"].update({r["requests"][0]["image"]: "0" * 64}),
         lambda r: r.update(fingerprint="0" * 64),
     ],
-    ids="prompt reference order request workload corpus less-corpus digest fingerprint".split(),
+    ids=["prompt", "reference", "order", "request", "workload", "corpus", "less-corpus", "digest", "fingerprint"],
 )
 def test_an_edit_under_an_old_fingerprint_is_refused(folder, change) -> None:
     file = edit(folder, change)
