@@ -1,9 +1,17 @@
 """What is kept in `.m1` beside DVC's outputs, to be used again under all that decides it."""
 
 import hashlib
+from importlib.metadata import version
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+# What models are run with.
+LIBRARIES = ("torch", "transformers", "tokenizers", "pillow")
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that make answers and scores."""
+    return {name: version(name) for name in LIBRARIES}
 
 
 def shared_folder(folder: Path, working: Path) -> Path:

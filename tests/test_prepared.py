@@ -45,21 +45,20 @@ def test_what_was_prepared_is_read_as_it_was(folder) -> None:
     assert read_requests(edit(folder, lambda _: None)) == prepared
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda r: r["requests"][0].update(prompt="Say nothing."),
-        lambda r: r["requests"][1].update(references=["a lie"]),
-        lambda r: r["requests"].reverse(),
-        lambda r: r["requests"].pop(),
-        lambda r: r.update(workload="qa"),
-        lambda r: r["corpus"].update(more=["one more caption"]),
-        lambda r: r["corpus"].popitem(),
-        lambda r: r["image_digests"].update({r["requests"][0]["image"]: "0" * 64}),
-        lambda r: r.update(fingerprint="0" * 64),
-    ],
-    ids=["prompt", "reference", "order", "request", "workload", "corpus", "less-corpus", "digest", "fingerprint"],
-)
+EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "prompt": lambda r: r["requests"][0].update(prompt="Say nothing."),
+    "reference": lambda r: r["requests"][1].update(references=["a lie"]),
+    "order": lambda r: r["requests"].reverse(),
+    "request": lambda r: r["requests"].pop(),
+    "workload": lambda r: r.update(workload="qa"),
+    "corpus": lambda r: r["corpus"].update(more=["one more caption"]),
+    "smaller corpus": lambda r: r["corpus"].popitem(),
+    "image": lambda r: r["image_digests"].update({r["requests"][0]["image"]: "0" * 64}),
+    "fingerprint": lambda r: r.update(fingerprint="0" * 64),
+}
+
+
+@pytest.mark.parametrize("change", EDITS.values(), ids=EDITS)
 def test_an_edit_under_an_old_fingerprint_is_refused(folder, change) -> None:
     file = edit(folder, change)
     for read in (lambda: read_requests(file), lambda: read_requests_and_images(folder)):
