@@ -330,3 +330,48 @@ def test_the_check_leaves_no_hook(vlm: LoadedVlm) -> None:
     before = [len(module._forward_pre_hooks) for module in vlm.model.modules()]
     stage_check.check_stages(vlm)
     assert [len(module._forward_pre_hooks) for module in vlm.model.modules()] == before
+
+
+# From the hub
+
+
+@pytest.fixture
+def hub(folder, tmp_path, monkeypatch) -> Path:
+    """The model in a cache of the hub, as `me/tiny`; the folder of its files."""
+    repository = tmp_path / "hub" / "models--me--tiny"
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit)
+    snapshot = repository / "snapshots" / commit
+    snapshot.parent.mkdir()
+    folder.rename(snapshot)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    return snapshot
+
+
+def test_a_hub_model_is_held_to_the_same(hub, saved) -> None:
+    source = Path("me/tiny")
+    loaded = load_vlm(params(source))
+    assert loaded.revision == hub.name
+    assert load_vlm(params(saved)).revision is None
+    (hub / "README.md").write_text("Read me.")
+    assert load_vlm(params(source)).fingerprint == loaded.fingerprint
+    generation = json.loads((hub / "generation_config.json").read_text())
+    generation["repetition_penalty"] = 1.3
+    (hub / "generation_config.json").write_text(json.dumps(generation))
+    assert load_vlm(params(source)).fingerprint != loaded.fingerprint
+    (hub / "adapter_config.json").write_text("{}")
+    assert "adapters are not applied" in refusal(source)
+
+
+def test_a_revision_is_the_one_that_was_asked_for(hub) -> None:
+    other = hub.with_name("f" * 40)
+    shutil.copytree(hub, other)
+    (other / "generation_config.json").write_text("{}")
+    (hub.parent.parent / "refs" / "tried").write_text(other.name)
+    main, tried = (load_vlm(params(Path("me/tiny"), revision=name)) for name in ("main", "tried"))
+    assert (main.revision, tried.revision) == (hub.name, other.name)
+    assert main.fingerprint != tried.fingerprint
+    assert load_vlm(params(Path("me/tiny"), revision=other.name)).fingerprint == tried.fingerprint
+    assert "cannot be loaded" in refusal(Path("me/tiny"), revision="no-such")
+    assert "cannot be loaded" in refusal(Path("me/absent"))

@@ -40,7 +40,7 @@ def provenance(
         model=params.source,
         model_changes=params.config,
         model_class=type(vlm.model).__name__,
-        revision=getattr(vlm.model.config, "_commit_hash", None),
+        revision=vlm.revision,
         weights=vlm.weights,
         quantisation=quantisation_of(vlm.model),
         model_fingerprint=vlm.fingerprint,

@@ -43,6 +43,8 @@ class LoadedVlm:
     """SHA-256 over the processor, as it was loaded."""
     weights: Weights = "pretrained"
     """Whether the weights were learnt; random ones say nothing about quality."""
+    revision: str | None = None
+    """Commit on the hub that all of it is from; none of a folder."""
     visual_plans: dict[tuple[Size, int | None], VisualPlan] = field(
         default_factory=dict, repr=False
     )

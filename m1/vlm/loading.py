@@ -15,7 +15,8 @@ from transformers import (
     PreTrainedConfig,
     PreTrainedModel,
 )
-from transformers.utils import logging
+from transformers.utils import CONFIG_NAME, logging
+from transformers.utils.hub import cached_file, extract_commit_hash
 
 from m1.errors import UserError
 from m1.params import ModelParams
@@ -49,6 +50,7 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
     device = find_device(params.device)
     _check_source(params)
     try:
+        params = params.model_copy(update={"revision": _commit(params)})
         check_files(params.source, params.revision)
         config = _config(params)
         check_config(params.source, config, params.weights)
@@ -60,6 +62,7 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise UserError(f"model.source = {params.source}: cannot be loaded ({reason})") from None
     compute_experts(vlm.structure, params.experts)
+    vlm = replace(vlm, revision=params.revision)
     return replace(vlm, runtime=_compiled(params, vlm)) if params.runtime == "compiled" else vlm
 
 
@@ -113,6 +116,15 @@ def _check_source(params: ModelParams) -> None:
             f"model.source = {params.source}: no *.safetensors in it; save the model with "
             "safetensors, or set model.weights to random for its latency alone"
         )
+
+
+def _commit(params: ModelParams) -> str | None:
+    """The commit on the hub that a branch or tag stands for now, so that all files are of one."""
+    if Path(params.source).expanduser().is_dir():
+        return None
+    return extract_commit_hash(
+        cached_file(params.source, CONFIG_NAME, revision=params.revision), None
+    )
 
 
 def _config(params: ModelParams) -> PreTrainedConfig:
