@@ -1,9 +1,17 @@
 """What is kept in `.m1` beside DVC's outputs, to be used again under all that decides it."""
 
 import hashlib
+from importlib.metadata import version
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+# What models are run with.
+LIBRARIES = ("torch", "transformers", "tokenizers", "pillow")
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that make answers and scores."""
+    return {name: version(name) for name in LIBRARIES}
 
 
 def shared_folder(folder: Path, working: Path) -> Path:
@@ -17,10 +25,15 @@ def shared_folder(folder: Path, working: Path) -> Path:
     return (inside[-1] if inside else working) / folder
 
 
-def source_fingerprint(*folders: Path) -> str:
-    """SHA-256 over the Python source in folders and below."""
+def source_fingerprint(*places: Path) -> str:
+    """SHA-256 over Python source: of files, and of folders and below.
+
+    A file counts under its path from the place's parent, so that one that is moved counts as
+    changed.
+    """
     digest = hashlib.sha256()
-    for folder in folders:
-        for file in sorted(folder.rglob("*.py")):
-            digest.update(file.name.encode() + file.read_bytes())
+    for place in places:
+        for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            digest.update(file.relative_to(place.parent).as_posix().encode() + b"\0")
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()

@@ -7,11 +7,12 @@ import typer
 
 from m1.answering.run import Answering, How, why_no_answers
 from m1.errors import run_command
-from m1.files import read_record, written_together
+from m1.files import written_together
 from m1.kept import shared_folder
 from m1.params import load_params
+from m1.prepared import read_requests_and_images
 from m1.schemas.answers import AnswersRun
-from m1.schemas.requests import WORKLOADS, RequestSet
+from m1.schemas.requests import WORKLOADS
 from m1.vlm.calibration import calibrated
 from m1.vlm.device_lock import device_lock
 from m1.vlm.loading import find_device, load_vlm
@@ -40,8 +41,8 @@ def main(
             results.record(AnswersRun(made=None, not_available=reason), out / "run.json")
         print(f"no answers: {reason}")
         return
-    sets = {w: read_record(RequestSet, requests / w / "requests.json") for w in WORKLOADS}
     folders = {w: requests / w for w in WORKLOADS}
+    sets = {w: read_requests_and_images(folder) for w, folder in folders.items()}
     how = How(params.model, params.knobs, params.quality, params.profile.max_new_tokens)
     # Never beside a run that is timed.
     with device_lock(find_device(params.model.device)):

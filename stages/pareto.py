@@ -14,6 +14,7 @@ from m1.analysis.trade_off import NoQualityError
 from m1.errors import run_command
 from m1.files import read_record, read_rows, written_together
 from m1.params import AnalysisParams, load_params
+from m1.prepared import read_requests
 from m1.schemas.answers import Answer, AnswersRun
 from m1.schemas.profile import FailedCell, MeasuredRequest, ProfileRun
 from m1.schemas.requests import RequestSet, Workload
@@ -43,7 +44,7 @@ def main(
     if answered.made is None:
         result = without_quality(workload, answered.not_available, run)
     else:
-        requests = read_record(RequestSet, requests_file)
+        requests = read_requests(requests_file)
         check_same_origin(run, answered.made, requests)
         result, scores = with_quality(requests, run, profile, answers, params.analysis)
     with written_together() as results:

@@ -6,9 +6,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from m1.errors import UserError, run_command
-from m1.files import check_writable, read_record, written_together
+from m1.files import check_writable, written_together
 from m1.kept import shared_folder
 from m1.params import ModelParams, load_params
+from m1.prepared import read_requests_and_images
 from m1.profiling.ctrl_c import CtrlC
 from m1.profiling.facts import Facts, gather_facts
 from m1.profiling.journal import Journal, journal_key
@@ -17,7 +18,7 @@ from m1.profiling.provenance import git_commit, provenance
 from m1.profiling.run import Measured, Profiler
 from m1.profiling.validity import judge
 from m1.schemas.profile import ProfileRun, Provenance, Validity
-from m1.schemas.requests import WORKLOADS, RequestSet
+from m1.schemas.requests import WORKLOADS
 from m1.vlm.calibration import calibrated
 from m1.vlm.device_lock import device_lock
 from m1.vlm.knobs import kept_blocks
@@ -44,8 +45,8 @@ def main(
 ) -> None:
     """Measure latency, stages and answers of every cell on this machine."""
     params = load_params(params_file, changes or ())
-    sets = {w: read_record(RequestSet, requests / w / "requests.json") for w in WORKLOADS}
     folders = {w: requests / w for w in WORKLOADS}
+    sets = {w: read_requests_and_images(folder) for w, folder in folders.items()}
     journals = Journals(shared_folder(journal_folder, Path.cwd()), Path.cwd())
     # The lock covers loading too, which would disturb another run's timings; and the journal, so
     # that of two equal runs the second does not go on with the first one's.

@@ -150,9 +150,8 @@ def simulate_requests(workload: Workload, world: World | None = None) -> Request
         for question in range(repeats)
     )
     corpus = {r.image_id: r.references for r in requests} if workload == "captioning" else {}
-    return RequestSet(
-        workload=workload, source="simulated", fingerprint="0", requests=requests, corpus=corpus
-    )
+    digests = {request.image: "0" for request in requests}
+    return RequestSet.of(workload, "simulated", requests, digests, corpus)
 
 
 def _request(workload: Workload, world: World, image: int, question: int) -> Request:
@@ -321,7 +320,7 @@ def simulate_run(world: World | None = None) -> ProfileRun:
     each = n_passes * (world.e1_requests + n_settings * world.e2_requests)
     each += 2 * world.observer_requests + world.n_trials * world.repeat_requests
     return ProfileRun(
-        provenance=_provenance(),
+        provenance=_provenance(world),
         validity=Validity(verdict="valid", reasons=(), checks=()),
         decode_mode=world.decode_mode,
         max_new_tokens={"qa": 10, "captioning": 80},
@@ -343,7 +342,7 @@ def simulate_answers_run(world: World | None = None) -> AnswersRun:
     made = AnswersMade(
         model="data/models/simulated",
         model_fingerprint="0",
-        data_fingerprints={"qa": "0", "captioning": "0"},
+        data_fingerprints=_data_fingerprints(world),
         dtype="float32",
         max_new_tokens={"qa": 10, "captioning": 80},
         n_requests={"qa": n, "captioning": n},
@@ -355,7 +354,11 @@ def simulate_answers_run(world: World | None = None) -> AnswersRun:
     return AnswersRun(made=made, not_available=None)
 
 
-def _provenance() -> Provenance:
+def _data_fingerprints(world: World) -> dict[Workload, str]:
+    return {w: simulate_requests(w, world).fingerprint for w in WORKLOADS}
+
+
+def _provenance(world: World) -> Provenance:
     return Provenance(
         started_at="2025-01-01T00:00:00+00:00",
         duration_s=60.0,
@@ -365,7 +368,7 @@ def _provenance() -> Provenance:
         model_fingerprint="0",
         revision=None,
         weights="pretrained",
-        data_fingerprints={"qa": "0", "captioning": "0"},
+        data_fingerprints=_data_fingerprints(world),
         device="simulated CPU",
         device_type="cpu",
         n_cores=2,

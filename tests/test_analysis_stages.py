@@ -343,7 +343,7 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     options = pareto_options("qa") | {"--requests": "few.json"}
     failed = run_stage(tmp_path, "pareto", *chain(*options.items()))
     assert failed.returncode == 1
-    assert failed.stderr.startswith("error: qa: request 'qa-0002-0' was answered")
+    assert failed.stderr.startswith("error: qa: latencies and answers differ in requests:")
     assert len(failed.stderr.splitlines()) == 1
     assert not (tmp_path / "metrics").exists()
 

@@ -18,6 +18,7 @@ LAYERS = {
     "m1.params": 2,
     "m1.files": 3,
     "m1.checked_lines": 4,
+    "m1.prepared": 4,
     "m1.quality": 4,
     "m1.workloads": 5,
     "m1.vlm": 5,

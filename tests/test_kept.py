@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+from import_graph import ROOT, closure, read_project
+
+from m1.answering import cache
 from m1.kept import PACKAGE, shared_folder, source_fingerprint
+from m1.profiling import journal
+from m1.vlm import importance
 
 
 def test_source_counts_and_nothing_else(tmp_path) -> None:
@@ -25,3 +31,39 @@ def test_queued_experiments_keep_things_with_the_project() -> None:
     assert shared_folder(kept, project) == project / kept
     assert shared_folder(kept, project / ".dvc/tmp/exps/tmp1234") == project / kept
     assert shared_folder(Path("/elsewhere"), project) == Path("/elsewhere")
+
+
+def test_a_module_counts_by_its_path_and_a_file_alone(tmp_path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name / "deeper").mkdir(parents=True)
+        (tmp_path / name / "deeper" / "code.py").write_text("1")
+    before = source_fingerprint(tmp_path / "one")
+    (tmp_path / "one" / "deeper" / "code.py").rename(tmp_path / "one" / "code.py")
+    moved = source_fingerprint(tmp_path / "one")
+    alone = source_fingerprint(tmp_path / "one" / "code.py")
+    assert len({before, moved, alone, source_fingerprint(tmp_path / "other")}) == 4
+
+
+# Parse, read, write and tell: nothing of what a model is given or says.
+WITHOUT_EFFECT = ("m1.errors", "m1.files", "m1.kept", "m1.params", "m1.progress", "m1.schemas")
+WITHOUT_EFFECT += ("m1.checked_lines", "m1.spread", "m1.prepared")
+
+
+@pytest.mark.parametrize(
+    ("module", "code"),
+    [
+        ("m1.answering.run", cache.CODE),
+        ("m1.profiling.run", journal.CODE),
+        ("m1.vlm.calibration", importance.CODE),
+    ],
+)
+def test_all_code_that_makes_what_is_kept_counts(module, code) -> None:
+    project = read_project()
+    inside = [project[name] for name in closure(module, project) if name != "m1"]
+    forgotten = {
+        one.name
+        for one in inside
+        if not one.name.startswith(WITHOUT_EFFECT)
+        and not any((ROOT / one.path).is_relative_to(place) for place in code)
+    }
+    assert not forgotten

@@ -216,8 +216,7 @@ def test_a_journal_under_the_name_of_another_is_refused(run) -> None:
 def test_the_key_holds_whatever_decides_what_a_row_means(vlm, monkeypatch) -> None:
     sections = load_params(ROOT / "params.yaml")
     sets = {
-        w: RequestSet(workload=w, source="none", fingerprint="0", requests=(), corpus={})
-        for w in WORKLOADS
+        w: RequestSet.of(w, "none", requests=(), image_digests={}, corpus={}) for w in WORKLOADS
     }
 
     def made(**changes) -> str:

@@ -4,9 +4,10 @@ import subprocess
 from pathlib import Path
 
 import torch
+from simulated import simulate_run
 
 from m1.profiling.provenance import device_name, git_commit
-from m1.vlm.loaded import fingerprint
+from m1.schemas.profile import Quantisation
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -36,13 +37,11 @@ def test_the_device_has_a_name() -> None:
     assert device_name(torch.device("cpu"))
 
 
-def test_a_fingerprint_follows_the_weights(vlm) -> None:
-    before = fingerprint(vlm.model, "pretrained")
-    assert fingerprint(vlm.model, "pretrained") == before
-    weight = next(vlm.model.parameters())
-    with torch.no_grad():
-        weight[0] += 1
-        changed = fingerprint(vlm.model, "pretrained")
-        weight[0] -= 1
-    assert changed != before
-    assert fingerprint(vlm.model, "random") != before
+def test_the_title_says_what_makes_a_model_another_than_was_published() -> None:
+    seen = simulate_run().provenance
+    assert seen.model_title == "data/models/simulated"
+    changes = {"text_config": {"num_hidden_layers": 4}}
+    for bits, told in ((8, "fp8, 8 bits"), (None, "fp8")):
+        other = {"quantisation": Quantisation(method="fp8", bits=bits), "model_changes": changes}
+        title = seen.model_copy(update=other).model_title
+        assert title == f"data/models/simulated ({told}, text_config.num_hidden_layers = 4)"

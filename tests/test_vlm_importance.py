@@ -3,6 +3,7 @@
 import pytest
 from torch import Tensor
 
+from m1.files import write_record
 from m1.params import KnobParams
 from m1.schemas.settings import Setting
 from m1.vlm import importance
@@ -75,3 +76,38 @@ def test_other_policies_look_at_no_request(vlm) -> None:
     for policy in ("evenly_spaced", "first"):
         knobs = BY_IMPORTANCE.model_copy(update={"block_policy": policy})
         with_block_policy(vlm, knobs, lambda: pytest.fail("looked at requests"), "a")
+
+
+def test_scores_are_kept_under_all_that_decides_them(vlm, requests, monkeypatch) -> None:
+    made: list[str] = []
+
+    def scored(name: str) -> None:
+        cached_importance(vlm, lambda: made.append(name) or requests, "a")
+
+    scored("first")
+    changed = {
+        "source_fingerprint": lambda *_: "other",
+        "library_versions": lambda: {"torch": "0"},
+    }
+    for name, value in changed.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(importance, name, value)
+            scored(name)
+    with monkeypatch.context() as patch:
+        patch.setitem(vars(vlm), "fingerprint", "other")
+        scored("fingerprint")
+    ways = {"_attn_implementation": "eager", "_experts_implementation": "batched_mm"}
+    for name, way in ways.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(vlm.structure.language_model.config, f"{name}_internal", way)
+            scored(name)
+    scored("again")
+    assert made == ["first", *changed, "fingerprint", *ways]
+
+
+def test_scores_under_the_name_of_others_are_made_again(vlm, requests) -> None:
+    first = cached_importance(vlm, lambda: requests, "a")
+    (path,) = importance.CACHE.iterdir()
+    other = first.model_copy(update={"fingerprint": "0", "scores": (0.0,) * 8})
+    write_record(other, path)
+    assert cached_importance(vlm, lambda: requests, "a") == first

@@ -6,7 +6,6 @@ an answer stays true as long as its key does.
 
 import hashlib
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from m1.errors import UserError
@@ -14,7 +13,8 @@ from m1.files import read_record, write_record
 from m1.kept import PACKAGE, source_fingerprint
 from m1.schemas.answers import Answer, AnsweredCell, AnswerKey
 
-LIBRARIES = ("torch", "transformers", "tokenizers", "pillow")
+CODE = (PACKAGE / "vlm", PACKAGE / "answering")
+"""The source that makes answers."""
 
 
 def find_answers(key: AnswerKey, folder: Path) -> tuple[Answer, ...] | None:
@@ -37,9 +37,4 @@ def _path(key: AnswerKey, folder: Path) -> Path:
 
 def code_fingerprint() -> str:
     """SHA-256 over the source that makes answers."""
-    return source_fingerprint(PACKAGE / "vlm", PACKAGE / "answering")
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of the libraries that make answers."""
-    return {name: version(name) for name in LIBRARIES}
+    return source_fingerprint(*CODE)

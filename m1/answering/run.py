@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import JsonValue
 from torch import Tensor, uint8
 
-from m1.answering.cache import code_fingerprint, find_answers, keep_answers, library_versions
+from m1.answering.cache import code_fingerprint, find_answers, keep_answers
+from m1.kept import library_versions
 from m1.params import KnobParams, ModelParams, PerWorkload, QualityParams
 from m1.progress import CellProgress
 from m1.schemas.answers import Answer, AnswerKey, AnswersMade

@@ -26,6 +26,8 @@ from m1.vlm.knobs import kept_blocks
 from m1.vlm.loaded import LoadedVlm
 
 ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
+CODE = (PACKAGE / "vlm", PACKAGE / "profiling", PACKAGE / "schemas")
+"""The source that makes rows."""
 # Of the provenance, what may differ between two parts of one run.
 PASSING = {"started_at", "duration_s", "resumed_at", "git_commit", "memory_gb"}
 
@@ -46,7 +48,7 @@ def journal_key(
         knobs=knobs.model_dump(mode="json"),
         profile=profile.model_dump(mode="json", exclude={"strict"}),
         kept_blocks=kept_blocks(vlm.structure, knobs.grid()),
-        code=source_fingerprint(*(PACKAGE / name for name in ("vlm", "profiling", "schemas"))),
+        code=source_fingerprint(*CODE),
     )
 
 

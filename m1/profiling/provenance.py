@@ -12,6 +12,7 @@ import psutil
 import torch
 
 from m1.params import ModelParams
+from m1.profiling.quantisation import quantisation_of
 from m1.schemas.profile import Provenance
 from m1.schemas.requests import RequestSet, Workload
 from m1.vlm.loaded import LoadedVlm
@@ -39,8 +40,9 @@ def provenance(
         model=params.source,
         model_changes=params.config,
         model_class=type(vlm.model).__name__,
-        revision=getattr(vlm.model.config, "_commit_hash", None),
+        revision=vlm.revision,
         weights=vlm.weights,
+        quantisation=quantisation_of(vlm.model),
         model_fingerprint=vlm.fingerprint,
         data_fingerprints={workload: one.fingerprint for workload, one in sets.items()},
         device=device_name(vlm.device),

@@ -44,9 +44,9 @@ class AnswerKey(Record):
     setting: Setting
     """Where the knobs are."""
     model_fingerprint: str
-    """SHA-256 over configuration and weights."""
+    """SHA-256 over all that was loaded of the model."""
     inputs_fingerprint: str
-    """SHA-256 over the first request as the model gets it: processor, tokeniser, chat template."""
+    """SHA-256 over the first request as the model gets it."""
     kept_blocks: tuple[int, ...] | None
     """Decoder blocks that ran; null where the knob leaves them as they are."""
     options: dict[str, JsonValue]
@@ -78,7 +78,7 @@ class AnswersMade(Record):
     model: str
     """`model.source`."""
     model_fingerprint: str
-    """SHA-256 over configuration and weights."""
+    """SHA-256 over all that was loaded of the model."""
     data_fingerprints: dict[Workload, str]
     """Fingerprints of the request sets."""
     dtype: str

@@ -7,7 +7,7 @@ class BlockImportance(Record):
     """How much each decoder block of a model changes what passes through it."""
 
     fingerprint: str
-    """Of the model and the requests that the blocks were scored by."""
+    """Of the model, how it was run, and the requests that the blocks were scored by."""
     n_requests: int
     """Requests."""
     scores: tuple[float, ...]

@@ -1,5 +1,6 @@
 """Requests: one image, one prompt, its references."""
 
+import hashlib
 from typing import Literal, Self
 
 from m1.schemas.base import Record
@@ -35,11 +36,39 @@ class RequestSet(Record):
     source: str
     """Where they come from."""
     fingerprint: str
-    """SHA-256 over requests and image bytes."""
+    """SHA-256 over workload, requests, digests of images and corpus."""
     requests: tuple[Request, ...]
     """The requests, in the order of the dataset."""
+    image_digests: dict[str, str]
+    """SHA-256 of each image's bytes, by its path in `requests`."""
     corpus: dict[str, tuple[str, ...]]
     """Image id to references for the whole dataset: CIDEr's document frequencies (captioning)."""
+
+    @classmethod
+    def of(
+        cls,
+        workload: Workload,
+        source: str,
+        requests: tuple[Request, ...],
+        image_digests: dict[str, str],
+        corpus: dict[str, tuple[str, ...]],
+    ) -> Self:
+        """A request set with the fingerprint of its content."""
+        unnamed = cls(
+            workload=workload,
+            source=source,
+            fingerprint="",
+            requests=requests,
+            image_digests=image_digests,
+            corpus=corpus,
+        )
+        return unnamed.model_copy(update={"fingerprint": unnamed.content_fingerprint})
+
+    @property
+    def content_fingerprint(self) -> str:
+        """What `fingerprint` must be: of the content as it is now, without reading an image."""
+        content = {"workload", "requests", "image_digests", "corpus"}
+        return hashlib.sha256(self.model_dump_json(include=content).encode()).hexdigest()
 
 
 class Sample(Record):
@@ -52,7 +81,7 @@ class Sample(Record):
     source: str
     """Where they come from."""
     fingerprint: str
-    """SHA-256 over requests and image bytes: the same where the same was prepared."""
+    """That of the request set: the same where the same was prepared."""
     request_ids: tuple[str, ...]
     """The ids of the requests, in the order of the dataset."""
 

@@ -1,8 +1,9 @@
 """Which decoder blocks matter: how much each changes what passes through it."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from m1.errors import UserError
 from m1.files import read_record, write_record
+from m1.kept import PACKAGE, library_versions, source_fingerprint
 from m1.params import KnobParams
 from m1.schemas.importance import BlockImportance
 from m1.vlm.block_policies import BlockPolicy, by_importance, evenly_spaced, first
@@ -20,6 +22,8 @@ from m1.vlm.runtime import EagerRuntime
 from m1.vlm.structure import VlmStructure
 
 CACHE = Path(".m1/importance")
+CODE = (PACKAGE / "vlm",)
+"""The source that makes scores."""
 
 Requests = Callable[[], Sequence[dict[str, Tensor]]]
 
@@ -49,16 +53,33 @@ def _policy(vlm: LoadedVlm, knobs: KnobParams, requests: Requests, name: str) ->
 
 def cached_importance(vlm: LoadedVlm, requests: Requests, name: str) -> BlockImportance:
     """The blocks' scores, from the cache where the same model was scored by the same requests."""
-    key = hashlib.sha256(f"{vlm.fingerprint} {name}".encode()).hexdigest()
+    key = _key(vlm, name)
     path = CACHE / f"{key}.json"
-    try:
-        return read_record(BlockImportance, path)
-    except UserError:
-        encoded = requests()
-        scores = block_influence(vlm, encoded)
-        importance = BlockImportance(fingerprint=key, n_requests=len(encoded), scores=scores)
-        write_record(importance, path)
-        return importance
+    with suppress(UserError):
+        kept = read_record(BlockImportance, path)
+        if kept.fingerprint == key:
+            return kept
+    encoded = requests()
+    scores = block_influence(vlm, encoded)
+    importance = BlockImportance(fingerprint=key, n_requests=len(encoded), scores=scores)
+    write_record(importance, path)
+    return importance
+
+
+def _key(vlm: LoadedVlm, name: str) -> str:
+    """SHA-256 over all that decides scores: random weights differ between devices, too."""
+    config: Any = vlm.structure.language_model.config
+    decides = {
+        "model": vlm.fingerprint,
+        "requests": name,
+        "device": vlm.device.type,
+        "dtype": str(vlm.model.dtype),
+        "attention": config._attn_implementation,
+        "experts": getattr(config, "_experts_implementation", None),
+        "code": source_fingerprint(*CODE),
+        "versions": library_versions(),
+    }
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
 @torch.inference_mode()

@@ -1,7 +1,5 @@
 """A model ready for inference."""
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,6 +8,7 @@ import torch
 from transformers import PreTrainedModel
 
 from m1.schemas.settings import Weights
+from m1.vlm.fingerprint import model_fingerprint
 from m1.vlm.runtime import Runtime
 from m1.vlm.structure import VlmStructure
 
@@ -40,8 +39,12 @@ class LoadedVlm:
     """Where the weights are."""
     runtime: Runtime
     """How its forward passes are run."""
+    processor_fingerprint: str
+    """SHA-256 over the processor, as it was loaded."""
     weights: Weights = "pretrained"
     """Whether the weights were learnt; random ones say nothing about quality."""
+    revision: str | None = None
+    """Commit on the hub that all of it is from; none of a folder."""
     visual_plans: dict[tuple[Size, int | None], VisualPlan] = field(
         default_factory=dict, repr=False
     )
@@ -49,25 +52,11 @@ class LoadedVlm:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the configuration and, unless they are random, every weight."""
-        return fingerprint(self.model, self.weights)
+        """SHA-256 over all that was loaded; of random weights, the values do not count."""
+        return model_fingerprint(self.model, self.weights, self.processor_fingerprint)
 
     @property
     def eos_token_ids(self) -> frozenset[int]:
         """Tokens that end an answer."""
         ids = self.model.generation_config.eos_token_id
         return frozenset([ids] if isinstance(ids, int) else ids or [])
-
-
-def fingerprint(model: PreTrainedModel, weights: Weights) -> str:
-    """SHA-256 over a model's configuration and, unless they are random, every weight."""
-    digest = hashlib.sha256(model.config.to_json_string().encode())
-    digest.update(weights.encode())
-    for name, tensor in _tensors(model) if weights == "pretrained" else ():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _tensors(model: PreTrainedModel) -> Iterable[tuple[str, torch.Tensor]]:
-    return ((name, tensor.reshape(-1)) for name, tensor in sorted(model.state_dict().items()))

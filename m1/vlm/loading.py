@@ -15,18 +15,22 @@ from transformers import (
     PreTrainedConfig,
     PreTrainedModel,
 )
-from transformers.utils import logging
+from transformers.utils import CONFIG_NAME, logging
+from transformers.utils.hub import cached_file, extract_commit_hash
 
 from m1.errors import UserError
 from m1.params import ModelParams
 from m1.schemas.settings import Weights
 from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.experts import compute_experts
+from m1.vlm.fingerprint import processor_fingerprint
 from m1.vlm.graphs import record
 from m1.vlm.loaded import LoadedVlm
+from m1.vlm.loading_checks import check_config, check_files, check_quantised, check_weights
 from m1.vlm.pooling_place import find_pooling
 from m1.vlm.random_weights import random_model
 from m1.vlm.runtime import EagerRuntime
+from m1.vlm.stage_check import check_stages
 from m1.vlm.stand_in import StandInProcessor
 from m1.vlm.structure import find_structure
 from m1.vlm.watched import check_watched
@@ -48,7 +52,10 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
     check_watched(params)
     _check_source(params)
     try:
+        params = params.model_copy(update={"revision": _commit(params)})
+        check_files(params.source, params.revision)
         config = _config(params)
+        check_config(params.source, config, params.weights)
         model = _model(params, config, device)
         vlm = ready(model, _processor(params, model), device, params.weights)
     except UserError:
@@ -57,6 +64,7 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise UserError(f"model.source = {params.source}: cannot be loaded ({reason})") from None
     compute_experts(vlm.structure, params.experts)
+    vlm = replace(vlm, revision=params.revision)
     return replace(vlm, runtime=_compiled(params, vlm)) if params.runtime == "compiled" else vlm
 
 
@@ -82,8 +90,17 @@ def ready(
         StructureError: naming what was looked for and what the model has instead.
     """
     model = model.eval().requires_grad_(False)
-    vlm = LoadedVlm(model, processor, find_structure(model), device, EagerRuntime(model), weights)
+    vlm = LoadedVlm(
+        model=model,
+        processor=processor,
+        structure=find_structure(model),
+        device=device,
+        runtime=EagerRuntime(model),
+        processor_fingerprint=processor_fingerprint(processor),
+        weights=weights,
+    )
     structure = replace(vlm.structure, pooling=find_pooling(vlm))
+    check_stages(vlm)
     return replace(vlm, structure=structure, visual_plans={})
 
 
@@ -101,6 +118,15 @@ def _check_source(params: ModelParams) -> None:
             f"model.source = {params.source}: no *.safetensors in it; save the model with "
             "safetensors, or set model.weights to random for its latency alone"
         )
+
+
+def _commit(params: ModelParams) -> str | None:
+    """The commit on the hub that a branch or tag stands for now, so that all files are of one."""
+    if Path(params.source).expanduser().is_dir():
+        return None
+    return extract_commit_hash(
+        cached_file(params.source, CONFIG_NAME, revision=params.revision), None
+    )
 
 
 def _config(params: ModelParams) -> PreTrainedConfig:
@@ -141,12 +167,13 @@ def _model(params: ModelParams, config: PreTrainedConfig, device: torch.device) 
         dtype=dtype,
         attn_implementation=params.attention,
         use_safetensors=True,
+        ignore_mismatched_sizes=True,  # told by `check_weights`, which names one
         output_loading_info=True,
         **_origin(params),
     )
     model, info = loaded
-    if info["missing_keys"]:
-        raise OSError(f"it has no weights for {min(info['missing_keys'])}, or does not fit")
+    check_quantised(params.source, model, config)
+    check_weights(params.source, model, info)
     on_device: PreTrainedModel = model.to(device)
     return on_device
 

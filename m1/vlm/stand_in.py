@@ -73,6 +73,10 @@ class StandInProcessor:
         """Nothing: tokens of random weights have no text."""
         return ""
 
+    def save_pretrained(self, folder: str) -> None:
+        """Save what was taken from elsewhere: the image processor."""
+        self.image_processor.save_pretrained(folder)
+
     @torch.inference_mode()
     def _count_features(self, tensors: dict[str, Tensor]) -> int:
         grids = [tensor for name, tensor in tensors.items() if GRID in name]

@@ -9,7 +9,7 @@ from pathlib import Path
 from m1.errors import UserError
 from m1.files import write_record, written_together
 from m1.params import DataParams, WorkloadData
-from m1.schemas.requests import Request, RequestSet, Sample, Workload
+from m1.schemas.requests import RequestSet, Sample, Workload
 from m1.workloads.images import image_bytes
 from m1.workloads.manifest import Manifest, folder_of
 from m1.workloads.scene_dataset import write_scene_dataset
@@ -46,13 +46,11 @@ def prepare(
         images = {request.image_id: dataset.image_path(request) for request in sample}
         _check_fetched(chosen, images.values())
         copies = {image_id: _copied_image(image_id, path) for image_id, path in images.items()}
-        image_digests = _copy_images(images, copies, folder)
-        requests = tuple(r.model_copy(update={"image": copies[r.image_id]}) for r in sample)
-        request_set = RequestSet(
+        request_set = RequestSet.of(
             workload=workload,
             source=chosen.source,
-            fingerprint=_fingerprint(requests, image_digests),
-            requests=requests,
+            requests=tuple(r.model_copy(update={"image": copies[r.image_id]}) for r in sample),
+            image_digests=_copy_images(images, copies, folder),
             corpus=dataset.corpus,
         )
         write_record(request_set, folder / REQUESTS_FILE)
@@ -100,24 +98,15 @@ def _copied_image(image_id: str, path: Path) -> str:
     return f"images/{image_id}{path.suffix.lower()}"
 
 
-def _copy_images(images: dict[str, Path], copies: dict[str, str], folder: Path) -> list[bytes]:
-    """Copy each image once, after seeing that it can be decoded; return their digests."""
+def _copy_images(images: dict[str, Path], copies: dict[str, str], folder: Path) -> dict[str, str]:
+    """Copy each image once, after seeing that it can be decoded; their digests by their paths."""
     (folder / "images").mkdir()
-    digests = []
+    digests = {}
     for image_id, source in images.items():
         content = image_bytes(source)
         (folder / copies[image_id]).write_bytes(content)
-        digests.append(hashlib.sha256(content).digest())
+        digests[copies[image_id]] = hashlib.sha256(content).hexdigest()
     return digests
-
-
-def _fingerprint(requests: tuple[Request, ...], image_digests: list[bytes]) -> str:
-    whole = hashlib.sha256()
-    for request in requests:
-        whole.update(hashlib.sha256(request.model_dump_json().encode()).digest())
-    for digest in image_digests:
-        whole.update(digest)
-    return whole.hexdigest()
 
 
 def _check_replaceable(out: Path) -> None:

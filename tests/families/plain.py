@@ -52,6 +52,9 @@ class PlainProcessor:
     def decode(self, ids: Any, **options: Any) -> str:
         return str(self.tokenizer.decode(ids, **options))
 
+    def save_pretrained(self, folder: str) -> None:
+        self.tokenizer.save_pretrained(folder)
+
     def _types(self, input_ids: Tensor) -> dict[str, Tensor]:
         typed = torch.tensor(self.tokenizer.convert_tokens_to_ids(list(self.typed_tokens)))
         return {"mm_token_type_ids": torch.isin(input_ids, typed).long()}

@@ -1,7 +1,7 @@
 """What the profile stage writes: one row per measured request, and the record of the run."""
 
 from m1.schemas.profile.machine import GpuState, MachineState, Span
-from m1.schemas.profile.provenance import Provenance
+from m1.schemas.profile.provenance import Provenance, Quantisation
 from m1.schemas.profile.rows import STAGES, MeasuredRequest, Stage
 from m1.schemas.profile.run import FailedCell, ProfileRun, RuntimeAgreement, place_of
 from m1.schemas.profile.validity import Check, Validity
@@ -18,6 +18,7 @@ __all__ = [
     "MeasuredRequest",
     "ProfileRun",
     "Provenance",
+    "Quantisation",
     "RuntimeAgreement",
     "Span",
     "Stage",

@@ -9,6 +9,20 @@ from m1.schemas.requests import Workload
 from m1.schemas.settings import RuntimeName, Weights
 
 
+class Quantisation(Record):
+    """How a model's weights are quantised."""
+
+    method: str
+    """Name of the method in transformers, such as `gptq`."""
+    bits: int | None
+    """Bits of a weight; null where the model's configuration does not say."""
+
+    @property
+    def title(self) -> str:
+        """In a few words."""
+        return self.method if self.bits is None else f"{self.method}, {self.bits} bits"
+
+
 class Provenance(Record):
     """What was measured, on what, with what."""
 
@@ -23,11 +37,13 @@ class Provenance(Record):
     model_class: str
     """Class of the model."""
     model_fingerprint: str
-    """SHA-256 over configuration and weights."""
+    """SHA-256 over configurations, weights, processor and the model's own code, as loaded."""
     revision: str | None
     """Commit of the model on the hub; null for a folder."""
     weights: Weights
     """`random`: the architecture alone was measured, and outputs mean nothing."""
+    quantisation: Quantisation | None = None
+    """Of the weights; null: none, or not recorded."""
     data_fingerprints: dict[Workload, str]
     """Fingerprints of the request sets."""
     device: str
@@ -63,6 +79,7 @@ class Provenance(Record):
     def model_title(self) -> str:
         """The model in a few words: its source, and what makes it another than was published."""
         notes = ["random weights"] if self.weights == "random" else []
+        notes += [self.quantisation.title] if self.quantisation else []
         notes += [f"{name} = {value}" for name, value in _entries(self.model_changes)]
         return f"{self.model} ({', '.join(notes)})" if notes else self.model
 

@@ -1,0 +1,51 @@
+"""Prepared requests, read back and held against the fingerprint that names their answers."""
+
+import hashlib
+from pathlib import Path
+
+from m1.errors import UserError
+from m1.files import read_record
+from m1.schemas.requests import RequestSet
+
+AGAIN = "run `dvc repro -f` for the `prepare` stage of that workload"
+
+
+def read_requests(file: Path) -> RequestSet:
+    """Read requests without their images.
+
+    Raises:
+        UserError: if it cannot be read, or its content is not what its fingerprint was made of:
+            everything made of it would be taken for the answers to other requests.
+    """
+    requests = read_record(RequestSet, file)
+    if requests.content_fingerprint != requests.fingerprint:
+        raise UserError(
+            f"{file}: changed after it was prepared (its fingerprint is of other prompts, "
+            f"references or images): change the data or the prompt in params.yaml, and {AGAIN}"
+        )
+    return requests
+
+
+def read_requests_and_images(folder: Path) -> RequestSet:
+    """Read the requests of a folder, after seeing that each image is the one it was prepared with.
+
+    Raises:
+        UserError: as `read_requests`, or naming an image that is another, or not there.
+    """
+    requests = read_requests(folder / "requests.json")
+    for image in dict.fromkeys(request.image for request in requests.requests):
+        if requests.image_digests.get(image) != _digest(folder / image):
+            raise UserError(
+                f"{folder / image}: not the image that the requests were prepared with: {AGAIN}"
+            )
+    return requests
+
+
+def _digest(image: Path) -> str:
+    if not image.is_file():
+        raise UserError(f"{image}: no such file: {AGAIN}")
+    try:
+        with image.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{image}: cannot be read ({error.strerror}): {AGAIN}") from None

@@ -1,0 +1,69 @@
+"""A fingerprint of all that decides what a model writes.
+
+Of what was loaded, and not of the files: a folder also holds what changes nothing, such as a
+README, and the files of a hub model lie in a cache beside others.
+"""
+
+import hashlib
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from m1.schemas.settings import Weights
+
+# The package in which transformers puts the code of model repositories.
+REMOTE_CODE = "transformers_modules."
+
+
+def model_fingerprint(model: PreTrainedModel, weights: Weights, processor: str) -> str:
+    """SHA-256 over a model's configurations, own code, processor and weights.
+
+    Args:
+        model: the model.
+        weights: the values of random ones do not count.
+        processor: the fingerprint of its processor.
+    """
+    digest = hashlib.sha256(model.config.to_json_string().encode())
+    # A model that only serves as an architecture may have none.
+    if (generation := model.generation_config) is not None:
+        digest.update(generation.to_json_string().encode())
+    digest.update(f"{processor} {_remote_code(model, model.config)} {weights}".encode())
+    for name, tensor in sorted(model.state_dict().items()) if weights == "pretrained" else ():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(_bytes(tensor))
+    return digest.hexdigest()
+
+
+def processor_fingerprint(processor: Any) -> str:  # noqa: ANN401 (of transformers, or a stand-in)
+    """SHA-256 over what a processor writes when it is saved, and over its own code.
+
+    That is what it was loaded from: settings of images, tokenizer, chat template. To be taken
+    before the processor is used: a tokenizer also saves how it last padded.
+    """
+    tokenizer, images = (getattr(processor, n, None) for n in ("tokenizer", "image_processor"))
+    digest = hashlib.sha256(_remote_code(processor, tokenizer, images).encode())
+    with tempfile.TemporaryDirectory() as name:
+        processor.save_pretrained(name)
+        for file in sorted(path for path in Path(name).rglob("*") if path.is_file()):
+            digest.update(file.relative_to(name).as_posix().encode())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _bytes(tensor: Tensor) -> Any:  # noqa: ANN401 (an array, whose memory is hashed)
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+
+
+def _remote_code(*objects: object) -> str:
+    """SHA-256 over the code that came with a model's repository, where objects are of such code."""
+    packages = {type(one).__module__.rpartition(".")[0] for one in objects}
+    prefixes = tuple(f"{name}." for name in packages if name.startswith(REMOTE_CODE))
+    modules = [module for name, module in list(sys.modules.items()) if name.startswith(prefixes)]
+    files = {Path(module.__file__) for module in modules if module.__file__}
+    parts = sorted(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files)
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()

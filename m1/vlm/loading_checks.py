@@ -1,0 +1,164 @@
+"""Whether what was loaded is the model that its files describe.
+
+transformers passes over much in silence: weights that have no place in the model, quantisation
+that it does not know or takes back, adapters where their library is missing.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.quantizers.auto import AutoHfQuantizer
+from transformers.utils.hub import cached_file
+
+from m1.errors import UserError
+from m1.schemas.settings import Weights
+
+ADAPTER = "adapter_config.json"
+WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
+
+
+def check_files(source: str, revision: str | None) -> None:
+    """Whether beside a model's weights there is nothing that would change them.
+
+    Raises:
+        UserError: if there is an adapter, or a second set of weights.
+    """
+    tolerant = ("gated_repo", "missing_entries", "connection_errors")
+    options: dict[str, Any] = {f"_raise_exceptions_for_{name}": False for name in tolerant}
+    if cached_file(source, ADAPTER, revision=revision, **options) is not None:
+        raise UserError(
+            f"model.source = {source}: it has an {ADAPTER}, and adapters are not applied: merge "
+            "the adapter into the weights and save the whole model, or remove the file"
+        )
+    index = Path(source).expanduser() / WEIGHTS_INDEX
+    if index.is_file() and index.with_name(WEIGHTS).is_file():
+        others = set(json.loads(index.read_text())["weight_map"].values()) - {WEIGHTS}
+        if others:
+            raise UserError(
+                f"model.source = {source}: two sets of weights, {WEIGHTS} and what "
+                f"{WEIGHTS_INDEX} names ({min(others)}): remove one of them"
+            )
+
+
+def check_config(source: str, config: PreTrainedConfig, weights: Weights) -> None:
+    """Whether a configuration describes a model that can be measured as it is meant.
+
+    Raises:
+        UserError: if it has an encoder before its decoder, or quantisation that would be ignored.
+    """
+    for place, part in _parts(config):
+        if getattr(part, "is_encoder_decoder", False):
+            raise UserError(
+                f"model.source = {source}: an encoder-decoder model ({place}is_encoder_decoder in "
+                "its configuration), which cannot be measured: prefill and decode are those of "
+                "one decoder that reads the prompt and writes on"
+            )
+        if settings := getattr(part, "quantization_config", None):
+            reason = _why_not_quantised(settings, weights, any(part is q for q in _whole(config)))
+            if reason:
+                raise UserError(
+                    f"model.source = {source}: {place}quantization_config asks for "
+                    f"{settings.get('quant_method')}, {reason}: take the model without "
+                    "quantisation, or set the entry to null in model.config"
+                )
+
+
+def _why_not_quantised(settings: Mapping[str, Any], weights: Weights, whole: bool) -> str | None:
+    """What keeps transformers from quantising as it is told, as far as it can be known before."""
+    if weights == "random":
+        return "and random weights are not quantised"
+    if not whole:
+        return "which transformers heeds for the whole model and its language model only"
+    if not AutoHfQuantizer.supports_quant_method(settings):
+        return "which transformers does not know"
+    return "and to be undone (dequantize)" if settings.get("dequantize") else None
+
+
+def check_quantised(source: str, model: PreTrainedModel, config: PreTrainedConfig) -> None:
+    """Whether a model is quantised if its configuration, as it was before loading, says so.
+
+    Raises:
+        UserError: if it is not.
+    """
+    asked = any(getattr(part, "quantization_config", None) for part in _whole(config))
+    quantizer: Any = getattr(model, "hf_quantizer", None)
+    undone = quantizer is None or getattr(quantizer.quantization_config, "dequantize", False)
+    if asked and undone:
+        raise UserError(
+            f"model.source = {source}: quantization_config: transformers undoes the quantisation "
+            "where a device or a library for it is missing, and another model would be measured: "
+            "measure where it is supported, or a model without quantisation"
+        )
+
+
+def check_weights(source: str, model: PreTrainedModel, info: Mapping[str, Any]) -> None:
+    """Whether every weight of a model is from its files, and every one of the files in the model.
+
+    Args:
+        source: of the model.
+        model: as loaded.
+        info: what transformers says of the loading; what an architecture declares to be of no
+            matter is left out already.
+
+    Raises:
+        UserError: naming a weight that is missing, too many, or of another shape; or the class that
+            the weights were saved of.
+    """
+    reason = _why_not_the_weights(info) or _why_not_the_class(model)
+    if reason:
+        raise UserError(f"model.source = {source}: cannot be loaded ({reason})")
+
+
+def _why_not_the_weights(info: Mapping[str, Any]) -> str | None:
+    if info["mismatched_keys"]:
+        name, in_file, by_config = min(info["mismatched_keys"], key=lambda one: str(one[0]))
+        return (
+            f"{name} is {_size(in_file)} in its weights and {_size(by_config)} by its "
+            "configuration; check config.json and model.config"
+        )
+    if info["missing_keys"]:
+        return f"it has no weights for {min(info['missing_keys'])}, or does not fit"
+    if info["unexpected_keys"]:
+        first, *more = sorted(info["unexpected_keys"])
+        return (
+            f"its weights hold more than its configuration: {first}"
+            f"{f' and {len(more)} more' if more else ''} would be left out; check config.json and "
+            "model.config, merge adapters, or save the model without them"
+        )
+    return None
+
+
+def _why_not_the_class(model: PreTrainedModel) -> str | None:
+    saved: Sequence[str] = getattr(model.config, "architectures", None) or []
+    built = type(model).__name__
+    if not saved or _plain(built) in map(_plain, saved):
+        return None
+    return (
+        f"its weights are of {' and '.join(saved)} and would be run as {built}; if that is meant, "
+        f"set architectures to [{built}] in model.config"
+    )
+
+
+def _plain(name: str) -> str:
+    """A class name without what differs between spellings of the same."""
+    return name.replace("_", "").lower()
+
+
+def _size(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape)) or "a single number"
+
+
+def _whole(config: PreTrainedConfig) -> tuple[PreTrainedConfig, PreTrainedConfig]:
+    """The parts of a configuration in which transformers looks for quantisation."""
+    return config, config.get_text_config(decoder=True)
+
+
+def _parts(config: PreTrainedConfig, place: str = "") -> Iterator[tuple[str, PreTrainedConfig]]:
+    """A configuration and all within it, by their places."""
+    yield place, config
+    for name, part in vars(config).items():
+        if isinstance(part, PreTrainedConfig):
+            yield from _parts(part, f"{place}{name}.")
