@@ -62,9 +62,10 @@ def simulate_project(folder: Path, world: World) -> None:
     """What the stages before have written."""
     rows = simulate_rows(0, world)
     write_rows(rows, folder / "data/profile/rows.parquet")
-    write_record(simulate_run(world), folder / "data/profile/run.json")
-    write_rows(simulate_answers(rows, world), folder / "data/answers/answers.parquet")
-    write_record(simulate_answers_run(world), folder / "data/answers/run.json")
+    write_record(simulate_run(world, rows), folder / "data/profile/run.json")
+    answers = simulate_answers(rows, world)
+    write_rows(answers, folder / "data/answers/answers.parquet")
+    write_record(simulate_answers_run(world, answers), folder / "data/answers/run.json")
     for w in WORKLOADS:
         write_record(simulate_requests(w, world), folder / f"data/requests/{w}/requests.json")
     params = (ROOT / "params.yaml").read_text()
