@@ -155,7 +155,9 @@ def read_frontiers(
     results = {w: read_record(ParetoResult, file) for w, file in files.items()}
     origins = {w: _origin(w, files[w], results[w], profile, params, params_file) for w in WORKLOADS}
     if origins["qa"] != origins["captioning"]:
-        raise apart(files["qa"], files["captioning"], "they were made from different answers", ONE_RUN)
+        raise apart(
+            files["qa"], files["captioning"], "they were made from different answers", ONE_RUN
+        )
     scores = None
     if why_no_quality(results) is None:
         scores = {
