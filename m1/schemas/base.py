@@ -66,6 +66,8 @@ def _wrong(details: Mapping[str, Any]) -> str:
             return f"{place} is not a known key; correct or remove it"
         case "missing":
             return f"{place} is missing"
+        case "value_error" if not details["loc"]:
+            return message
     return f"{place} = {_shown(details['input'])}: {message}"
 
 
