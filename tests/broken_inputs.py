@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from m1.origin import table_fingerprint
+from m1.schemas.requests import RequestSet
 
 StageName = Literal["pareto", "contrast", "figures"]
 Break = Callable[[Path, Path], object]
@@ -61,6 +62,17 @@ def edit(path: Path, changes: Mapping[str, Any]) -> None:
 
 def edited(file: str, place: str, value: Any) -> Break:
     return lambda here, _: edit(here / file, {place: value})
+
+
+def prepared_anew(place: str, value: Any) -> Break:
+    """Requests that are changed and name themselves after their content."""
+
+    def change_both(here: Path, _: Path) -> None:
+        edit(here / QA, {place: value})
+        changed = RequestSet.model_validate_json((here / QA).read_text())
+        edit(here / QA, {"fingerprint": changed.content_fingerprint})
+
+    return change_both
 
 
 def of_other(*files: str) -> Break:
@@ -162,13 +174,13 @@ MIXED = [
          (MADE, ANSWERS), "there are no answers"),
     Case("requests of the other workload", "pareto", in_place_of(QA, CAPTIONING), (QA,),
          "holds the requests of captioning"),
-    Case("requests made anew", "pareto", edited(QA, "fingerprint", "1"), (RUN, QA),
-         "requests with fingerprint 0"),
-    Case("a request less", "pareto", edited(QA, "requests", without_first), (ROWS, QA),
+    Case("requests made anew", "pareto", prepared_anew("requests.0.prompt", "Why?"),
+         (RUN, QA), "requests with fingerprint "),
+    Case("a request less", "pareto", prepared_anew("requests", without_first), (ROWS, QA),
          "'qa-0000-0' is not among the requests"),
-    Case("an answered request less", "pareto", edited(QA, "requests", lambda own: own[:6]),
+    Case("an answered request less", "pareto", prepared_anew("requests", lambda own: own[:6]),
          (ANSWERS, QA), "'qa-0006-0' is not among the requests"),
-    Case("a request about another image", "pareto", edited(QA, "requests.0.image_id", "x"),
+    Case("a request about another image", "pareto", prepared_anew("requests.0.image_id", "x"),
          (ROWS, QA), "'qa-0000-0' has another image"),
     Case("another model", "pareto", edited(MADE, "made.model_fingerprint", "1"), (RUN, MADE),
          "differ in model"),

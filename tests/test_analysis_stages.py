@@ -529,10 +529,10 @@ STAGES_THAT_WRITE = {
 }
 
 
-LARGEST = {
-    "pareto": "metrics/e2_pareto_captioning.json",
-    "contrast": "metrics/m1_workload_contrast.json",
-    "figures": "plots/figures/*.png",
+OUTPUTS = {
+    "pareto": ("data/scores/captioning.parquet", "*/*captioning.json"),
+    "contrast": ("metrics/[!e2]*.json", "metrics/e1*.json", "plots/data/[!f]*.json"),
+    "figures": ("plots/figures/*.png",),
 }
 
 
@@ -547,12 +547,13 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_stage_leaves_all_earlier_result
     folder = tmp_path / "project"
     shutil.copytree(project, folder)
     assert run_stage(folder, "figures", *STAGES_THAT_WRITE["figures"]).returncode == 0
-    # Every result would come out otherwise.
-    params = (folder / "params.yaml").read_text()
-    (folder / "params.yaml").write_text(params.replace("confidence: 0.95", "confidence: 0.9"))
+    outputs = [path for pattern in OUTPUTS[stage] for path in folder.glob(pattern)]
+    assert len(outputs) > 1
+    for path in outputs:
+        path.write_bytes(path.read_bytes() + b" ")
     before = contents(folder)
     # All fit but for the largest.
-    largest = max(len(before[path]) for path in before if path.match(LARGEST[stage]))
+    largest = max(len(before[path]) for path in outputs)
     done = run_stage(folder, stage, *STAGES_THAT_WRITE[stage], largest_file=largest // 2)
     assert done.returncode == 1
     assert re.fullmatch(

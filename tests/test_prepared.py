@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from simulated import simulate_answers_run, simulate_run
+from simulated import simulate_answers, simulate_answers_run, simulate_rows, simulate_run
 from whole_run import SMALL, command, write_params
 
 from m1.errors import UserError
-from m1.files import read_record, write_record
+from m1.files import read_record, write_record, write_rows
 from m1.params import DataParams, load_params
 from m1.prepared import read_requests, read_requests_and_images
 from m1.schemas.requests import WORKLOADS, RequestSet
@@ -98,8 +98,12 @@ def test_every_stage_that_reads_requests_refuses_edited_ones(data, tmp_path, sta
     edit(requests / "qa", lambda r: r["requests"][0].update(prompt="Say nothing."))
     options: dict[str, object] = {"--params": params, "--requests": requests}
     if stage == "pareto":
-        write_record(simulate_answers_run(), tmp_path / "answers/run.json")
-        write_record(simulate_run(), tmp_path / "profile/run.json")
+        rows = simulate_rows(0)
+        answers = simulate_answers(rows)
+        write_rows(rows, tmp_path / "profile/rows.parquet")
+        write_record(simulate_run(rows=rows), tmp_path / "profile/run.json")
+        write_rows(answers, tmp_path / "answers/answers.parquet")
+        write_record(simulate_answers_run(answers=answers), tmp_path / "answers/run.json")
         options |= {"--requests": requests / "qa" / "requests.json", "--workload": "qa"}
         options |= {"--answers": tmp_path / "answers", "--profile": tmp_path / "profile"}
         options |= {"--scores": tmp_path / "scores", "--plot": tmp_path / "plot.json"}
