@@ -10,6 +10,7 @@ import torch
 from transformers import PreTrainedModel
 
 from m1.schemas.settings import Weights
+from m1.vlm.prompts import Prompts
 from m1.vlm.runtime import Runtime
 from m1.vlm.structure import VlmStructure
 
@@ -46,6 +47,11 @@ class LoadedVlm:
         default_factory=dict, repr=False
     )
     """Plans made so far for an image's size and a number of visual tokens."""
+
+    @cached_property
+    def prompts(self) -> Prompts:
+        """How prompts are written for it."""
+        return Prompts(self.processor, self.structure.image_token_id)
 
     @cached_property
     def fingerprint(self) -> str:
