@@ -52,6 +52,8 @@ def main(
     write_rows(answers, out / "answers.parquet")
     write_record(AnswersRun(made=made, not_available=None), out / "run.json")
     print(f"{len(answers)} answers; {made.n_cells_reused} cells were answered before")
+    if loaded.markup.told:
+        print(loaded.markup.told)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from m1.errors import run_command
 from m1.files import read_record, read_rows, write_plot_rows, write_record, write_rows
 from m1.params import AnalysisParams, load_params
 from m1.schemas.answers import Answer, AnswersRun
+from m1.schemas.markup import Markup
 from m1.schemas.profile import FailedCell, MeasuredRequest, ProfileRun
 from m1.schemas.requests import RequestSet, Workload
 from m1.schemas.results import ParetoResult, ScoredAnswer
@@ -45,7 +46,8 @@ def main(
     else:
         requests = read_record(RequestSet, requests_file)
         check_same_origin(run, answered.made, requests)
-        result, scores = with_quality(requests, run, profile, answers, params.analysis)
+        markup = answered.made.markup
+        result, scores = with_quality(requests, run, profile, answers, params.analysis, markup)
     write_rows(scores, scores_file)
     write_record(result, out)
     write_plot_rows(frontier_rows(result), plot)
@@ -74,13 +76,14 @@ def with_quality(
     profile: Path,
     answers_folder: Path,
     analysis: AnalysisParams,
+    markup: Markup | None,
 ) -> tuple[ParetoResult, list[ScoredAnswer]]:
     """The frontier, and the scored answers that it rests on."""
     workload, grid = requests.workload, run.measured_grid
     rows = read_rows(MeasuredRequest, profile / "rows.parquet")
     e2 = of_settings(rows_in_pass("e2", decode_passes(run.decode_mode)[0], rows), grid)
     answers = of_settings(read_rows(Answer, answers_folder / "answers.parquet"), grid)
-    scores = score_rows(answers[answers["workload"] == workload], requests)
+    scores = score_rows(answers[answers["workload"] == workload], requests, markup)
     try:
         frontier = find_frontier(e2, answers, scores, requests, grid, analysis)
     except NoQualityError as reason:
@@ -89,7 +92,7 @@ def with_quality(
         workload=workload,
         quality_not_available=None,
         frontier=frontier,
-        agreement=compare(e2[e2["workload"] == workload], scores, requests, analysis),
+        agreement=compare(e2[e2["workload"] == workload], scores, requests, analysis, markup),
         failed=failed_in_e2(run),
     )
     return result, scored_answers(scores)

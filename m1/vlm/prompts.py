@@ -1,6 +1,6 @@
 """How a prompt is put before a model: by its chat template, with one place for the image."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -142,13 +142,21 @@ class Prompts:
         return self.template != "tokenizer" and not (bos and text.startswith(str(bos)))
 
     @cached_property
+    def added_tokens(self) -> dict[str, bool]:
+        """Tokens that were added to the tokenizer's words, and whether each is special."""
+        added = getattr(self.tokenizer, "added_tokens_decoder", {}).values()
+        special = dict.fromkeys(map(str, getattr(self.tokenizer, "all_special_tokens", ())), True)
+        return {str(token): bool(token.special) for token in added} | special
+
+    @cached_property
     def reserved(self) -> tuple[str, ...]:
         """Tokens that a prompt may not hold, for it would be read as something else than text.
 
         Those of images and other media always. Other special tokens only beside a template:
         without one, a prompt is all that there is to write the model's own form with.
         """
-        special = () if self.template == "none" else _special_tokens(self.tokenizer)
+        added = {} if self.template == "none" else self.added_tokens
+        special = (token for token, is_special in added.items() if is_special)
         written = (token for token in special if len(token) > 2 and BRACKETS & set(token))
         return tuple(dict.fromkeys([*self._places, *_media_tokens(self.processor), *written]))
 
@@ -182,12 +190,6 @@ class Prompts:
 def _token_of(tokenizer: Any, token_id: int) -> str | None:  # noqa: ANN401
     convert = getattr(tokenizer, "convert_ids_to_tokens", None)
     return convert(token_id) if convert else None
-
-
-def _special_tokens(tokenizer: Any) -> Iterator[str]:  # noqa: ANN401
-    yield from map(str, getattr(tokenizer, "all_special_tokens", ()))
-    added = getattr(tokenizer, "added_tokens_decoder", {}).values()
-    yield from (str(token) for token in added if token.special)
 
 
 def _media_tokens(processor: Any) -> Iterable[str]:  # noqa: ANN401
