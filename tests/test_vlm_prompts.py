@@ -7,10 +7,13 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from families.common import photo
+from families.registry import FAMILIES
+from tokenizers.processors import TemplateProcessing
 
 from m1.errors import UserError
 from m1.files import write_record
@@ -188,6 +191,24 @@ def test_a_processor_that_cannot_apply_its_template_has_the_tokenizer_do_it(vlm)
     prompts = Prompts(bare, 3)
     assert prompts.template == "processor"
     assert prompts.write(QUESTION) == vlm.prompts.write(QUESTION)
+
+
+@pytest.mark.parametrize("has_bos", [True, False])
+def test_around_its_own_template_a_tokenizer_puts_no_more_tokens(has_bos) -> None:
+    net, processor = FAMILIES["llava"]()
+    tokenizer: Any = processor.tokenizer
+    tokenizer._tokenizer.post_processor = TemplateProcessing(
+        single=f"{tokenizer.bos_token} $A",
+        special_tokens=[(tokenizer.bos_token, tokenizer.bos_token_id)],
+    )
+    template = processor.chat_template
+    tokenizer.chat_template = template if has_bos else template.removeprefix("<bos>")
+    processor.chat_template = None
+    own = ready(net, processor, torch.device("cpu"))
+    assert own.prompts.template == "tokenizer"
+    ids = encode(own, photo(64, 64), QUESTION)["input_ids"][0].tolist()
+    assert ids.count(tokenizer.bos_token_id) == has_bos
+    assert (ids[0] == tokenizer.bos_token_id) == has_bos
 
 
 def test_no_tokenizers_setting_cuts_a_prompt(vlm, model) -> None:
