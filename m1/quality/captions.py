@@ -138,14 +138,13 @@ def without_weight(references: Mapping[str, Sequence[str]], image_ids: Iterable[
     Returns:
         Those images, in the order given.
     """
-    looked_at = {i: _said_of(references[i]) for i in image_ids}
-    shared = dict(looked_at)
+    shared = {i: _said_of(references[i]) for i in image_ids}
     for texts in references.values():
         said = _said_of(texts)
         shared = {i: ngrams for i, ngrams in shared.items() if ngrams <= said}
         if not any(shared.values()):
-            break
-    return [i for i, ngrams in looked_at.items() if not ngrams or i in shared]
+            break  # Those that are left hold no word.
+    return list(shared)
 
 
 def _said_of(texts: Sequence[str]) -> set[Ngram]:
