@@ -16,6 +16,7 @@ from m1.schemas.requests import WORKLOADS
 from m1.vlm.calibration import calibrated
 from m1.vlm.device_lock import device_lock
 from m1.vlm.loading import find_device, load_vlm
+from m1.vlm.prompt_checks import check_prompts
 
 
 def main(
@@ -46,12 +47,16 @@ def main(
     how = How(params.model, params.knobs, params.quality, params.profile.max_new_tokens)
     # Never beside a run that is timed.
     with device_lock(find_device(params.model.device)):
-        vlm = calibrated(load_vlm(params.model), params.knobs, sets, folders)
+        loaded = load_vlm(params.model)
+        check_prompts(loaded.prompts, sets)
+        vlm = calibrated(loaded, params.knobs, sets, folders)
         answers, made = Answering(vlm, sets, folders, how, shared_folder(kept, Path.cwd())).run()
     with written_together() as results:
         results.rows(answers, out / "answers.parquet")
         results.record(AnswersRun(made=made, not_available=None), out / "run.json")
     print(f"{len(answers)} answers; {made.n_cells_reused} cells were answered before")
+    if loaded.markup.told:
+        print(loaded.markup.told)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from m1.errors import run_command
 from m1.files import written_together
 from m1.origin import rows_fingerprint
 from m1.params import AnalysisParams, load_params
+from m1.schemas.markup import Markup
 from m1.schemas.profile import FailedCell, ProfileRun
 from m1.schemas.requests import RequestSet, Workload
 from m1.schemas.results import ParetoResult, ScoredAnswer
@@ -47,7 +48,8 @@ def main(
     if answered.table is None:
         result = without_quality(workload, answered.record.not_available, measured.run)
     else:
-        result, scores = with_quality(requests, measured, answered.table, params.analysis)
+        table, markup = answered.table, answered.markup
+        result, scores = with_quality(requests, measured, table, params.analysis, markup)
     made_from = measured.made_from(answered.fingerprint, params.analysis)
     result = result.model_copy(
         update={"made_from": made_from, "scores_fingerprint": rows_fingerprint(scores)}
@@ -76,14 +78,18 @@ def failed_in_e2(run: ProfileRun) -> tuple[FailedCell, ...]:
 
 
 def with_quality(
-    requests: RequestSet, measured: ProfileFiles, answers: pd.DataFrame, analysis: AnalysisParams
+    requests: RequestSet,
+    measured: ProfileFiles,
+    answers: pd.DataFrame,
+    analysis: AnalysisParams,
+    markup: Markup | None,
 ) -> tuple[ParetoResult, list[ScoredAnswer]]:
     """The frontier, and the scored answers that it rests on."""
     workload, run = requests.workload, measured.run
     grid = run.measured_grid
     e2 = of_settings(rows_in_pass("e2", decode_passes(run.decode_mode)[0], measured.rows), grid)
     answers = of_settings(answers, grid)
-    scores = score_rows(answers[answers["workload"] == workload], requests)
+    scores = score_rows(answers[answers["workload"] == workload], requests, markup)
     try:
         frontier = find_frontier(e2, answers, scores, requests, grid, analysis)
     except NoQualityError as reason:
@@ -92,7 +98,7 @@ def with_quality(
         workload=workload,
         quality_not_available=None,
         frontier=frontier,
-        agreement=compare(e2[e2["workload"] == workload], scores, requests, analysis),
+        agreement=compare(e2[e2["workload"] == workload], scores, requests, analysis, markup),
         failed=failed_in_e2(run),
     )
     return result, scored_answers(scores)

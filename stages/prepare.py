@@ -9,6 +9,7 @@ from m1.errors import run_command
 from m1.params import load_params
 from m1.schemas.requests import Workload
 from m1.workloads.prepare import prepare
+from m1.workloads.scorable import notes_on_scores
 
 
 def main(
@@ -27,6 +28,8 @@ def main(
         f"{workload}: {len(prepared.requests)} requests about {n_images} images "
         f"from {prepared.source} in {out}"
     )
+    for note in notes_on_scores(prepared):
+        print(f"{workload}: {note}")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from m1.vlm.calibration import calibrated
 from m1.vlm.device_lock import device_lock
 from m1.vlm.knobs import kept_blocks
 from m1.vlm.loading import find_device, load_vlm
+from m1.vlm.prompt_checks import check_prompts
 
 
 def main(
@@ -52,7 +53,9 @@ def main(
     # The lock covers loading too, which would disturb another run's timings; and the journal, so
     # that of two equal runs the second does not go on with the first one's.
     with CtrlC() as ctrl_c, device_lock(find_device(params.model.device)):
-        vlm = calibrated(load_vlm(params.model), params.knobs, sets, folders)
+        loaded = load_vlm(params.model)
+        check_prompts(loaded.prompts, sets)
+        vlm = calibrated(loaded, params.knobs, sets, folders)
         profiler = Profiler(vlm, sets, folders, params.knobs.grid(), params.profile)
         key = journal_key(vlm, sets, params.model, params.knobs, params.profile)
         check_writable(out)

@@ -190,6 +190,13 @@ def test_captions_have_corpus_scores_too() -> None:
     assert all(point.further_quality == {} for point in frontier_of("qa").points)
 
 
+def test_the_largest_quality_there_can_be_is_recorded() -> None:
+    references = {r.references for r in simulate_requests("qa", WORLD).requests}
+    assert all(len(said) == 10 and len(set(said)) == 1 for said in references)
+    assert frontier_of("qa").quality_ceiling == 1.0
+    assert frontier_of("captioning").quality_ceiling is None
+
+
 def test_no_quality_at_the_reference_leaves_no_frontier() -> None:
     with pytest.raises(NoQualityError, match="Every qa answer at the reference setting scores 0"):
         frontier_by_hand(np.ones((3, 2)), np.array([[0.0, 1.0]] * 3))

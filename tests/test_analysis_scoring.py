@@ -3,15 +3,23 @@ import pytest
 from analysed import answered, of_workload
 from simulated import World, simulate_requests
 
-from m1.analysis.scoring import first_line, further_quality, score_rows, scored_answers
+from m1.analysis.scoring import (
+    best_accuracy,
+    first_line,
+    further_quality,
+    score_rows,
+    scored_answers,
+)
 from m1.errors import UserError
 from m1.quality.captions import CaptionCorpus, bleu4, rouge_l
 from m1.quality.vqa import vqa_accuracy
+from m1.schemas.markup import Marks, Markup
 from m1.schemas.requests import Workload
 from m1.schemas.results import ScoredAnswer
 
 WORLD = World(n_images=12, e1_requests=0, e2_requests=6, observer_requests=2)
 ANSWERS = answered(WORLD)
+MARKUP = Markup(reasoning=(Marks(opening="<think>", closing="</think>"),))
 
 
 def rows_of(workload: Workload) -> pd.DataFrame:
@@ -48,7 +56,7 @@ def test_captions_are_weighed_by_the_whole_corpus() -> None:
 
 def test_further_quality_is_of_all_captions_of_a_setting() -> None:
     requests = simulate_requests("captioning", WORLD)
-    found = further_quality(rows_of("captioning"), requests)
+    found = further_quality(score_rows(rows_of("captioning"), requests), requests)
     assert set(found) == {setting.label for setting in WORLD.grid}
     rows = rows_of("captioning")
     rows = rows[(rows.vision_tokens == 36) & (rows.top_k == 2) & (rows.active_blocks == 6)]
@@ -91,6 +99,54 @@ def test_an_explanation_on_a_further_line_does_not_count() -> None:
     same = score_rows(explained, requests)["quality"]
     assert same.tolist() == score_rows(rows, requests)["quality"].tolist()
     assert same.max() > 0
+
+
+@pytest.mark.parametrize("workload", ["qa", "captioning"])
+def test_reasoning_that_the_model_marks_is_kept_and_not_scored(workload) -> None:
+    rows, requests = rows_of(workload).iloc[:6], simulate_requests(workload, WORLD)
+    plain = score_rows(rows, requests)
+    thought = rows.assign(
+        output_text=[f"<think>A dog?\nNo.</think>\n\n{text}" for text in rows["output_text"]]
+    )
+    scores = score_rows(thought, requests, MARKUP)
+    assert scores["quality"].tolist() == plain["quality"].tolist()
+    assert scores["scored_text"].tolist() == plain["scored_text"].tolist()
+    assert scores["output_text"].tolist() == thought["output_text"].tolist()
+    assert further_quality(scores, requests) == further_quality(plain, requests)
+    assert all(
+        record.scored_text == text
+        for record, text in zip(scored_answers(scores), rows["output_text"], strict=True)
+    )
+    # Nothing is taken off where the model marks nothing.
+    assert score_rows(thought, requests)["quality"].max() < plain["quality"].max()
+
+
+@pytest.mark.parametrize("workload", ["qa", "captioning"])
+def test_an_output_cut_in_its_reasoning_scores_nothing(workload) -> None:
+    requests = simulate_requests(workload, WORLD)
+    # The normal form of an article is empty, as an answer is that was not given.
+    lazy = [
+        r.model_copy(update={"references": ("the", "a", *r.references)}) for r in requests.requests
+    ]
+    requests = requests.model_copy(update={"requests": tuple(lazy)})
+    rows = rows_of(workload).iloc[:3].assign(output_text="<think>It is", finish_reason="length")
+    scores = score_rows(rows, requests, MARKUP)
+    assert scores["quality"].tolist() == [0.0] * 3
+    assert set(scores["scored_text"]) == {""}
+
+
+def test_the_best_accuracy_is_of_the_requests_that_were_scored() -> None:
+    requests = simulate_requests("qa", WORLD)
+    few = [
+        r.model_copy(update={"references": ("red",) * (2 if i else 10)})
+        for i, r in enumerate(requests.requests)
+    ]
+    requests = requests.model_copy(update={"requests": tuple(few)})
+    rows = rows_of("qa")
+    asked = {r.request_id for r in requests.requests[:2]}
+    scores = score_rows(rows[rows["request_id"].isin(asked)], requests)
+    assert best_accuracy(scores, requests) == pytest.approx((1 + 1 / 3) / 2)
+    assert best_accuracy(scores, simulate_requests("captioning", WORLD)) is None
 
 
 def test_a_caption_is_all_that_was_written() -> None:

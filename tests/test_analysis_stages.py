@@ -27,8 +27,9 @@ from m1.analysis.summary import rounded
 from m1.cli import app
 from m1.files import read_record, read_rows, write_record, write_rows
 from m1.origin import rows_fingerprint
-from m1.schemas.answers import AnswersRun
-from m1.schemas.profile import FailedCell, ProfileRun
+from m1.schemas.answers import Answer, AnswersRun
+from m1.schemas.markup import Marks, Markup
+from m1.schemas.profile import FailedCell, MeasuredRequest, ProfileRun
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import (
     Frontier,
@@ -150,6 +151,35 @@ def test_pareto_writes_scores_frontier_and_plot(project: Path, workload: str) ->
     assert [row["setting"] for row in rows] == [point.label for point in frontier.points]
     assert all(row.keys() == FRONTIER_FIELDS for row in rows)
     assert [row["on_frontier"] for row in rows] == [p.on_frontier for p in frontier.points]
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_reasoning_that_the_model_marks_changes_no_score(
+    project: Path, tmp_path: Path, workload: str
+) -> None:
+    simulate_project(tmp_path, WORLD)
+    rows = simulate_rows(0, WORLD)
+    for kind, made in ((MeasuredRequest, rows), (Answer, simulate_answers(rows, WORLD))):
+        name = "profile/rows" if kind is MeasuredRequest else "answers/answers"
+        thought = [
+            one.model_copy(update={"output_text": f"<think>So?</think>\n{one.output_text}"})
+            for one in made
+        ]
+        write_rows(thought, tmp_path / f"data/{name}.parquet")
+    answered = simulate_answers_run(WORLD)
+    assert answered.made is not None
+    markup = Markup(reasoning=(Marks(opening="<think>", closing="</think>"),))
+    answered = AnswersRun(
+        made=answered.made.model_copy(update={"markup": markup}), not_available=None
+    )
+    write_record(answered, tmp_path / "data/answers/run.json")
+    done = run_stage(tmp_path, "pareto", *chain(*pareto_options(workload).items()))
+    assert done.returncode == 0, done.stderr
+    metrics = f"metrics/e2_pareto_{workload}.json"
+    assert (tmp_path / metrics).read_text() == (project / metrics).read_text()
+    scores = read_rows(ScoredAnswer, tmp_path / f"data/scores/{workload}.parquet")
+    assert scores["output_text"].str.startswith("<think>").all()
+    assert not scores["scored_text"].str.contains("think").any()
 
 
 def test_contrast_carries_e1_e2_and_the_run(project: Path) -> None:

@@ -16,6 +16,7 @@ from m1.files import read_record, read_rows
 from m1.params import KnobParams, ModelParams, PerWorkload, QualityParams, load_params
 from m1.progress import CellProgress
 from m1.schemas.answers import Answer, AnswersMade, AnswersRun
+from m1.schemas.markup import Markup
 from m1.schemas.requests import WORKLOADS, RequestSet
 from m1.schemas.results import ParetoResult, Summary, WorkloadContrast
 from m1.vlm.batching import BatchedAnswer
@@ -72,6 +73,7 @@ def test_every_cell_is_answered_as_single_requests_are(world, vlm) -> None:
     answers, made = world.run()
     assert (made.n_cells_reused, made.n_cells_computed) == (0, 4)
     assert made.n_requests == {"qa": 7, "captioning": 3}
+    assert made.markup == Markup()
     counts = {(a.workload, a.active_blocks): 0 for a in answers}
     for one in answers:
         counts[one.workload, one.active_blocks] += 1

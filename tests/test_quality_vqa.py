@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from m1.quality.vqa import normalise_answer, vqa_accuracy
+from m1.quality.vqa import normalise_answer, vqa_accuracy, vqa_ceiling
 
 EXCERPT = Path(__file__).parent / "data" / "quality" / "vqa_excerpt.json"
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "cases" / "vqa_v2"
+CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
+SHARED = CASES / "vqa_v2"
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +47,44 @@ def test_both_sides_are_normalised() -> None:
     assert vqa_accuracy("dog", ["A dog!"] * 10) == 1.0
 
 
-def test_full_marks_are_out_of_reach_with_three_references() -> None:
-    assert vqa_accuracy("dog", ["dog"] * 3) == pytest.approx(2 / 3)
+@pytest.mark.parametrize(("n", "expected"), [(1, 1), (2, 1 / 3), (3, 2 / 3), (4, 1), (5, 1)])
+def test_with_few_references_the_best_there_is_is_told(n: int, expected: float) -> None:
+    assert vqa_accuracy("a dog", ["dog"] * n) == pytest.approx(expected)
+    assert vqa_ceiling(["Dog."] * n) == pytest.approx(expected)
+    assert vqa_accuracy("cat", ["dog"] * n) == 0.0
+
+
+def test_a_single_reference_is_matched_exactly_once_normalised() -> None:
+    assert vqa_accuracy("A cup.", ["cup"]) == 1.0
+    assert vqa_accuracy("two cups", ["2 cups"]) == 1.0
+    assert vqa_accuracy("cups", ["cup"]) == 0.0
+    # Of letters that are articles the normal form leaves nothing.
+    assert vqa_accuracy(" a", ["A"]) == 1.0
+    assert vqa_accuracy("the", ["A"]) == vqa_accuracy("", ["A"]) == 0.0
+
+
+def test_red_scores_where_the_only_reference_says_so() -> None:
+    path = CASES / "hostile" / "one_reference.jsonl"
+    if not path.exists():
+        pytest.skip(f"the hostile cases are not at {path}")
+    lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    assert [vqa_accuracy("Red.", line["references"]) for line in lines] == [1.0] * 3
+
+
+@pytest.mark.parametrize("people", [["a", "b"], ["a", "b", "c"], ["b", "b", "c"], ["x", "y"] * 5])
+def test_the_ceiling_is_the_accuracy_of_the_best_reference(people: list[str]) -> None:
+    assert vqa_ceiling(people) == max(vqa_accuracy(answer, people) for answer in people)
+
+
+def test_answers_are_normalised_where_all_agree() -> None:
+    assert vqa_accuracy("dog", ["The dog."] * 10) == vqa_accuracy("The dog.", ["dog"] * 10) == 1.0
 
 
 def test_an_answer_without_references_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one reference"):
         vqa_accuracy("dog", [])
+    with pytest.raises(ValueError, match="at least one reference"):
+        vqa_ceiling([])
 
 
 @pytest.mark.parametrize(

@@ -128,3 +128,28 @@ def test_no_table_breaks_its_lines_in_a_terminal_of_80_columns() -> None:
     output = shown(contrast())
     for title in ("Change of decode time", "Area of the frontier", "Times the floor"):
         assert all(name for name, *_ in rows(output, title))
+
+
+@pytest.mark.parametrize(
+    ("template", "weights", "said"),
+    [
+        ("none", "pretrained", True),
+        ("none", "random", False),
+        ("tokenizer", "pretrained", False),
+        (None, "pretrained", False),
+    ],
+)
+def test_raw_prompts_are_told(template, weights, said) -> None:
+    result = contrast()
+    seen = result.provenance.model_copy(update={"prompt_template": template, "weights": weights})
+    told = shown(result.model_copy(update={"provenance": seen}))
+    assert ("Raw prompts. No chat template was found" in " ".join(told.split())) == said
+
+
+@pytest.mark.parametrize(("ceiling", "said"), [(1 / 3, True), (1.0, False), (None, False)])
+def test_a_quality_that_is_out_of_reach_is_told(ceiling, said) -> None:
+    frontiers = {w: frontier(w) for w in WORKLOADS}
+    frontiers["qa"] = frontiers["qa"].model_copy(update={"quality_ceiling": ceiling})
+    table = rows(shown(contrast(frontiers=frontiers)), "At the reference setting")
+    found = [cells for name, *cells in table if name == "largest quality possible"]
+    assert found == ([["0.333", "not available"]] if said else [])

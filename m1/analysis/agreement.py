@@ -11,6 +11,7 @@ from m1.analysis.scoring import score_rows
 from m1.errors import UserError
 from m1.origin import apart
 from m1.params import AnalysisParams
+from m1.schemas.markup import Markup
 from m1.schemas.requests import RequestSet
 from m1.schemas.results import Agreement
 
@@ -45,7 +46,11 @@ def check_same_origin(profile: ProfileFiles, answers: AnswerFiles) -> None:
 
 
 def compare(
-    rows: pd.DataFrame, scores: pd.DataFrame, requests: RequestSet, analysis: AnalysisParams
+    rows: pd.DataFrame,
+    scores: pd.DataFrame,
+    requests: RequestSet,
+    analysis: AnalysisParams,
+    markup: Markup | None = None,
 ) -> Agreement:
     """Compare the outputs of requests that were both timed and answered.
 
@@ -54,6 +59,7 @@ def compare(
         scores: its answers, scored.
         requests: its requests.
         analysis: resamples and confidence.
+        markup: what the model marks in its outputs.
 
     Raises:
         UserError: if no request was both timed and answered.
@@ -65,7 +71,7 @@ def compare(
             f"{requests.workload}: no request was both timed and answered: raise "
             "profile.e2_requests or quality.n_requests"
         )
-    both = score_rows(single, requests).merge(batched, on=PAIR, suffixes=("", "_batched"))
+    both = score_rows(single, requests, markup).merge(batched, on=PAIR, suffixes=("", "_batched"))
     same = both["output_text"] == both["output_text_batched"]
     gained = both["quality_batched"] - both["quality"]
     compared = np.column_stack([same, gained]).astype(np.float64)

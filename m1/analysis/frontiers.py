@@ -16,7 +16,7 @@ from m1.analysis.coupling import find_coupling
 from m1.analysis.dominance import REFERENCE_POINT, hypervolume, on_frontier
 from m1.analysis.intervals import estimate, estimate_if_defined, estimate_of_extreme
 from m1.analysis.samples import draw_samples, size_of
-from m1.analysis.scoring import QUALITY_METRICS, further_quality
+from m1.analysis.scoring import QUALITY_METRICS, best_accuracy, further_quality
 from m1.analysis.trade_off import TradeOff, draw_trade_off
 from m1.errors import UserError
 from m1.params import AnalysisParams
@@ -50,7 +50,8 @@ def find_frontier(
     trade_off = draw_trade_off(timed, scored, resamples, analysis.latency_statistic)
     clusters = resamples[workload, "timed"].clusters
     further = further_quality(scores, requests)
-    return make_frontier(timed, scored, trade_off, clusters, further, analysis)
+    frontier = make_frontier(timed, scored, trade_off, clusters, further, analysis)
+    return frontier.model_copy(update={"quality_ceiling": best_accuracy(scores, requests)})
 
 
 def make_frontier(

@@ -14,6 +14,7 @@ from m1.origin import apart, joint_fingerprint, table_fingerprint
 from m1.params import AnalysisParams
 from m1.prepared import read_requests
 from m1.schemas.answers import Answer, AnswersRun
+from m1.schemas.markup import Markup
 from m1.schemas.origin import MadeFrom
 from m1.schemas.profile import MeasuredRequest, ProfileRun
 from m1.schemas.requests import WORKLOADS, RequestSet, Workload
@@ -83,6 +84,11 @@ class AnswerFiles:
         for wrong in mistakes_in_answers(record.made, table):
             raise apart(*files, wrong, "answer again (`dvc repro answers`)")
         return cls(*files, record, table)
+
+    @property
+    def markup(self) -> Markup | None:
+        """What the model marks in its outputs; nothing where that is not recorded."""
+        return None if self.record.made is None else self.record.made.markup
 
     @property
     def fingerprint(self) -> str | None:

@@ -8,24 +8,30 @@ from pydantic import TypeAdapter
 from m1.analysis.cells import labels_of
 from m1.errors import UserError
 from m1.files import plain_records
+from m1.quality.answer_text import answer_text
 from m1.quality.captions import CaptionCorpus, bleu4, rouge_l
-from m1.quality.vqa import vqa_accuracy
+from m1.quality.vqa import vqa_accuracy, vqa_ceiling
+from m1.schemas.markup import Markup
 from m1.schemas.requests import RequestSet, Workload
 from m1.schemas.results import ScoredAnswer
 
 QUALITY_METRICS: dict[Workload, str] = {"qa": "vqa_accuracy", "captioning": "cider_d"}
 
 
-def score_rows(rows: pd.DataFrame, requests: RequestSet) -> pd.DataFrame:
+def score_rows(
+    rows: pd.DataFrame, requests: RequestSet, markup: Markup | None = None
+) -> pd.DataFrame:
     """Score every output by its own references.
 
     Args:
         rows: outputs of the workload, whether timed or answered in batches.
         requests: its requests; captions are weighed by the corpus they carry, so that a score
             does not depend on which requests were answered.
+        markup: what the model marks in its outputs; `None` takes all of an output.
 
     Returns:
-        The rows with a column `quality`: VQA accuracy (0 to 1) or CIDEr-D (0 to 10).
+        The rows with two more columns: `scored_text`, what of the output was scored, and `quality`:
+        VQA accuracy (0 to 1) or CIDEr-D (0 to 10).
 
     Raises:
         UserError: if a row's request is not among the requests, or the corpus is too small.
@@ -36,21 +42,29 @@ def score_rows(rows: pd.DataFrame, requests: RequestSet) -> pd.DataFrame:
             f"{requests.workload}: request {min(unknown)!r} was answered but is not in the request "
             f"set (and {len(unknown) - 1} more): answer again (`dvc repro`)"
         )
+    answers = (answer_text(text, markup or Markup()) for text in rows["output_text"])
+    rows = rows.assign(scored_text=list(map(_of_workload(requests.workload), answers)))
     try:
         score = _scorer(requests)
-        outputs = zip(rows["request_id"], rows["image_id"], rows["output_text"], strict=True)
+        outputs = zip(rows["request_id"], rows["image_id"], rows["scored_text"], strict=True)
         return rows.assign(quality=[score(*output) for output in outputs])
     except (KeyError, ValueError) as error:
         raise UserError(f"{requests.workload}: outputs cannot be scored: {error.args[0]}") from None
 
 
+def _of_workload(workload: Workload) -> Callable[[str], str]:
+    return first_line if workload == "qa" else str.strip
+
+
 def _scorer(requests: RequestSet) -> Callable[[str, str, str], float]:
-    """A function from request id, image id and output to quality."""
+    """A function from request id, image id and text to quality; no text has none."""
     if requests.workload == "qa":
         references = _references(requests)
-        return lambda request_id, _, text: vqa_accuracy(first_line(text), references[request_id])
+        return lambda request_id, _, text: (
+            vqa_accuracy(text, references[request_id]) if text else 0.0
+        )
     corpus = CaptionCorpus.from_references(requests.corpus)
-    return lambda _, image_id, text: corpus.cider_d(image_id, text.strip())
+    return lambda _, image_id, text: corpus.cider_d(image_id, text)
 
 
 def first_line(text: str) -> str:
@@ -62,6 +76,19 @@ def first_line(text: str) -> str:
     return text.strip().partition("\n")[0].strip()
 
 
+def best_accuracy(scores: pd.DataFrame, requests: RequestSet) -> float | None:
+    """The largest mean quality that any answers to the scored requests can have.
+
+    Returns:
+        VQA accuracy (0 to 1); nothing for captions, whose best is not known.
+    """
+    if requests.workload != "qa":
+        return None
+    references = _references(requests)
+    asked = scores["request_id"].unique()
+    return sum(vqa_ceiling(references[request_id]) for request_id in asked) / len(asked)
+
+
 def scored_answers(scores: pd.DataFrame) -> list[ScoredAnswer]:
     """The records of scored rows."""
     return TypeAdapter(list[ScoredAnswer]).validate_python(plain_records(scores))
@@ -69,6 +96,10 @@ def scored_answers(scores: pd.DataFrame) -> list[ScoredAnswer]:
 
 def further_quality(scores: pd.DataFrame, requests: RequestSet) -> dict[str, dict[str, float]]:
     """Scores that exist only for many captions together.
+
+    Args:
+        scores: from `score_rows`.
+        requests: the requests.
 
     Returns:
         Label of the setting to BLEU-4 and ROUGE-L (0 to 1); nothing for question answering.
@@ -78,7 +109,7 @@ def further_quality(scores: pd.DataFrame, requests: RequestSet) -> dict[str, dic
     references = _references(requests)
     groups = scores.assign(label=labels_of(scores)).groupby("label")
     captions = {
-        str(label): dict(zip(g.request_id, g.output_text, strict=True)) for label, g in groups
+        str(label): dict(zip(g.request_id, g.scored_text, strict=True)) for label, g in groups
     }
     return {label: _corpus_scores(references, texts) for label, texts in captions.items()}
 

@@ -117,6 +117,7 @@ class Answering:
             n_requests={w: len(requests) for w, requests in self.requests.items()},
             batch_size=self.how.quality.batch_size,
             kept_blocks=kept_blocks(self.vlm.structure, self.how.knobs.grid()),
+            markup=self.vlm.markup,
             n_cells_reused=n_cells_reused,
             n_cells_computed=n_cells_computed,
             answers_fingerprint=rows_fingerprint(answers),

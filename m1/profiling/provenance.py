@@ -56,6 +56,7 @@ def provenance(
         experts_implementation=params.experts if vlm.structure.experts else "none",
         attention_implementation=str(config._attn_implementation),
         runtime=params.runtime,
+        prompt_template=vlm.prompts.template,
         versions={"python": platform.python_version(), **{n: version(n) for n in LIBRARIES}},
         git_commit=commit,
         resumed_at=resumed_at,

@@ -1,11 +1,13 @@
 """Scores of captions against several human captions: CIDEr-D, BLEU-4 and ROUGE-L.
 
-All texts are raw; they are tokenised here as the COCO caption evaluation does it.
+All texts are raw; they are tokenised here as the COCO caption evaluation does it. That is for
+English: in a language that is written without spaces a whole clause is one token, and scores mean
+nothing.
 """
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -121,6 +123,33 @@ def rouge_l(references: Mapping[str, Sequence[str]], captions: Mapping[str, str]
     """
     score, _ = Rouge().compute_score(*_tokenise_pairs(references, captions))
     return float(score)
+
+
+def without_weight(references: Mapping[str, Sequence[str]], image_ids: Iterable[str]) -> list[str]:
+    """Find images about which no caption can have a CIDEr-D above 0.
+
+    CIDEr weighs an n-gram by how few images it is said of. Where every n-gram of an image is said
+    of all of them, or its references hold no word, nothing has weight.
+
+    Args:
+        references: image id to raw human captions, of the whole corpus.
+        image_ids: the images to look at.
+
+    Returns:
+        Those images, in the order given.
+    """
+    shared = {i: _said_of(references[i]) for i in image_ids}
+    for texts in references.values():
+        said = _said_of(texts)
+        shared = {i: ngrams for i, ngrams in shared.items() if ngrams <= said}
+        if not any(shared.values()):
+            break  # Those that are left hold no word.
+    return list(shared)
+
+
+def _said_of(texts: Sequence[str]) -> set[Ngram]:
+    """All n-grams of an image's captions."""
+    return set(chain.from_iterable(map(_ngrams, map(tokenise_caption, texts))))
 
 
 def _tokenise_pairs(

@@ -5,10 +5,11 @@ arXiv:1504.00325) scores captions after the Stanford PTB tokeniser 3.4.1 has spl
 them and the punctuation tokens are dropped. That program needs Java; this is a description of its
 behaviour on captions, found by comparing outputs.
 
-It agrees token for token on all 6,005 captions of COCO's example set. It is known to differ on
-what captions do not hold: emoticons, HTML entities, telephone numbers in parentheses, version
-numbers and file names (``2.1.x``, ``sign2.c``), symbols glued to letters (``US$5``, ``C++``,
-``M&Ms``), and apostrophes typed as accents.
+It agrees token for token on all 6,005 captions of COCO's example set. Its rules are those of
+English: of Chinese, a whole clause is one token. It is known to differ on what captions do not
+hold: emoticons, HTML entities, telephone numbers in parentheses, version numbers and file names
+(``2.1.x``, ``sign2.c``), symbols glued to letters (``US$5``, ``C++``, ``M&Ms``), and apostrophes
+typed as accents.
 """
 
 import re
@@ -73,7 +74,8 @@ _TOKEN = re.compile(
     | {_any_of(_NUMBERED)}\.(?=\s*\d)
     | [^\W\d_]+\.(?=\s*[,;:])
     | [^\W\d_]\.(?!\s+(?-i:{_any_of(_SENTENCE_STARTERS)})(?:\s|$))
-    # Numbers, words and compounds
+    # Numbers, words and compounds; the space of a mixed number becomes one that does not break
+    | \d{{1,4}}[\ \u00a0]\d{{1,4}}/\d{{1,4}}
     | \d+(?:[.,]\d+)+(?:-[^\W_]+)+ | (?:(?<!-)[-+])?\d*(?:[.,:]\d+)+
     | (?<!-)[-+]\d+(?!\w)
     | [@\#][^\W\d_]\w* | [^\W\d_]{{1,2}}&[^\W\d_](?!\w)
@@ -92,7 +94,8 @@ def tokenise_caption(text: str) -> str:
 
     Possessives and contractions are tokens of their own (``dog's`` gives ``dog 's``, ``don't``
     gives ``do n't``), compounds stay whole (``close-up``), abbreviations keep their full stop
-    (``st.``), and brackets are spelled out (``-lrb-``). A text of punctuation alone gives ``""``.
+    (``st.``), brackets are spelled out (``-lrb-``), and a mixed number (``22 3/4``) is one token,
+    its space one that does not break. A text of punctuation alone gives ``""``.
     """
-    tokens = _TOKEN.findall(text.translate(_QUOTES))
+    tokens = (token.replace(" ", "\u00a0") for token in _TOKEN.findall(text.translate(_QUOTES)))
     return " ".join(_SPELLED.get(token, token.lower()) for token in tokens if token not in _DROPPED)

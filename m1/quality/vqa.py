@@ -2,9 +2,12 @@
 
 The metric is Antol et al. 2015, "VQA: Visual Question Answering" (arXiv:1505.00468), in the
 leave-one-annotator-out form that VQA v2 (Goyal et al. 2017, arXiv:1612.00837) is scored with.
+Answers are always normalised, as lmms-eval does it; the script that was published in 2017 leaves
+them as they are where all ten people agree. The normal form is one of English.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 MATCHES_FOR_FULL_MARKS = 3
@@ -57,8 +60,9 @@ def vqa_accuracy(answer: str, references: Sequence[str]) -> float:
     """Return the accuracy of `answer`, from 0 (nobody gave it) to 1.
 
     Each annotator in turn is left out, and ``min(matches / 3, 1)`` among the others is averaged
-    over them, both sides normalised. VQA v2 asks ten people, of whom four have to agree with the
-    answer for full marks and three give 0.9; with fewer than four references 1 is out of reach.
+    over them, both sides normalised, whether people agree or not. VQA v2 asks ten people, of whom
+    four have to agree with the answer for full marks and three give 0.9. With two references the
+    most is 1/3, with three 2/3. A single one cannot be left out: its answer scores 1.
 
     Raises:
         ValueError: if there are no references.
@@ -66,11 +70,36 @@ def vqa_accuracy(answer: str, references: Sequence[str]) -> float:
     if not references:
         msg = "VQA accuracy needs at least one reference answer"
         raise ValueError(msg)
+    if len(references) == 1:
+        return float(_exact_form(answer) == _exact_form(references[0]))
     wanted = normalise_answer(answer)
-    matches = [normalise_answer(reference) == wanted for reference in references]
-    without_each = (sum(matches) - match for match in matches)
-    marks = sum(min(others, MATCHES_FOR_FULL_MARKS) for others in without_each)
-    return marks / (MATCHES_FOR_FULL_MARKS * len(references))
+    return _accuracy(sum(normalise_answer(r) == wanted for r in references), len(references))
+
+
+def vqa_ceiling(references: Sequence[str]) -> float:
+    """Return the accuracy of the best answer there can be, from 0 to 1.
+
+    Raises:
+        ValueError: if there are no references.
+    """
+    if len(references) < 2:
+        return vqa_accuracy("".join(references), references)
+    ((_, most),) = Counter(map(normalise_answer, references)).most_common(1)
+    return _accuracy(most, len(references))
+
+
+def _accuracy(n_matches: int, n_references: int) -> float:
+    """The mean mark where each of several people is left out in turn."""
+    full = MATCHES_FOR_FULL_MARKS
+    marks = (n_references - n_matches) * min(n_matches, full)
+    if n_matches:
+        marks += n_matches * min(n_matches - 1, full)
+    return marks / (full * n_references)
+
+
+def _exact_form(text: str) -> str:
+    """The normal form, but for an answer of which it leaves nothing ("A", the letter)."""
+    return normalise_answer(text) or text.strip().lower()
 
 
 def _without_punctuation(text: str) -> str:

@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import JsonValue, model_validator
 
 from m1.schemas.base import Record
+from m1.schemas.markup import Markup
 from m1.schemas.quantities import Count, Fingerprint, FromOne
 from m1.schemas.requests import ByWorkload, Workload
 from m1.schemas.settings import Setting
@@ -30,7 +31,7 @@ class Answer(Record):
     finish_reason: Literal["stop", "length"]
     """`length`: cut at the longest output."""
     output_text: str
-    """What the model wrote."""
+    """What the model wrote, with what marks reasoning or the answer in it."""
 
 
 class AnswerKey(Record):
@@ -92,6 +93,8 @@ class AnswersMade(Record):
     """Requests answered at once, at the most."""
     kept_blocks: dict[str, tuple[int, ...]]
     """Number of active blocks to which they are."""
+    markup: Markup | None = None
+    """What of an output is scored, by the marks of the model; null: not recorded, all of it."""
     n_cells_reused: Count
     """Cells whose answers were there from an earlier run."""
     n_cells_computed: Count

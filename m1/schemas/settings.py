@@ -12,6 +12,8 @@ DecodeMode = Literal["free", "reference_length"]
 DecodeModeChoice = Literal["free", "reference_length", "both"]
 Weights = Literal["pretrained", "random"]
 RuntimeName = Literal["eager", "compiled"]
+PromptTemplate = Literal["processor", "tokenizer", "none"]
+"""Whose chat template is put around a prompt; `none`: the image and the prompt alone."""
 GraphedModule = Literal["vision_tower", "language_model"]
 """The modules of a prompt that the compiled runtime records."""
 GraphExtent = Literal["whole", "blocks", "none"]

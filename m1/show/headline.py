@@ -60,10 +60,21 @@ def quality_rows(result: WorkloadContrast) -> list[tuple[str, ...]]:
         return [("quality", *[NOT_AVAILABLE] * len(WORKLOADS))]
     same = (agreement[w].identical_share for w in WORKLOADS)
     return [
+        *ceiling_rows(result),
         *(
             (f"fastest at {one.level:.0%} quality", *(best[w][i].label for w in WORKLOADS))
             for i, one in enumerate(best["qa"])
         ),
         ("outputs cut at the longest", *(with_interval(cut[w], ".1%") for w in WORKLOADS)),
         ("same text in batches", *(with_interval(share, ".1%") for share in same)),
+    ]
+
+
+def ceiling_rows(result: WorkloadContrast) -> list[tuple[str, ...]]:
+    """The largest quality there can be, where the references put full marks out of reach."""
+    best = [(result.frontiers or {})[w].quality_ceiling for w in WORKLOADS]
+    if all(one is None or one == 1 for one in best):
+        return []
+    return [
+        ("largest quality possible", *(NOT_AVAILABLE if b is None else f"{b:.3f}" for b in best))
     ]

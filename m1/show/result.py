@@ -15,11 +15,19 @@ from m1.show.findings import findings_table
 from m1.show.headline import headline_table
 from m1.show.roofline import roofline_table
 
+RAW_PROMPTS = (
+    "No chat template was found with the model, so it got the image and the prompt alone. If it "
+    "was trained with one, its answers are worse than they could be: put the template into the "
+    "model's folder."
+)
+
 
 def show_result(result: WorkloadContrast, console: Console) -> None:
     """Print what came out of a run, and first whether it may be believed."""
     valid = result.validity.verdict == "valid"
     console.print(validity_line(result), style="bold" if valid else "bold red")
+    if prompts_are_raw(result.provenance):
+        console.print(f"\n[bold]Raw prompts.[/bold] {RAW_PROMPTS}")
     for question, answer in result.answers.model_dump().items():
         console.print(f"\n[bold]{question.replace('_', ' ').capitalize()}.[/bold] {answer}")
     if result.quality_not_available:
@@ -28,6 +36,11 @@ def show_result(result: WorkloadContrast, console: Console) -> None:
         console.print(f"\n[bold]Not measured:[/bold] {escape(cell.told)}", highlight=False)
     for table in tables(result):
         console.print("", table)
+
+
+def prompts_are_raw(seen: Provenance) -> bool:
+    """Whether outputs that are scored were written without a chat template."""
+    return seen.prompt_template == "none" and seen.weights == "pretrained"
 
 
 def tables(result: WorkloadContrast) -> Iterator[Table]:

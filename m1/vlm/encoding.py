@@ -39,7 +39,7 @@ def encode(
     Args:
         vlm: the model.
         image: an RGB picture.
-        prompt: what to ask; the processor's chat template, if it has one, is put around it.
+        prompt: what to ask; the model's chat template, if it has one, is put around it.
         n_visual_tokens: visual tokens wanted; `None` leaves the model's own number. The model's
             nearest possible number is what `plan_visual_tokens` says.
 
@@ -197,14 +197,15 @@ def _distance(size: Size, other: Size) -> float:
 
 def _processed(vlm: LoadedVlm, image: Image.Image, prompt: str) -> dict[str, Tensor]:
     """What the model's processor makes of an image and a prompt."""
-    templated = getattr(vlm.processor, "chat_template", None) is not None
-    text = _chat(vlm, prompt) if templated else f"{_image_token(vlm)}{prompt}"
+    text = vlm.prompts.write(prompt)
     try:
         inputs = vlm.processor(
             text=text,
             images=[image],
             return_tensors="pt",
-            add_special_tokens=not _begins_with_bos(vlm, text),
+            add_special_tokens=vlm.prompts.needs_special_tokens(text),
+            # Some tokenizers' settings would cut a long prompt without a word.
+            truncation=False,
         )
     except (ValueError, RuntimeError, ZeroDivisionError) as error:
         reason = str(error).strip().split("\n")[0]
@@ -214,25 +215,6 @@ def _processed(vlm: LoadedVlm, image: Image.Image, prompt: str) -> dict[str, Ten
         ) from None
     tensors = {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
     return {name: value for name, value in tensors.items() if name not in NOT_INPUTS}
-
-
-def _begins_with_bos(vlm: LoadedVlm, text: str) -> bool:
-    """Whether a template wrote the token that the tokenizer would put in front."""
-    bos = getattr(getattr(vlm.processor, "tokenizer", None), "bos_token", None)
-    return bool(bos) and text.startswith(str(bos))
-
-
-def _chat(vlm: LoadedVlm, prompt: str) -> str:
-    content = [{"type": "image"}, {"type": "text", "text": prompt}]
-    text: str = vlm.processor.apply_chat_template(
-        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-    )
-    return text
-
-
-def _image_token(vlm: LoadedVlm) -> str:
-    """The text that stands for an image where there is no chat template."""
-    return str(getattr(vlm.processor, "image_token", "<image>"))
 
 
 def _leave_placeholders(tensors: dict[str, Tensor], image_token_id: int, n: int) -> None:

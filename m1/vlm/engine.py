@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Literal
 
 import torch
@@ -108,9 +109,14 @@ def position_offset_kept(model: PreTrainedModel) -> Iterator[None]:
 
 
 def text_of(vlm: LoadedVlm, generation: Generation) -> str:
-    """The written text without special tokens."""
-    text: str = vlm.processor.decode(list(generation.tokens), skip_special_tokens=True)
-    return text.strip()
+    """The written text without special tokens, but for those that mark reasoning or the answer."""
+    parts = []
+    for mark, tokens in groupby(generation.tokens, vlm.kept_tokens.get):
+        written = list(tokens)
+        parts.append(
+            mark * len(written) if mark else vlm.processor.decode(written, skip_special_tokens=True)
+        )
+    return "".join(parts).strip()
 
 
 def token_ids(vlm: LoadedVlm, text: str) -> list[int]:

@@ -7,8 +7,11 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from m1.schemas.markup import Markup
 from m1.schemas.settings import Weights
 from m1.vlm.fingerprint import model_fingerprint
+from m1.vlm.markup import find_markup
+from m1.vlm.prompts import Prompts
 from m1.vlm.runtime import Runtime
 from m1.vlm.structure import VlmStructure
 
@@ -49,6 +52,24 @@ class LoadedVlm:
         default_factory=dict, repr=False
     )
     """Plans made so far for an image's size and a number of visual tokens."""
+
+    @cached_property
+    def prompts(self) -> Prompts:
+        """How prompts are written for it."""
+        return Prompts(self.processor, self.structure.image_token_id)
+
+    @cached_property
+    def markup(self) -> Markup:
+        """What its outputs mark as reasoning or as the answer."""
+        return find_markup(self.prompts)
+
+    @cached_property
+    def kept_tokens(self) -> dict[int, str]:
+        """Special tokens that stay in an output's text, for they are or hold one of its marks."""
+        marks = "\n".join(f"{m.opening}\n{m.closing}" for m in self.markup.all)
+        added = self.prompts.added_tokens.items()
+        kept = [token for token, special in added if special and len(token) > 2 and token in marks]
+        return {self.prompts.tokenizer.convert_tokens_to_ids(token): token for token in kept}
 
     @cached_property
     def fingerprint(self) -> str:

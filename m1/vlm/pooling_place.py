@@ -37,7 +37,13 @@ def find_pooling(vlm: LoadedVlm) -> Pooling:
     """
     inputs = blank_request(vlm)
     n = count_visual_tokens(vlm, inputs)
-    if not n or any(GRID in name for name in inputs):
+    if not n:
+        raise StructureError(
+            f"{type(vlm.model).__name__}: a prompt has no place for the image once the processor "
+            f"is done with it; its chat template ({vlm.prompts.template}) or its image token is "
+            "not the model's"
+        )
+    if any(GRID in name for name in inputs):
         return "none"
     with _watched(vlm.structure) as seen:
         EagerRuntime(vlm.model).prefill(inputs)

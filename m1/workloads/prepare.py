@@ -13,6 +13,7 @@ from m1.schemas.requests import RequestSet, Sample, Workload
 from m1.workloads.images import image_bytes
 from m1.workloads.manifest import Manifest, folder_of
 from m1.workloads.scene_dataset import write_scene_dataset
+from m1.workloads.scorable import check_scorable
 from m1.workloads.sources import check_source, draw_sample, read_source
 
 REQUESTS_FILE = "requests.json"
@@ -43,6 +44,7 @@ def prepare(
         folder = results.folder(out)
         dataset = read_source(workload, chosen, root, Path(made))
         sample = draw_sample(workload, dataset.requests, chosen.n_requests, data.seed)
+        check_scorable(workload, sample, dataset.corpus)
         images = {request.image_id: dataset.image_path(request) for request in sample}
         _check_fetched(chosen, images.values())
         copies = {image_id: _copied_image(image_id, path) for image_id, path in images.items()}

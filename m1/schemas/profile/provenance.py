@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from m1.schemas.base import Record
 from m1.schemas.quantities import Amount, FromOne
 from m1.schemas.requests import ByWorkload
-from m1.schemas.settings import RuntimeName, Weights
+from m1.schemas.settings import PromptTemplate, RuntimeName, Weights
 
 
 class Quantisation(Record):
@@ -69,6 +69,9 @@ class Provenance(Record):
     """How attention was computed."""
     runtime: RuntimeName
     """`eager`, or `compiled`: one graph for each decode step, with a cache of fixed size."""
+    prompt_template: PromptTemplate | None = None
+    """Whose chat template was put around prompts; `none`: the model had none, so that prompts were
+    raw; null: not recorded."""
     versions: dict[str, str]
     """Python and library versions."""
     git_commit: str | None

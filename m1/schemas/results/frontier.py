@@ -83,6 +83,9 @@ class Frontier(Record):
     """`median` or `mean`."""
     quality_metric: str
     """`vqa_accuracy` or `cider_d`."""
+    quality_ceiling: float | None = None
+    """Largest mean quality that any answers to the scored requests can have: with two or three
+    references 1 is out of reach; null: not known of captions, or not recorded."""
     timed: SampleSize
     """What latency was measured on, one request at a time."""
     scored: SampleSize

@@ -21,6 +21,9 @@ ROUNDING = 1e-9
 class ScoredAnswer(Answer):
     """An answer with its quality."""
 
+    scored_text: str | None = None
+    """What of the output was scored: without reasoning, and of an answer the first line; null: not
+    recorded."""
     quality: Amount
     """VQA accuracy (0 to 1) or CIDEr-D (0 to 10) of the output."""
 

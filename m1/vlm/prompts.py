@@ -1,0 +1,209 @@
+"""How a prompt is put before a model: by its chat template, with one place for the image."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from transformers import AddedToken
+
+from m1.errors import UserError
+from m1.schemas.settings import PromptTemplate
+
+# What a template is tried with.
+TRIED = "What is in the picture?"
+# Names of tokens that stand for pictures, sound or video, or for where they begin and end.
+MEDIA = ("image", "img", "video", "vision", "audio", "boi", "eoi")
+# Of tokens beside `image_token`, those that processors turn into the places of an image.
+PLACES = ("image_token", "boi_token", "start_image_token", "image_start_token")
+# What tokens are written with that are not ordinary text: some models pad with "!".
+BRACKETS = frozenset("<>[]{}|")
+
+Part = dict[str, str]
+Content = str | list[Part]
+
+
+# What templates take as the content of a message. Those of tokenizers often know text alone, in
+# which the image's token then has to stand.
+def _parts(prompt: str, _: str) -> list[Part]:
+    return [{"type": "image"}, {"type": "text", "text": prompt}]
+
+
+def _string(prompt: str, image_token: str) -> str:
+    return f"{image_token}\n{prompt}"
+
+
+def _text_part(prompt: str, image_token: str) -> list[Part]:
+    return [{"type": "text", "text": f"{image_token}\n{prompt}"}]
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Writes prompts for one model."""
+
+    processor: Any
+    """The model's processor."""
+    image_token_id: int
+    """Placeholder of a visual token."""
+
+    @property
+    def tokenizer(self) -> Any:  # noqa: ANN401 (of transformers, or a stand-in's)
+        """The processor's tokenizer; `None` where it has none."""
+        return getattr(self.processor, "tokenizer", None)
+
+    @cached_property
+    def template(self) -> PromptTemplate:
+        """Whose chat template is put around a prompt: the processor's before the tokenizer's."""
+        if getattr(self.processor, "chat_template", None):
+            return "processor"
+        return "tokenizer" if getattr(self.tokenizer, "chat_template", None) else "none"
+
+    @cached_property
+    def image_token(self) -> str:
+        """The text that stands for an image."""
+        return next(iter(self._places), "<image>")
+
+    @cached_property
+    def _places(self) -> tuple[str, ...]:
+        """Tokens that may mark the place of an image, the likeliest first."""
+        named = (getattr(o, n, None) for n in PLACES for o in (self.processor, self.tokenizer))
+        tokens = dict.fromkeys(str(token) for token in named if token)
+        placeholder = _token_of(self.tokenizer, self.image_token_id)
+        return tuple(tokens | ({placeholder: None} if placeholder else {}))
+
+    @cached_property
+    def _content(self) -> Callable[[str, str], Content]:
+        """The kind of content that the template takes, found by trying.
+
+        Raises:
+            UserError: if the template takes none.
+        """
+        if not (reason := self._takes_parts()):
+            return _parts
+        for content in (_string, _text_part):
+            try:
+                text = self._render(content(TRIED, self.image_token))
+            except Exception:  # a template is code of the model's; why it failed first is told
+                continue
+            if self._n_places(text) == 1 and TRIED in text:
+                return content
+        raise self._unusable(reason)
+
+    def _takes_parts(self) -> str:
+        """Why the template cannot write an image that is a part of a message; empty if it can."""
+        parts = _parts(TRIED, self.image_token)
+        try:
+            text, without_image = self._render(parts), self._render(parts[1:])
+        except Exception as error:  # a template is code of the model's
+            return _first_line(error)
+        if self._n_places(text) > 1:
+            raise self._unusable("it writes more than one place for an image")
+        # Templates that know text alone write a list as Python does, or leave the image out.
+        if str(parts) in text or text == without_image or TRIED not in text:
+            return "it leaves out the image or the prompt"
+        return ""
+
+    def _n_places(self, text: str) -> int:
+        """Places for images in a text; 0 where the model marks them in another way."""
+        return next(filter(None, map(text.count, self._places)), 0)
+
+    def _unusable(self, reason: str) -> UserError:
+        return UserError(
+            f"the chat template of the model's {self.template} cannot be used ({reason}): put one "
+            "that takes a user's message with an image into the model's folder, as "
+            "chat_template.jinja"
+        )
+
+    def _render(self, content: Content) -> str:
+        messages = [{"role": "user", "content": content}]
+        options: dict[str, Any] = {"add_generation_prompt": True, "tokenize": False}
+        own = self.template == "processor"
+        writer = self.processor if own else self.tokenizer
+        if own and not hasattr(writer, "apply_chat_template"):
+            writer, options["chat_template"] = self.tokenizer, self.processor.chat_template
+        return str(writer.apply_chat_template(messages, **options))
+
+    def write(self, prompt: str) -> str:
+        """The text that the processor gets.
+
+        Raises:
+            UserError: if the template cannot be used.
+        """
+        if self.template == "none":
+            return f"{self.image_token}{prompt}"
+        return self._render(self._content(prompt, self.image_token))
+
+    def needs_special_tokens(self, text: str) -> bool:
+        """Whether the tokenizer is to put its special tokens around a text.
+
+        Not around what its own template wrote, as in transformers, and no first token twice.
+        """
+        bos = getattr(self.tokenizer, "bos_token", None)
+        return self.template != "tokenizer" and not (bos and text.startswith(str(bos)))
+
+    @cached_property
+    def added_tokens(self) -> dict[str, bool]:
+        """Tokens that were added to the tokenizer's words, and whether each is special."""
+        added = getattr(self.tokenizer, "added_tokens_decoder", {}).values()
+        special = dict.fromkeys(map(str, getattr(self.tokenizer, "all_special_tokens", ())), True)
+        return {str(token): bool(token.special) for token in added} | special
+
+    @cached_property
+    def reserved(self) -> tuple[str, ...]:
+        """Tokens that a prompt may not hold, for it would be read as something else than text.
+
+        Those of images and other media always. Other special tokens only beside a template:
+        without one, a prompt is all that there is to write the model's own form with.
+        """
+        added = {} if self.template == "none" else self.added_tokens
+        special = (token for token, is_special in added.items() if is_special)
+        written = (token for token in special if len(token) > 2 and BRACKETS & set(token))
+        return tuple(dict.fromkeys([*self._places, *_media_tokens(self.processor), *written]))
+
+    def check(self, prompt: str) -> None:
+        """Whether a prompt reaches the model as it is.
+
+        Raises:
+            UserError: if it holds a token that is no text, or the template changes or drops it.
+        """
+        held = [token for token in self.reserved if token in prompt]
+        if held:
+            raise UserError(
+                f"its prompt holds {max(held, key=len)!r}, which this model does not read as text; "
+                "a prompt is plain text, and the image's place is put there for you: take it out"
+            )
+        if self.template == "none":
+            return
+        try:
+            text = self.write(prompt)
+        except UserError:
+            raise
+        except Exception as error:  # a template is code of the model's
+            raise self._unusable(_first_line(error)) from None
+        if prompt.strip() not in text or self._n_places(text) > 1:
+            raise UserError(
+                f"the chat template of the model's {self.template} changes the prompt "
+                f"{prompt[:50]!r}: mend the template, or word the prompt otherwise"
+            )
+
+
+def _token_of(tokenizer: Any, token_id: int) -> str | None:  # noqa: ANN401
+    convert = getattr(tokenizer, "convert_ids_to_tokens", None)
+    return convert(token_id) if convert else None
+
+
+def _media_tokens(processor: Any) -> Iterable[str]:  # noqa: ANN401
+    """Tokens of processor and tokenizer that are named after images, sound or video."""
+    tokenizer = getattr(processor, "tokenizer", None)
+    named = {
+        **getattr(tokenizer, "special_tokens_map", {}),
+        **getattr(processor, "__dict__", {}),
+    }
+    for name, token in named.items():
+        is_media = name.endswith("_token") and any(part in name for part in MEDIA)
+        if is_media and token and isinstance(token, str | AddedToken):
+            yield str(token)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__
