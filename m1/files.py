@@ -3,7 +3,6 @@
 import contextlib
 import gc
 import os
-import tempfile
 from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from m1.errors import UserError
 from m1.schemas.base import Record, describe
+from m1.together import Together
 
 # Only tables need pandas, which takes longer to import than all else that `m1 --help` imports.
 if TYPE_CHECKING:
@@ -21,43 +21,43 @@ R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
 
+class Results(Together):
+    """The files of a stage, each in its format; the methods name their places."""
+
+    def text(self, text: str, place: Path) -> None:
+        """Write text."""
+        self.file(place).write_text(text, encoding="utf-8")
+
+    def record(self, record: Record, place: Path) -> None:
+        """Write a record as indented JSON."""
+        self.text(record.model_dump_json(indent=2) + "\n", place)
+
+    def rows(self, rows: Sequence[Record], place: Path) -> None:
+        """Write records of one kind as a parquet table."""
+        import pandas as pd
+
+        frame = pd.DataFrame([row.model_dump() for row in rows])
+        frame.to_parquet(self.file(place), index=False)
+
+    def plot_rows(self, rows: Sequence[dict[str, Any]], place: Path) -> None:
+        """Write rows for `dvc plots`, as JSON so that numbers stay numbers."""
+        adapter = TypeAdapter(list[dict[str, Any]])
+        self.text(adapter.dump_json(list(rows), indent=1).decode() + "\n", place)
+
+
 @contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place only if nothing went wrong.
-
-    What was written is on the disk before it takes the place, so that a power cut leaves one of
-    both.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    partial = Path(name)
-    try:
-        yield partial
-        partial.chmod(0o644)
-        _sync(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-@contextlib.contextmanager
-def written_or_told(path: Path) -> Iterator[Path]:
-    """As `written_whole`, for the results of a stage.
+def written_together() -> Iterator[Results]:
+    """The results of a stage: all of them are there once the block ends, or none is.
 
     Raises:
-        UserError: if the file cannot be written; what was there before is as it was.
+        UserError: if one cannot be written; what was there before is as it was.
     """
+    results = Results()
     try:
-        with written_whole(path) as partial:
-            yield partial
+        with results:
+            yield results
     except OSError as error:
-        raise cannot_be_written(path, error) from None
+        raise cannot_be_written(results.at, error) from None
 
 
 def cannot_be_written(path: Path, error: OSError) -> UserError:
@@ -65,8 +65,15 @@ def cannot_be_written(path: Path, error: OSError) -> UserError:
     reason = os.strerror(error.errno) if error.errno else describe(error)
     return UserError(
         f"{path}: cannot be written ({reason}): make room or give leave to write, then run the "
-        "same command again; earlier results are as they were"
+        f"same command again; {_earlier_results()}"
     )
+
+
+def _earlier_results() -> str:
+    """Where earlier results are: DVC removes some outputs before it runs a stage."""
+    if "DVC_STAGE" in os.environ:
+        return "earlier results are kept: `dvc checkout` brings back those that DVC removed"
+    return "earlier results are as they were"
 
 
 def check_writable(folder: Path) -> None:
@@ -86,17 +93,14 @@ def check_writable(folder: Path) -> None:
 
 def write_text(text: str, path: Path) -> None:
     """Write text, whole or not at all."""
-    with written_or_told(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    with written_together() as results:
+        results.text(text, path)
 
 
 def write_record(record: Record, path: Path) -> None:
-    """Write a record as indented JSON."""
-    write_text(_json(record), path)
-
-
-def _json(record: Record) -> str:
-    return record.model_dump_json(indent=2) + "\n"
+    """Write a record as indented JSON, whole or not at all."""
+    with written_together() as results:
+        results.record(record, path)
 
 
 def read_record(kind: type[R], path: Path) -> R:
@@ -122,25 +126,9 @@ def read_text(path: Path) -> str:
 
 
 def write_rows(rows: Sequence[Record], path: Path) -> None:
-    """Write records of one kind as a parquet table."""
-    with written_or_told(path) as partial:
-        _write_table(rows, partial)
-
-
-def write_rows_and_record(rows: Sequence[Record], table: Path, record: Record, path: Path) -> None:
-    """Write a parquet table and the record of it: both, or neither if one cannot be written."""
-    try:
-        with written_whole(table) as partial_table, written_whole(path) as partial:
-            _write_table(rows, partial_table)
-            partial.write_text(_json(record), encoding="utf-8")
-    except OSError as error:
-        raise cannot_be_written(path.parent, error) from None
-
-
-def _write_table(rows: Sequence[Record], path: Path) -> None:
-    import pandas as pd
-
-    pd.DataFrame([row.model_dump() for row in rows]).to_parquet(path, index=False)
+    """Write records of one kind as a parquet table, whole or not at all."""
+    with written_together() as results:
+        results.rows(rows, path)
 
 
 def read_rows(kind: type[R], path: Path) -> "pd.DataFrame":
@@ -225,6 +213,6 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 def write_plot_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write rows for `dvc plots`, as JSON so that numbers stay numbers."""
-    adapter = TypeAdapter(list[dict[str, Any]])
-    write_text(adapter.dump_json(list(rows), indent=1).decode() + "\n", path)
+    """Write rows for `dvc plots`, whole or not at all."""
+    with written_together() as results:
+        results.plot_rows(rows, path)

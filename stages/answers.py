@@ -7,7 +7,7 @@ import typer
 
 from m1.answering.run import Answering, How, why_no_answers
 from m1.errors import run_command
-from m1.files import write_record, write_rows
+from m1.files import written_together
 from m1.kept import shared_folder
 from m1.params import load_params
 from m1.prepared import read_requests_and_images
@@ -36,8 +36,9 @@ def main(
     params = load_params(params_file)
     reason = why_no_answers(params.model.weights, params.profile.decode_mode)
     if reason:
-        (out / "answers.parquet").unlink(missing_ok=True)
-        write_record(AnswersRun(made=None, not_available=reason), out / "run.json")
+        with written_together() as results:
+            results.nothing(out / "answers.parquet")
+            results.record(AnswersRun(made=None, not_available=reason), out / "run.json")
         print(f"no answers: {reason}")
         return
     folders = {w: requests / w for w in WORKLOADS}
@@ -47,8 +48,9 @@ def main(
     with device_lock(find_device(params.model.device)):
         vlm = calibrated(load_vlm(params.model), params.knobs, sets, folders)
         answers, made = Answering(vlm, sets, folders, how, shared_folder(kept, Path.cwd())).run()
-    write_rows(answers, out / "answers.parquet")
-    write_record(AnswersRun(made=made, not_available=None), out / "run.json")
+    with written_together() as results:
+        results.rows(answers, out / "answers.parquet")
+        results.record(AnswersRun(made=made, not_available=None), out / "run.json")
     print(f"{len(answers)} answers; {made.n_cells_reused} cells were answered before")
 
 

@@ -21,7 +21,7 @@ from m1.analysis.summary import summarise
 from m1.analysis.timed_results import make_timed_results
 from m1.analysis.validity import counting_answers
 from m1.errors import run_command
-from m1.files import read_record, read_rows, write_plot_rows, write_record
+from m1.files import Results, read_record, read_rows, written_together
 from m1.params import load_params
 from m1.schemas.profile import MeasuredRequest, ProfileRun
 from m1.schemas.requests import WORKLOADS
@@ -66,20 +66,23 @@ def main(
     timed = make_timed_results(rows, scores, run, params.analysis)
     contrast = make_contrast(run, stages, timed, pareto, evidence, params.analysis)
     summary = summarise(contrast, params.analysis.decision_level)
-    write_record(stages, out / "e1_stage_latency.json")
-    write_record(contrast, out / "m1_workload_contrast.json")
-    write_record(summary, out / "summary.json")
-    write_plots(contrast, e1, plots)
+    with written_together() as results:
+        results.record(stages, out / "e1_stage_latency.json")
+        results.record(contrast, out / "m1_workload_contrast.json")
+        results.record(summary, out / "summary.json")
+        write_plots(contrast, e1, results, plots)
     print(*contrast.answers.model_dump().values(), sep="\n")
 
 
-def write_plots(contrast: WorkloadContrast, e1: pd.DataFrame, folder: Path) -> None:
+def write_plots(
+    contrast: WorkloadContrast, e1: pd.DataFrame, results: Results, folder: Path
+) -> None:
     """Write what `dvc plots` draws."""
-    write_plot_rows(stage_rows(contrast), folder / "stage_breakdown.json")
-    write_plot_rows(latency_rows(e1), folder / "latency_cdf.json")
-    write_plot_rows(sensitivity_rows(contrast), folder / "knob_sensitivity.json")
-    write_plot_rows(decode_split_rows(contrast), folder / "decode_split.json")
-    write_plot_rows(coupling_rows(contrast), folder / "knob_coupling.json")
+    results.plot_rows(stage_rows(contrast), folder / "stage_breakdown.json")
+    results.plot_rows(latency_rows(e1), folder / "latency_cdf.json")
+    results.plot_rows(sensitivity_rows(contrast), folder / "knob_sensitivity.json")
+    results.plot_rows(decode_split_rows(contrast), folder / "decode_split.json")
+    results.plot_rows(coupling_rows(contrast), folder / "knob_coupling.json")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from m1.figures.roofline import draw_roofline
 from m1.figures.sensitivity import draw_sensitivity
 from m1.figures.stage_breakdown import draw_stage_breakdown
 from m1.figures.style import save_figure
-from m1.files import read_plot_rows, read_record
+from m1.files import read_plot_rows, read_record, written_together
 from m1.schemas.results import WorkloadContrast
 from m1.schemas.roofline import cells_at
 
@@ -29,15 +29,21 @@ def main(
     points = read_plot_rows(LatencyPoint, cdf)
     if not points:
         raise UserError(f"{cdf}: no rows; run the contrast stage again")
-    save_figure(draw_stage_breakdown(result), out / "m1_stage_breakdown.png")
-    save_figure(draw_latency_cdf(result, points), out / "m1_latency_cdf.png")
-    save_figure(draw_pareto(result), out / "m1_pareto_comparison.png")
-    save_figure(draw_sensitivity(result), out / "m1_knob_sensitivity.png")
-    save_figure(draw_decode_split(result), out / "m1_decode_split.png")
-    save_figure(draw_coupling(result), out / "m1_knob_coupling.png")
-    (out / "m1_roofline.png").unlink(missing_ok=True)  # no other run's where this one has none
-    if cells_at(result.reference, result.roofline):
-        save_figure(draw_roofline(result), out / "m1_roofline.png")
+    figures = {
+        "m1_stage_breakdown.png": draw_stage_breakdown(result),
+        "m1_latency_cdf.png": draw_latency_cdf(result, points),
+        "m1_pareto_comparison.png": draw_pareto(result),
+        "m1_knob_sensitivity.png": draw_sensitivity(result),
+        "m1_decode_split.png": draw_decode_split(result),
+        "m1_knob_coupling.png": draw_coupling(result),
+    }
+    with written_together() as results:
+        # No other run's where this one has none.
+        results.nothing(out / "m1_roofline.png")
+        if cells_at(result.reference, result.roofline):
+            figures["m1_roofline.png"] = draw_roofline(result)
+        for name, figure in figures.items():
+            save_figure(figure, results.file(out / name))
 
 
 if __name__ == "__main__":

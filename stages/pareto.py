@@ -12,7 +12,7 @@ from m1.analysis.plots import frontier_rows
 from m1.analysis.scoring import score_rows, scored_answers
 from m1.analysis.trade_off import NoQualityError
 from m1.errors import run_command
-from m1.files import read_record, read_rows, write_plot_rows, write_record, write_rows
+from m1.files import read_record, read_rows, written_together
 from m1.params import AnalysisParams, load_params
 from m1.prepared import read_requests
 from m1.schemas.answers import Answer, AnswersRun
@@ -47,9 +47,10 @@ def main(
         requests = read_requests(requests_file)
         check_same_origin(run, answered.made, requests)
         result, scores = with_quality(requests, run, profile, answers, params.analysis)
-    write_rows(scores, scores_file)
-    write_record(result, out)
-    write_plot_rows(frontier_rows(result), plot)
+    with written_together() as results:
+        results.rows(scores, scores_file)
+        results.record(result, out)
+        results.plot_rows(frontier_rows(result), plot)
     print(f"{workload}: {outcome(result)}")
 
 

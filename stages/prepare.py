@@ -6,9 +6,8 @@ from typing import Annotated
 import typer
 
 from m1.errors import run_command
-from m1.files import write_record
 from m1.params import load_params
-from m1.schemas.requests import Sample, Workload
+from m1.schemas.requests import Workload
 from m1.workloads.prepare import prepare
 
 
@@ -22,9 +21,7 @@ def main(
 ) -> None:
     """Write a workload's requests and their images, in the place of earlier ones."""
     params = load_params(params_path)
-    prepared = prepare(workload, params.data, out)
-    if sample is not None:
-        write_record(Sample.of(prepared), sample)
+    prepared = prepare(workload, params.data, out, sample)
     n_images = len({request.image_id for request in prepared.requests})
     print(
         f"{workload}: {len(prepared.requests)} requests about {n_images} images "

@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from m1.errors import UserError, run_command
-from m1.files import check_writable, write_rows_and_record
+from m1.files import check_writable, written_together
 from m1.kept import shared_folder
 from m1.params import ModelParams, load_params
 from m1.prepared import read_requests_and_images
@@ -62,7 +62,9 @@ def main(
             origin = origin_of(profiler, params.model, measured, journal)
             validity = judge(measured.rows, measured.seen, params.validity, facts.runtime_agreement)
             run = record_of(profiler, measured, facts, origin, validity, params.knobs.block_policy)
-            write_rows_and_record(measured.rows, out / "rows.parquet", run, out / "run.json")
+            with written_together() as results:
+                results.rows(measured.rows, out / "rows.parquet")
+                results.record(run, out / "run.json")
             tell(run)
             if run.failed and params.profile.strict:
                 refuse_failed_cells(run, journal)

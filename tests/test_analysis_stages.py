@@ -2,6 +2,8 @@
 
 import json
 import re
+import resource
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -72,11 +74,22 @@ def simulate_project(folder: Path, world: World) -> None:
     (folder / "params.yaml").write_text(params.replace("min_answers: 50", "min_answers: 5"))
 
 
-def run_stage(folder: Path, name: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", f"stages.{name}", *options]
-    environment = {"PYTHONPATH": str(ROOT)}
+def run_stage(
+    folder: Path, name: str, *options: str, largest_file: int = resource.RLIM_INFINITY
+) -> subprocess.CompletedProcess[str]:
+    """Run a stage; no file that it writes may grow beyond a number of bytes."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", f"stages.{name}", *options],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=limit,
     )
 
 
@@ -510,3 +523,64 @@ def test_show_lists_failed_cells_and_interruptions(with_failure: Path, tmp_path:
     )
     assert "Not measured: e2 captioning 16/2/4: OutOfMemoryError" in shown.stdout
     assert "resumed 2025-01-01T00:10:00+00:00" in shown.stdout
+
+
+# All files of a stage appear together or not at all
+
+STAGES_THAT_WRITE = {
+    "pareto": list(chain(*pareto_options("captioning").items())),
+    "contrast": [],
+    "figures": [
+        *("--contrast", "metrics/m1_workload_contrast.json"),
+        *("--cdf", "plots/data/latency_cdf.json", "--out", "plots/figures"),
+    ],
+}
+
+
+LARGEST = {
+    "pareto": "metrics/e2_pareto_captioning.json",
+    "contrast": "metrics/m1_workload_contrast.json",
+    "figures": "plots/figures/*.png",
+}
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("stage", STAGES_THAT_WRITE)
+def test_a_disk_that_fills_up_in_the_middle_of_a_stage_leaves_all_earlier_results(
+    project: Path, tmp_path: Path, stage: str
+) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder)
+    assert run_stage(folder, "figures", *STAGES_THAT_WRITE["figures"]).returncode == 0
+    # Every result would come out otherwise.
+    params = (folder / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(params.replace("confidence: 0.95", "confidence: 0.9"))
+    before = contents(folder)
+    # All fit but for the largest.
+    largest = max(len(before[path]) for path in before if path.match(LARGEST[stage]))
+    done = run_stage(folder, stage, *STAGES_THAT_WRITE[stage], largest_file=largest // 2)
+    assert done.returncode == 1
+    assert re.fullmatch(
+        r"error: \S+: cannot be written \(File too large\): .*; earlier results are as they were\n",
+        done.stderr,
+    )
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("blocked", ["plots/data", "metrics"])
+def test_a_folder_that_cannot_be_written_to_leaves_the_results_in_the_other(
+    project: Path, tmp_path: Path, blocked: str
+) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder)
+    options = ["--out", "metrics", "--plots", "plots/data"]
+    options[options.index(blocked)] = f"{tmp_path}/file/{blocked}"
+    (tmp_path / "file").touch()
+    before = contents(folder)
+    done = run_stage(folder, "contrast", *options)
+    assert done.returncode == 1
+    assert "cannot be written (Not a directory)" in done.stderr
+    assert contents(folder) == before

@@ -18,9 +18,8 @@ from m1.files import (
     write_plot_rows,
     write_record,
     write_rows,
-    write_rows_and_record,
     write_text,
-    written_whole,
+    written_together,
 )
 from m1.schemas.base import Record
 from m1.schemas.settings import Setting
@@ -70,15 +69,15 @@ def test_text_comes_back_as_it_was(tmp_path: Path) -> None:
 def test_a_failure_while_writing_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_text("old", path)
-    with pytest.raises(RuntimeError), written_whole(path) as partial:
-        write_half_and_fail(partial)
+    with pytest.raises(RuntimeError), written_together() as results:
+        write_half_and_fail(results.file(path))
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_first_failure_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), written_whole(tmp_path / "a.txt"):
-        raise RuntimeError
+    with pytest.raises(RuntimeError), written_together() as results:
+        write_half_and_fail(results.file(tmp_path / "a.txt"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -260,21 +259,19 @@ def test_what_cannot_be_written_is_one_line_and_leaves_the_earlier_file(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_table_and_its_record_are_written_together_or_not_at_all(tmp_path, monkeypatch) -> None:
-    table, record = tmp_path / "rows.parquet", tmp_path / "run.json"
-    write_rows_and_record([Setting(top_k=1)], table, Setting(top_k=1), record)
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", refusing(errno.ENOSPC))
-        with pytest.raises(UserError, match=r"cannot be written \(No space left"):
-            write_rows_and_record([Setting(top_k=2)], table, Setting(top_k=2), record)
-    assert read_rows(Setting, table)["top_k"].tolist() == [1]
-    assert read_record(Setting, record) == Setting(top_k=1)
-    assert sorted(tmp_path.iterdir()) == [table, record]
-
-
 def test_a_folder_that_cannot_be_written_is_found_before_the_work(tmp_path, monkeypatch) -> None:
     check_writable(tmp_path / "new" / "folder")
     assert list((tmp_path / "new" / "folder").iterdir()) == []
     monkeypatch.setattr(Path, "touch", refusing(errno.EROFS))
     with pytest.raises(UserError, match=r"cannot be written \(Read-only file system\)"):
         check_writable(tmp_path)
+
+
+def test_the_message_tells_what_dvc_did_with_earlier_results(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(os, "fsync", refusing(errno.ENOSPC))
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    with pytest.raises(UserError, match=r"earlier results are as they were$"):
+        write_text("new", tmp_path / "a.txt")
+    monkeypatch.setenv("DVC_STAGE", "profile")
+    with pytest.raises(UserError, match=r"`dvc checkout` brings back those that DVC removed$"):
+        write_text("new", tmp_path / "a.txt")

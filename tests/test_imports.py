@@ -14,6 +14,7 @@ LAYERS = {
     "m1.progress": 1,
     "m1.schemas": 1,
     "m1.spread": 1,
+    "m1.together": 1,
     "m1.params": 2,
     "m1.files": 3,
     "m1.checked_lines": 4,

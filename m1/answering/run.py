@@ -51,7 +51,8 @@ class How:
 
     def options(self) -> dict[str, JsonValue]:
         """Parameters of model and knobs that may change answers and are in no fingerprint."""
-        model = self.model.model_dump(mode="json", exclude={"source", "device", "n_threads"})
+        elsewhere = {"source", "watched", "device", "n_threads"}
+        model = self.model.model_dump(mode="json", exclude=elsewhere)
         return model | self.knobs.model_dump(mode="json", exclude=set[str](KNOBS))
 
 

@@ -11,7 +11,6 @@ from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from m1.files import written_or_told
 from m1.schemas.profile import Stage
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Estimate, Frontier, WorkloadContrast
@@ -204,5 +203,4 @@ def whiskers(estimates: list[Estimate]) -> list[list[float]]:
 @styled
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a PNG; without the library's version in it, the same drawing is the same bytes."""
-    with written_or_told(path) as partial:
-        figure.savefig(partial, format="png", dpi=DPI, metadata={"Software": None})
+    figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})

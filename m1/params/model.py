@@ -14,6 +14,9 @@ class ModelParams(Record):
 
     source: str
     """Folder or Hugging Face id of the model."""
+    watched: str | None = None
+    """Where DVC looks for changes of the model: the folder of `source` again; for a hub id it does
+    not matter."""
     revision: str | None = None
     """Branch, tag or commit on the hub; null takes the newest."""
     weights: Weights = "pretrained"

@@ -44,7 +44,7 @@ def journal_key(
     return JournalKey(
         origin=origin.model_dump(mode="json", exclude=PASSING),
         device=_which(vlm.device),
-        model=model.model_dump(mode="json"),
+        model=model.model_dump(mode="json", exclude={"watched"}),
         knobs=knobs.model_dump(mode="json"),
         profile=profile.model_dump(mode="json", exclude={"strict"}),
         kept_blocks=kept_blocks(vlm.structure, knobs.grid()),

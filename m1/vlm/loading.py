@@ -33,6 +33,7 @@ from m1.vlm.runtime import EagerRuntime
 from m1.vlm.stage_check import check_stages
 from m1.vlm.stand_in import StandInProcessor
 from m1.vlm.structure import find_structure
+from m1.vlm.watched import check_watched
 
 # What transformers raises where a processor is missing or broken.
 LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError)
@@ -48,6 +49,7 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
     logging.set_verbosity_error()
     torch.set_num_threads(params.n_threads or os.cpu_count() or 1)
     device = find_device(params.device)
+    check_watched(params)
     _check_source(params)
     try:
         params = params.model_copy(update={"revision": _commit(params)})

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from m1.errors import UserError
-from m1.files import written_whole
+from m1.together import Together
 from m1.workloads.official import ANNOTATIONS, CAPTIONS, KARPATHY_SPLIT, QUESTIONS
 
 Mirror = Literal["vqa_v2_url", "coco_url", "karpathy_url"]
@@ -81,8 +81,8 @@ def unpack(archive: Path, member: str, target: Path) -> None:
             # What is read is held to the size that was declared, and to its checksum.
             with (
                 packed.open(info) as source,
-                written_whole(target) as partial,
-                partial.open("wb") as file,
+                Together() as files,
+                files.file(target).open("wb") as file,
             ):
                 shutil.copyfileobj(source, file)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from m1.errors import UserError
-from m1.files import write_record
+from m1.files import write_record, written_together
 from m1.params import DataParams, WorkloadData
-from m1.schemas.requests import RequestSet, Workload
+from m1.schemas.requests import RequestSet, Sample, Workload
 from m1.workloads.images import image_bytes
 from m1.workloads.manifest import Manifest, folder_of
 from m1.workloads.scene_dataset import write_scene_dataset
@@ -18,19 +18,29 @@ from m1.workloads.sources import check_source, draw_sample, read_source
 REQUESTS_FILE = "requests.json"
 
 
-def prepare(workload: Workload, data: DataParams, out: Path) -> RequestSet:
+def prepare(
+    workload: Workload, data: DataParams, out: Path, sample_file: Path | None = None
+) -> RequestSet:
     """Write a workload's requests and their images to `out`, in the place of what was there.
 
+    Args:
+        workload: whose requests.
+        data: where they come from.
+        out: folder of the requests and images.
+        sample_file: where the ids of the requests go, if they are wanted.
+
     Raises:
-        UserError: what is wrong and how to mend it; `out` is then as it was before.
+        UserError: what is wrong and how to mend it; everything is then as it was before.
     """
     chosen = data.of(workload)
     check_source(workload, chosen)
     with (
         tempfile.TemporaryDirectory() as made,
         _dataset(chosen, data) as root,
-        _folder_written_whole(out) as folder,
+        written_together() as results,
     ):
+        _check_replaceable(out)
+        folder = results.folder(out)
         dataset = read_source(workload, chosen, root, Path(made))
         sample = draw_sample(workload, dataset.requests, chosen.n_requests, data.seed)
         images = {request.image_id: dataset.image_path(request) for request in sample}
@@ -44,6 +54,8 @@ def prepare(workload: Workload, data: DataParams, out: Path) -> RequestSet:
             corpus=dataset.corpus,
         )
         write_record(request_set, folder / REQUESTS_FILE)
+        if sample_file is not None:
+            results.record(Sample.of(request_set), sample_file)
     return request_set
 
 
@@ -97,34 +109,9 @@ def _copy_images(images: dict[str, Path], copies: dict[str, str], folder: Path) 
     return digests
 
 
-@contextlib.contextmanager
-def _folder_written_whole(out: Path) -> Iterator[Path]:
-    """A new folder that takes the place of `out` only if nothing went wrong."""
-    _check_replaceable(out)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as beside:
-            new, old = Path(beside) / "new", Path(beside) / "old"
-            new.mkdir()
-            yield new
-            _swap(new, out, old)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror or error})") from None
-
-
 def _check_replaceable(out: Path) -> None:
     """See that what would be replaced is nothing, or requests: never somebody's other files."""
     if out.is_dir() and ((out / REQUESTS_FILE).is_file() or not any(out.iterdir())):
         return
     if out.exists():
         raise UserError(f"{out}: holds something else than requests; give a new or empty folder")
-
-
-def _swap(new: Path, out: Path, old: Path) -> None:
-    try:
-        if out.exists():
-            out.rename(old)
-        new.rename(out)
-    finally:
-        if old.exists() and not out.exists():
-            old.rename(out)

@@ -1,0 +1,36 @@
+"""Whether DVC sees that a model changed: it looks where `model.watched` says."""
+
+import os
+from pathlib import Path
+
+from m1.errors import UserError
+from m1.params import ModelParams
+
+# A DVC project of its own, which cannot be watched as a whole: dvc.yaml names its files one by one.
+EMBEDDED = Path("data/models/scene-vlm")
+
+
+def check_watched(params: ModelParams) -> None:
+    """Whether DVC runs a stage again when the files of its model change.
+
+    It matters only where DVC runs the stage, and of a hub model nothing can be watched.
+
+    Raises:
+        UserError: if the model is a folder that DVC does not look into.
+    """
+    folder = Path(params.source).expanduser()
+    if "DVC_STAGE" not in os.environ or not folder.is_dir():
+        return
+    if folder.resolve() == EMBEDDED.resolve():
+        return
+    watched = Path(params.watched or "")
+    if not params.watched or watched.resolve() != folder.resolve():
+        raise UserError(
+            f"model.watched = {params.watched}: DVC would not see a change of the model; set it to "
+            f"the folder of model.source (-S model.watched={params.source})"
+        )
+    if (folder / ".dvc").is_dir():
+        raise UserError(
+            f"model.source = {params.source}: DVC does not look into a folder that is a DVC "
+            "project of its own; copy the model's files to another folder"
+        )

@@ -1,0 +1,128 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from m1.together import Together
+
+EARLIER = {"a.json": "old a", "deep/b.json": "old b", "c/inside.txt": "old c", "d.png": "old d"}
+LATER = {"a.json": "new a", "deep/b.json": "new b", "c/inside.txt": "new c"}
+
+
+def write_all(files: Together, folder: Path) -> None:
+    """Two files, a folder, and one file that is to go."""
+    files.file(folder / "a.json").write_text("new a")
+    files.file(folder / "deep" / "b.json").write_text("new b")
+    (files.folder(folder / "c") / "inside.txt").write_text("new c")
+    files.nothing(folder / "d.png")
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file below a folder, hidden ones too."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in found}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, text in EARLIER.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_all_places_are_taken_at_the_end_and_none_before(folder: Path) -> None:
+    with Together() as files:
+        write_all(files, folder)
+        assert EARLIER.items() <= contents(folder).items()
+    assert contents(folder) == LATER
+    assert list(folder.rglob(".*")) == []
+
+
+def test_places_may_be_new(tmp_path: Path) -> None:
+    with Together() as files:
+        write_all(files, tmp_path)
+    assert contents(tmp_path) == LATER
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError])
+def test_an_error_in_the_block_leaves_everything_as_it_was(
+    folder: Path, error: type[BaseException]
+) -> None:
+    def write_and_fail(files: Together) -> None:
+        write_all(files, folder)
+        raise error
+
+    with pytest.raises(error), Together() as files:
+        write_and_fail(files)
+    assert contents(folder) == EARLIER
+
+
+def failing(call: Callable[..., Path], after: int) -> Callable[..., Path]:
+    """A call that works so many times, and then the disk is broken once."""
+    done = 0
+
+    def sometimes(path: Path, target: Path) -> Path:
+        nonlocal done
+        done += 1
+        if done == after + 1:
+            raise OSError(5, os.strerror(5))
+        return call(path, target)
+
+    return sometimes
+
+
+@pytest.mark.parametrize("after", range(3))
+@pytest.mark.parametrize("earlier", [True, False], ids=["over earlier files", "for the first time"])
+def test_a_move_that_fails_takes_back_the_moves_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int, earlier: bool
+) -> None:
+    for name, text in EARLIER.items() if earlier else ():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(Path, "replace", failing(Path.replace, after))
+    with pytest.raises(OSError, match="Input/output"), Together() as files:
+        write_all(files, tmp_path)
+    assert contents(tmp_path) == (EARLIER if earlier else {})
+
+
+def test_a_file_that_cannot_go_puts_the_others_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The folder is renamed first, then the file that is to go.
+    monkeypatch.setattr(Path, "rename", failing(Path.rename, 1))
+    with pytest.raises(OSError, match="Input/output"), Together() as files:
+        write_all(files, folder)
+    assert contents(folder) == EARLIER
+
+
+def test_a_file_system_without_hard_links_will_do(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(1, os.strerror(1))
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    monkeypatch.setattr(Path, "replace", failing(Path.replace, 2))
+    with pytest.raises(OSError, match="Input/output"), Together() as files:
+        write_all(files, folder)
+    assert contents(folder) == EARLIER
+
+
+def test_a_place_that_is_a_link_is_replaced_and_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("old")
+    (tmp_path / "a.json").symlink_to(tmp_path / "cache")
+    with Together() as files:
+        files.file(tmp_path / "a.json").write_text("new")
+    assert (tmp_path / "cache").read_text() == "old"
+    assert not (tmp_path / "a.json").is_symlink()
+    assert (tmp_path / "a.json").read_text() == "new"
+
+
+def test_files_can_be_read_by_others(tmp_path: Path) -> None:
+    with Together() as files:
+        files.file(tmp_path / "a.json").write_text("new")
+        (files.folder(tmp_path / "c") / "inside.txt").write_text("new")
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "c").stat().st_mode & 0o755 == 0o755
