@@ -109,6 +109,11 @@ def cell(column: str, value: Any) -> Change:
     return lambda table: table.assign(**{column: [value, *table[column].to_list()[1:]]})
 
 
+def renamed(request_id: str, other: str) -> Change:
+    """Another id for a request, in all its rows."""
+    return lambda table: table.replace({"request_id": {request_id: other}})
+
+
 def twice(table: pd.DataFrame) -> pd.DataFrame:
     """The first row again, at the end, as if it had been measured later."""
     again = table.iloc[:1]
@@ -178,7 +183,7 @@ MIXED = [
          (RUN, QA), "requests with fingerprint "),
     Case("a request less", "pareto", prepared_anew("requests", without_first), (ROWS, QA),
          "'qa-0000-0' is not among the requests"),
-    Case("an answer to no request", "pareto", all_changed(ANSWERS, cell("request_id", "qa-x")),
+    Case("an answer to no request", "pareto", all_changed(ANSWERS, renamed("qa-0000-0", "qa-x")),
          (ANSWERS, QA), "'qa-x' is not among the requests"),
     Case("a request about another image", "pareto", prepared_anew("requests.0.image_id", "x"),
          (ROWS, QA), "'qa-0000-0' has another image"),

@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from import_graph import ROOT
@@ -40,6 +40,8 @@ from m1.schemas.results import (
     WorkloadContrast,
 )
 from m1.schemas.settings import KNOBS
+
+T = TypeVar("T", MeasuredRequest, Answer)
 
 FRONTIER_FIELDS = {
     "workload", "setting", "latency_ms", "latency_low", "latency_high", "quality", "quality_low",
@@ -153,20 +155,23 @@ def test_pareto_writes_scores_frontier_and_plot(project: Path, workload: str) ->
     assert [row["on_frontier"] for row in rows] == [p.on_frontier for p in frontier.points]
 
 
+def thoughtful(one: T) -> T:
+    """The same output, after some reasoning."""
+    return one.model_copy(update={"output_text": f"<think>So?</think>\n{one.output_text}"})
+
+
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_reasoning_that_the_model_marks_changes_no_score(
     project: Path, tmp_path: Path, workload: str
 ) -> None:
     simulate_project(tmp_path, WORLD)
     rows = simulate_rows(0, WORLD)
-    for kind, made in ((MeasuredRequest, rows), (Answer, simulate_answers(rows, WORLD))):
-        name = "profile/rows" if kind is MeasuredRequest else "answers/answers"
-        thought = [
-            one.model_copy(update={"output_text": f"<think>So?</think>\n{one.output_text}"})
-            for one in made
-        ]
-        write_rows(thought, tmp_path / f"data/{name}.parquet")
-    answered = simulate_answers_run(WORLD)
+    thought_rows = [thoughtful(row) for row in rows]
+    answers = [thoughtful(answer) for answer in simulate_answers(rows, WORLD)]
+    write_rows(thought_rows, tmp_path / "data/profile/rows.parquet")
+    write_record(simulate_run(WORLD, thought_rows), tmp_path / "data/profile/run.json")
+    write_rows(answers, tmp_path / "data/answers/answers.parquet")
+    answered = simulate_answers_run(WORLD, answers)
     assert answered.made is not None
     markup = Markup(reasoning=(Marks(opening="<think>", closing="</think>"),))
     answered = AnswersRun(
@@ -176,7 +181,9 @@ def test_reasoning_that_the_model_marks_changes_no_score(
     done = run_stage(tmp_path, "pareto", *chain(*pareto_options(workload).items()))
     assert done.returncode == 0, done.stderr
     metrics = f"metrics/e2_pareto_{workload}.json"
-    assert (tmp_path / metrics).read_text() == (project / metrics).read_text()
+    found, plain = (read_record(ParetoResult, one / metrics) for one in (tmp_path, project))
+    assert found.frontier == plain.frontier
+    assert found.agreement == plain.agreement
     scores = read_rows(ScoredAnswer, tmp_path / f"data/scores/{workload}.parquet")
     assert scores["output_text"].str.startswith("<think>").all()
     assert not scores["scored_text"].str.contains("think").any()

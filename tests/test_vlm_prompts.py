@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -97,6 +98,9 @@ def model(tmp_path) -> Callable[[Place], LoadedVlm]:
     return made
 
 
+PICTURE = b"opened by nobody"
+
+
 def requests(*prompts: str) -> RequestSet:
     made = (
         Request(
@@ -109,9 +113,7 @@ def requests(*prompts: str) -> RequestSet:
         )
         for i, prompt in enumerate(prompts)
     )
-    return RequestSet(
-        workload="qa", source="jsonl", fingerprint="", requests=tuple(made), corpus={}
-    )
+    return RequestSet.of("qa", "jsonl", tuple(made), {"a.png": sha256(PICTURE).hexdigest()}, {})
 
 
 @pytest.mark.parametrize(
@@ -141,7 +143,8 @@ def test_without_a_template_the_prompt_is_raw_and_that_is_recorded(model) -> Non
     assert raw.prompts.template == "none"
     assert raw.prompts.write(QUESTION) == f"<image>{QUESTION}"
     model_params = load_params(Path("params.yaml")).model
-    assert provenance(raw, model_params, {}, "", 0.0).prompt_template == "none"
+    sets = dict.fromkeys(WORKLOADS, requests(QUESTION))
+    assert provenance(raw, model_params, sets, "", 0.0).prompt_template == "none"
 
 
 @pytest.mark.parametrize("put", [in_tokenizer_config, as_jinja], ids=["tokenizer", "processor"])
@@ -274,6 +277,7 @@ def test_a_stage_refuses_such_a_prompt_before_anything_else(
     sets = {w: requests(QUESTION, f"<image>\n{QUESTION}", QUESTION) for w in WORKLOADS}
     for workload, one in sets.items():
         write_record(one, tmp_path / workload / "requests.json")
+        (tmp_path / workload / "a.png").write_bytes(PICTURE)
     with pytest.raises(UserError, match="qa: request 'q1': its prompt holds '<image>'"):
         module.main(tmp_path, Path("params.yaml"), tmp_path / "kept", tmp_path / "out")
     assert not (tmp_path / "out").exists()

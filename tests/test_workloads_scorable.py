@@ -30,9 +30,7 @@ def request(number: int, references: Sequence[str]) -> Request:
 def made(workload: Workload, *references: Sequence[str]) -> RequestSet:
     requests = tuple(request(i, texts) for i, texts in enumerate(references, start=1))
     corpus = {r.image_id: r.references for r in requests} if workload == "captioning" else {}
-    return RequestSet(
-        workload=workload, source="jsonl", fingerprint="", requests=requests, corpus=corpus
-    )
+    return RequestSet.of(workload, "jsonl", requests, {}, corpus)
 
 
 def check(prepared: RequestSet) -> None:
