@@ -104,6 +104,12 @@ def all_changed(file: str, change: Change) -> Break:
     return change_both
 
 
+def at_reference_length(here: Path, other: Path) -> None:
+    """All rows in the mode in which outputs are no answers."""
+    all_changed(ROWS, lambda rows: rows.assign(decode_mode="reference_length"))(here, other)
+    edit(here / RUN, {"decode_mode": "reference_length"})
+
+
 def cell(column: str, value: Any) -> Change:
     """Another value in the first row."""
     return lambda table: table.assign(**{column: [value, *table[column].to_list()[1:]]})
@@ -187,6 +193,8 @@ MIXED = [
          (ANSWERS, QA), "'qa-x' is not among the requests"),
     Case("a request about another image", "pareto", prepared_anew("requests.0.image_id", "x"),
          (ROWS, QA), "'qa-0000-0' has another image"),
+    Case("answers beside outputs of fixed length", "pareto", at_reference_length, (RUN, MADE),
+         "differ in decode_mode"),
     Case("another model", "pareto", edited(MADE, "made.model_fingerprint", "1"), (RUN, MADE),
          "differ in model"),
     Case("the frontier of the other workload", "contrast", in_place_of(QA_FRONTIER, FRONTIER),
@@ -269,7 +277,8 @@ OF_TABLES = [
 RECORDS_ALONE = [
     in_record("a grid without the reference", RUN, "grid", without_first, "not reference"),
     in_record("another reference", RUN, "reference", UNKNOWN, "is not reference, 9/4/8"),
-    in_record("a setting twice", RUN, "grid", first_doubled, "grid has the setting '144/4/8' more"),
+    in_record("a setting twice", RUN, "grid", first_doubled,
+              "run.json: grid has the setting '144/4/8' more than once"),
     in_record("work of no setting", RUN, "work.0.setting", UNKNOWN, "which is not in grid"),
     in_record("work twice", RUN, "work", first_doubled, "more than once"),
     in_record("work without a stage", RUN, "work.0.stages.prefill", GONE, "has no prefill"),
@@ -286,7 +295,7 @@ RECORDS_ALONE = [
               "e1 failed at 16/4/4, not at the reference"),
     in_record("a failure of no experiment", RUN, "failed", [FAILED | {"experiment": "e4"}],
               "experiment"),
-    in_record("invalid for no reason", RUN, "validity.verdict", "invalid", "invalid where"),
+    in_record("invalid for no reason", RUN, "validity.verdict", "invalid", "invalid is a run"),
     in_record("an infinite duration", RUN, "provenance.duration_s", float("inf"), "finite"),
     in_record("answers for one workload", MADE, "made.n_requests.qa", GONE, "has no qa"),
     in_record("a request id twice", QA, "requests", first_doubled,

@@ -40,7 +40,7 @@ class Validity(Record):
     def _of_its_checks(self) -> Self:
         failed = any(not check.passed for check in self.checks)
         if not failed == bool(self.reasons) == (self.verdict == "invalid"):
-            raise ValueError("a run is invalid where a check failed, which reasons tells; else not")
+            raise ValueError("invalid is a run of which a check failed, and then reasons says why")
         return self
 
     @property
