@@ -160,6 +160,9 @@ def _similarity(candidate: _WeightedCaption, reference: _WeightedCaption) -> flo
 def _clipped_cosine(candidate: _WeightedCaption, reference: _WeightedCaption, order: int) -> float:
     """Return the cosine, with repeats beyond the reference's own count earning nothing."""
     theirs, ours = reference.weights[order], candidate.weights[order]
-    product = sum(min(ours[ngram], theirs[ngram]) * theirs[ngram] for ngram in ours.keys() & theirs)
+    # In the order of the caption: that of a set changes from process to process, and with it how
+    # the sum is rounded.
+    shared = (ngram for ngram in ours if ngram in theirs)
+    product = sum(min(ours[ngram], theirs[ngram]) * theirs[ngram] for ngram in shared)
     norm = reference.norms[order] * candidate.norms[order]
     return product / norm if norm else 0.0
