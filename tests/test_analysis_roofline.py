@@ -54,6 +54,14 @@ def test_decode_is_told_for_one_token() -> None:
         assert cell.stages["vision"].measured_ms.value == pytest.approx(3.0)
 
 
+def test_a_stage_without_work_is_at_no_distance_from_a_floor() -> None:
+    run = simulate_run(WORLD)
+    none = StageWork(operations=0.0, weight_bytes=0.0, cache_bytes=0.0)
+    work = [one.model_copy(update={"stages": one.stages | {"projector": none}}) for one in run.work]
+    for cell in roofline(steps=7.0, run=run.model_copy(update={"work": tuple(work)})):
+        assert set(cell.stages) == set(STAGES) - {"projector"}
+
+
 def test_outputs_of_one_token_have_no_decode_to_tell_of() -> None:
     for cell in roofline(steps=0.0, run=simulate_run(WORLD)):
         assert set(cell.stages) == set(STAGES) - {"decode"}

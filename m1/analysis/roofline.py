@@ -58,7 +58,10 @@ def _stages(
             if not n_steps.all():
                 continue
             mean_ms = mean_ms / n_steps
-        yield stage, stage_roofline(work.stages[stage], mean_ms, rates, confidence)
+        own = work.stages[stage]
+        # A stage that has nothing to do, or took no time, is at no distance from its floor.
+        if any(own.model_dump().values()) and mean_ms.all():
+            yield stage, stage_roofline(own, mean_ms, rates, confidence)
 
 
 def stage_roofline(

@@ -20,6 +20,7 @@ from m1.figures.style import (
     with_interval,
 )
 from m1.schemas.base import Record
+from m1.schemas.quantities import Fraction, Positive
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Estimate, LatencyDistribution, WorkloadContrast
 
@@ -33,9 +34,9 @@ class LatencyPoint(Record):
 
     workload: Workload
     """Whose latency."""
-    latency_ms: float
+    latency_ms: Positive
     """Latency of a request."""
-    share_of_requests: float
+    share_of_requests: Fraction
     """Share of requests that took at most this long."""
 
 

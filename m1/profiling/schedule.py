@@ -6,16 +6,14 @@ Drift of the machine then hits all cells alike, instead of the last ones.
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Literal
 
 import numpy as np
 
 from m1.params import PerWorkload, ProfileParams
 from m1.profiling.trials import deal_images
+from m1.schemas.profile import Experiment
 from m1.schemas.requests import WORKLOADS, Request, Workload
 from m1.schemas.settings import DecodeMode, Setting
-
-Experiment = Literal["e1", "e2", "observer", "repeat"]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from typing import Literal, Self
 from pydantic import JsonValue, model_validator
 
 from m1.schemas.base import Record
-from m1.schemas.requests import Workload
+from m1.schemas.quantities import Count, Fingerprint, FromOne
+from m1.schemas.requests import ByWorkload, Workload
 from m1.schemas.settings import Setting
 
 
@@ -18,13 +19,13 @@ class Answer(Record):
     """Which request."""
     image_id: str
     """Its image; the unit of the bootstrap where it was not timed."""
-    vision_tokens: int | None
+    vision_tokens: FromOne | None
     """The setting; null leaves the model as it is."""
-    top_k: int | None
+    top_k: FromOne | None
     """The setting."""
-    active_blocks: int | None
+    active_blocks: FromOne | None
     """The setting."""
-    n_output_tokens: int
+    n_output_tokens: FromOne
     """Tokens written, the end-of-sequence token included."""
     finish_reason: Literal["stop", "length"]
     """`length`: cut at the longest output."""
@@ -55,7 +56,7 @@ class AnswerKey(Record):
     """`cpu` or `cuda`."""
     max_new_tokens: int
     """Longest output in tokens."""
-    batch_size: int
+    batch_size: FromOne
     """Requests answered at once, at the most."""
     code: str
     """SHA-256 over the source that makes answers."""
@@ -79,22 +80,24 @@ class AnswersMade(Record):
     """`model.source`."""
     model_fingerprint: str
     """SHA-256 over configuration and weights."""
-    data_fingerprints: dict[Workload, str]
+    data_fingerprints: ByWorkload[str]
     """Fingerprints of the request sets."""
     dtype: str
     """Arithmetic."""
-    max_new_tokens: dict[Workload, int]
+    max_new_tokens: ByWorkload[FromOne]
     """Longest output in tokens."""
-    n_requests: dict[Workload, int]
+    n_requests: ByWorkload[FromOne]
     """Requests answered at each setting."""
-    batch_size: int
+    batch_size: FromOne
     """Requests answered at once, at the most."""
     kept_blocks: dict[str, tuple[int, ...]]
     """Number of active blocks to which they are."""
-    n_cells_reused: int
+    n_cells_reused: Count
     """Cells whose answers were there from an earlier run."""
-    n_cells_computed: int
+    n_cells_computed: Count
     """Cells answered in this run."""
+    answers_fingerprint: Fingerprint | None = None
+    """Of the table of answers; null in records of earlier versions."""
 
 
 class AnswersRun(Record):

@@ -1,21 +1,45 @@
 """The one base of every record M1 reads or writes."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 LONGEST_VALUE = 80
 MOST_PLACES = 3
 
+T = TypeVar("T")
+
 
 class Record(BaseModel):
-    """A strict, frozen record: no unknown keys, no silent conversions, no later changes."""
+    """A strict, frozen record: no unknown keys, no silent conversions, no NaN, no changes."""
 
     model_config = ConfigDict(
-        strict=True, frozen=True, extra="forbid", use_attribute_docstrings=True
+        strict=True,
+        frozen=True,
+        extra="forbid",
+        # JSON has no words for them, and a number that is none is no result.
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
     )
+
+
+def with_each(names: Sequence[str]) -> AfterValidator:
+    """A validator of mappings that must have an entry for each of some names."""
+
+    def complete(found: dict[str, T]) -> dict[str, T]:
+        if missing := [name for name in names if name not in found]:
+            raise ValueError(f"has no {' and no '.join(missing)}")
+        return found
+
+    return AfterValidator(complete)
+
+
+def repeated(values: Iterable[Hashable]) -> str | None:
+    """The first of some values that is there more than once, as Python writes it."""
+    return next((repr(value) for value, n in Counter(values).items() if n > 1), None)
 
 
 def describe(error: Exception) -> str:
@@ -42,6 +66,8 @@ def _wrong(details: Mapping[str, Any]) -> str:
             return f"{place} is not a known key; correct or remove it"
         case "missing":
             return f"{place} is missing"
+        case "value_error" if not details["loc"]:
+            return message
     return f"{place} = {_shown(details['input'])}: {message}"
 
 

@@ -2,7 +2,7 @@
 
 from m1.schemas.base import Record
 from m1.schemas.estimates import Estimate, LatencyDistribution, SensitivityPoint, StageEstimate
-from m1.schemas.profile import Stage
+from m1.schemas.profile import ByStage
 from m1.schemas.settings import Knob, Setting
 
 
@@ -50,7 +50,7 @@ class DecodeSplits(Record):
 class AtReferenceLength(Record):
     """Latency of one workload where every output is as long as the reference answer."""
 
-    stage_breakdown: dict[Stage, StageEstimate]
+    stage_breakdown: ByStage[StageEstimate]
     """E1: each stage's time and share."""
     latency: LatencyDistribution
     """E1: distribution of latencies."""

@@ -1,9 +1,12 @@
 """Numbers with intervals, and the groups of them that several results share."""
 
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from m1.schemas.base import Record
-from m1.schemas.profile import Stage
+from m1.schemas.profile import ByStage
+from m1.schemas.quantities import Amount, Fraction, FromOne
 
 TailCause = Literal["requests", "machine"]
 
@@ -18,6 +21,12 @@ class Estimate(Record):
     high: float
     """Upper end of the interval."""
 
+    @model_validator(mode="after")
+    def _low_to_high(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"the interval ends at {self.high}, below its start {self.low}")
+        return self
+
 
 class StageEstimate(Record):
     """One stage of one workload at the reference setting."""
@@ -31,16 +40,16 @@ class StageEstimate(Record):
 class Variation(Record):
     """Why latency varies: by the machine at one request (jitter), or between requests."""
 
-    n_requests: int
+    n_requests: FromOne
     """Requests that every trial measured again."""
-    n_measurements: int
+    n_measurements: FromOne
     """Their measurements."""
-    jitter: float
+    jitter: Amount
     """Spread around a request's own median, as a share of it (1.48 times the median absolute
     deviation)."""
-    between_requests: float
+    between_requests: Amount
     """Spread of E1 beyond jitter, on the same scale."""
-    request_share: float
+    request_share: Fraction
     """Share of the variance of E1 that is due to the requests."""
     tail_cause: dict[str, TailCause]
     """What P95 and P99 are about: `requests` that are slow whenever they are measured, or the
@@ -51,7 +60,7 @@ class Variation(Record):
 class LatencyDistribution(Record):
     """Latency of one workload at the reference setting."""
 
-    n: int
+    n: FromOne
     """Requests."""
     mean_ms: Estimate
     """Mean."""
@@ -77,7 +86,7 @@ class SensitivityPoint(Record):
     """Value of the knob."""
     latency_change_percent: Estimate
     """Change of mean latency from the reference setting."""
-    stage_change_percent: dict[Stage, Estimate]
+    stage_change_percent: ByStage[Estimate]
     """Change of each stage, in percent of the reference setting's total."""
     quality_change_percent: Estimate | None
     """Change of mean quality; null where there is no quality."""

@@ -1,11 +1,16 @@
 """Requests: one image, one prompt, its references."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
-from m1.schemas.base import Record
+from pydantic import model_validator
+
+from m1.schemas.base import Record, repeated, with_each
 
 Workload = Literal["qa", "captioning"]
 WORKLOADS: tuple[Workload, ...] = ("qa", "captioning")
+T = TypeVar("T")
+ByWorkload = Annotated[dict[Workload, T], with_each(WORKLOADS)]
+"""Something for each workload, and for both."""
 
 
 class Request(Record):
@@ -40,6 +45,15 @@ class RequestSet(Record):
     """The requests, in the order of the dataset."""
     corpus: dict[str, tuple[str, ...]]
     """Image id to references for the whole dataset: CIDEr's document frequencies (captioning)."""
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if twice := repeated(request.request_id for request in self.requests):
+            raise ValueError(f"request_id {twice} is there more than once; give each its own")
+        images = dict.fromkeys((request.image_id, request.image) for request in self.requests)
+        if twice := repeated(image_id for image_id, _ in images):
+            raise ValueError(f"image_id {twice} is that of several images; give each its own")
+        return self
 
 
 class Sample(Record):

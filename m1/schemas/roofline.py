@@ -39,7 +39,7 @@ class CellRoofline(Record):
     label: str
     """Its short name."""
     stages: dict[Stage, StageRoofline]
-    """Each stage; decode is missing where outputs are single tokens."""
+    """Each stage that has work; decode is missing where outputs are single tokens."""
 
 
 def cells_at(

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from m1.schemas.base import Record
+from m1.schemas.quantities import FromOne
 
 Knob = Literal["vision_tokens", "top_k", "active_blocks"]
 KNOBS: tuple[Knob, ...] = ("vision_tokens", "top_k", "active_blocks")
@@ -20,11 +21,11 @@ GraphExtent = Literal["whole", "blocks", "none"]
 class Setting(Record):
     """One value for each knob; `None` leaves the model as it is (a knob it does not have)."""
 
-    vision_tokens: int | None = None
+    vision_tokens: FromOne | None = None
     """Visual tokens the language model sees."""
-    top_k: int | None = None
+    top_k: FromOne | None = None
     """Experts per token in each mixture-of-experts layer."""
-    active_blocks: int | None = None
+    active_blocks: FromOne | None = None
     """Decoder blocks executed."""
 
     @property

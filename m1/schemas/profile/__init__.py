@@ -2,16 +2,18 @@
 
 from m1.schemas.profile.machine import GpuState, MachineState, Span
 from m1.schemas.profile.provenance import Provenance
-from m1.schemas.profile.rows import STAGES, MeasuredRequest, Stage
+from m1.schemas.profile.rows import STAGES, ByStage, Experiment, MeasuredRequest, Stage
 from m1.schemas.profile.run import FailedCell, ProfileRun, RuntimeAgreement, place_of
 from m1.schemas.profile.validity import Check, Validity
 from m1.schemas.profile.work import CellWork, DeviceRates, StageWork
 
 __all__ = [
     "STAGES",
+    "ByStage",
     "CellWork",
     "Check",
     "DeviceRates",
+    "Experiment",
     "FailedCell",
     "GpuState",
     "MachineState",

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from pydantic import JsonValue
 
 from m1.schemas.base import Record
-from m1.schemas.requests import Workload
+from m1.schemas.quantities import Amount, FromOne
+from m1.schemas.requests import ByWorkload
 from m1.schemas.settings import RuntimeName, Weights
 
 
@@ -14,7 +15,7 @@ class Provenance(Record):
 
     started_at: str
     """UTC, ISO 8601."""
-    duration_s: float
+    duration_s: Amount
     """Wall time of the run, without the pauses of an interrupted one."""
     model: str
     """`model.source`."""
@@ -28,17 +29,17 @@ class Provenance(Record):
     """Commit of the model on the hub; null for a folder."""
     weights: Weights
     """`random`: the architecture alone was measured, and outputs mean nothing."""
-    data_fingerprints: dict[Workload, str]
+    data_fingerprints: ByWorkload[str]
     """Fingerprints of the request sets."""
     device: str
     """Name of the CPU or GPU."""
     device_type: str
     """`cpu` or `cuda`."""
-    n_cores: int
+    n_cores: FromOne
     """Cores of the machine."""
-    n_threads: int
+    n_threads: FromOne
     """CPU threads used by torch."""
-    memory_gb: float
+    memory_gb: Amount
     """Memory of the machine."""
     platform: str
     """Operating system and processor architecture."""

@@ -1,13 +1,25 @@
 """The record of a profile run (`run.json`)."""
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Literal, Self
 
-from m1.schemas.base import Record
+from pydantic import model_validator
+
+from m1.schemas.base import Record, repeated
 from m1.schemas.profile.provenance import Provenance
+from m1.schemas.profile.rows import Experiment
 from m1.schemas.profile.validity import Validity
 from m1.schemas.profile.work import CellWork, DeviceRates
-from m1.schemas.requests import Workload
-from m1.schemas.settings import DecodeMode, DecodeModeChoice, GraphedModule, GraphExtent, Setting
+from m1.schemas.quantities import Count, Fingerprint, FromOne
+from m1.schemas.requests import ByWorkload, Workload
+from m1.schemas.settings import (
+    DecodeMode,
+    DecodeModeChoice,
+    GraphedModule,
+    GraphExtent,
+    Setting,
+    decode_passes,
+)
 
 
 class RuntimeAgreement(Record):
@@ -43,7 +55,7 @@ def place_of(label: str, mode: DecodeMode) -> str:
 class FailedCell(Record):
     """A cell that could not be measured; its rows, if it had some, are left out."""
 
-    experiment: str
+    experiment: Experiment
     """As in the rows."""
     workload: Workload
     """Whose requests."""
@@ -53,10 +65,10 @@ class FailedCell(Record):
     """As in the rows."""
     reason: str
     """What went wrong, in a line."""
-    order: int
+    order: Count
     """Place in the order of measurement of the request that failed; in warm-up, of the cell's
     first."""
-    n_measured: int
+    n_measured: Count
     """Requests of the cell that were measured before."""
 
     @property
@@ -82,7 +94,7 @@ class ProfileRun(Record):
     decode_mode: DecodeModeChoice
     """`free`: up to an end-of-sequence token; `reference_length`: as long as the reference; `both`:
     E1 and E2 once in each."""
-    max_new_tokens: dict[Workload, int]
+    max_new_tokens: ByWorkload[FromOne]
     """Longest output in tokens."""
     reference: Setting
     """The reference setting."""
@@ -92,8 +104,10 @@ class ProfileRun(Record):
     """How blocks were chosen where fewer were active."""
     kept_blocks: dict[str, tuple[int, ...]]
     """Number of active blocks to which they were."""
-    n_rows: int
+    n_rows: Count
     """Measured requests."""
+    rows_fingerprint: Fingerprint | None = None
+    """Of the table of rows; null in records of earlier versions."""
     device_rates: DeviceRates
     """What the device can do."""
     work: tuple[CellWork, ...]
@@ -104,6 +118,34 @@ class ProfileRun(Record):
     """How much of a prompt ran as recorded graphs; null where prompts are not recorded."""
     failed: tuple[FailedCell, ...] = ()
     """Cells that could not be measured, in the order in which they failed."""
+
+    @model_validator(mode="after")
+    def _of_one_grid(self) -> Self:
+        if self.grid[:1] != (self.reference,):
+            raise ValueError(f"the first setting of grid is not reference, {self.reference.label}")
+        if wrong := next(self._mistakes(), None):
+            raise ValueError(wrong)
+        return self
+
+    def _mistakes(self) -> Iterator[str]:
+        """What cannot be in one run, a clause each."""
+        if twice := repeated(setting.label for setting in self.grid):
+            yield f"grid has the setting {twice} more than once"
+        if twice := repeated((one.workload, one.setting.label) for one in self.work):
+            yield f"work has the cell {twice} more than once"
+        grid, modes = set(self.grid), decode_passes(self.decode_mode)
+        for work in self.work:
+            if work.setting not in grid:
+                yield f"work is counted at {work.setting.label}, which is not in grid"
+        for cell in self.failed:
+            if cell.setting not in grid:
+                yield f"a cell failed at {cell.setting.label}, which is not in grid"
+            if cell.decode_mode not in modes:
+                yield f"a cell failed in mode {cell.decode_mode}, in which nothing was measured"
+            if cell.experiment != "e2" and cell.setting != self.reference:
+                yield f"{cell.experiment} failed at {cell.setting.label}, not at the reference"
+            if cell.experiment == "e2" and cell.setting == self.reference:
+                yield "e2 failed at the reference, so there is nothing to compare with"
 
     @property
     def measured_grid(self) -> tuple[Setting, ...]:

@@ -1,6 +1,8 @@
 """Whether a run may be believed."""
 
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from m1.schemas.base import Record
 from m1.schemas.profile.machine import MachineState
@@ -33,6 +35,13 @@ class Validity(Record):
     """All checks."""
     machine: MachineState | None = None
     """What the checks of the machine rest on; null where nothing watched it."""
+
+    @model_validator(mode="after")
+    def _of_its_checks(self) -> Self:
+        failed = any(not check.passed for check in self.checks)
+        if not failed == bool(self.reasons) == (self.verdict == "invalid"):
+            raise ValueError("invalid is a run of which a check failed, and then reasons says why")
+        return self
 
     @property
     def tally(self) -> str:

@@ -1,7 +1,8 @@
 """The work of a request, and what the device can do."""
 
 from m1.schemas.base import Record
-from m1.schemas.profile.rows import Stage
+from m1.schemas.profile.rows import ByStage
+from m1.schemas.quantities import Amount, Positive
 from m1.schemas.requests import Workload
 from m1.schemas.settings import Setting
 
@@ -9,11 +10,11 @@ from m1.schemas.settings import Setting
 class StageWork(Record):
     """What a stage has to do and read, whatever computes it; of decode, for one token."""
 
-    operations: float
+    operations: Amount
     """Additions and multiplications in matrix products, convolutions and attention."""
-    weight_bytes: float
+    weight_bytes: Amount
     """Bytes of the weights that they read."""
-    cache_bytes: float
+    cache_bytes: Amount
     """Bytes of the keys and values that they read: those of the prompt."""
 
 
@@ -26,14 +27,14 @@ class CellWork(Record):
     """Which request; others differ by a few words."""
     setting: Setting
     """The setting."""
-    stages: dict[Stage, StageWork]
+    stages: ByStage[StageWork]
     """The work of each stage."""
 
 
 class DeviceRates(Record):
     """What the device can do, measured in the same run."""
 
-    copy_gb_per_s: float
+    copy_gb_per_s: Positive
     """Bytes read and written per second by a copy within its memory, in 10^9."""
-    matrix_tflop_per_s: float
+    matrix_tflop_per_s: Positive
     """Operations per second in a large matrix product at the model's arithmetic, in 10^12."""

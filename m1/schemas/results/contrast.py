@@ -12,8 +12,10 @@ from m1.schemas.estimates import (
     SensitivityPoint,
     StageEstimate,
 )
-from m1.schemas.profile import DeviceRates, FailedCell, Provenance, Stage, Validity
-from m1.schemas.requests import Workload
+from m1.schemas.origin import MadeFrom
+from m1.schemas.profile import ByStage, DeviceRates, FailedCell, Provenance, Validity
+from m1.schemas.quantities import Fingerprint
+from m1.schemas.requests import ByWorkload
 from m1.schemas.results.findings import Answers, Finding, NotTested
 from m1.schemas.results.frontier import BestSetting, Frontier, SampleSize
 from m1.schemas.results.pareto import Agreement, check_absence
@@ -28,12 +30,14 @@ class StageResult(Record):
     """Version of this layout."""
     reference: Setting
     """The setting measured."""
-    stage_breakdown: dict[Workload, dict[Stage, StageEstimate]]
+    stage_breakdown: ByWorkload[ByStage[StageEstimate]]
     """Each stage's time and share."""
-    latency: dict[Workload, LatencyDistribution]
+    latency: ByWorkload[LatencyDistribution]
     """Distribution of latencies."""
-    mean_output_tokens: dict[Workload, Estimate]
+    mean_output_tokens: ByWorkload[Estimate]
     """Tokens written."""
+    made_from: MadeFrom | None = None
+    """What it was made from; null in results of earlier versions."""
 
 
 class WorkloadContrast(Record):
@@ -49,33 +53,33 @@ class WorkloadContrast(Record):
     """The reference setting."""
     confidence: float
     """Confidence of every interval."""
-    stage_breakdown: dict[Workload, dict[Stage, StageEstimate]]
+    stage_breakdown: ByWorkload[ByStage[StageEstimate]]
     """E1: each stage's time and share."""
-    latency: dict[Workload, LatencyDistribution]
+    latency: ByWorkload[LatencyDistribution]
     """E1: distribution of latencies."""
-    mean_output_tokens: dict[Workload, Estimate]
+    mean_output_tokens: ByWorkload[Estimate]
     """E1: tokens written."""
-    timed: dict[Workload, SampleSize]
+    timed: ByWorkload[SampleSize]
     """E2: what latency was measured on at each setting."""
     quality_not_available: str | None
     """Why there is no quality, in a sentence; what rests on it is null then."""
-    frontiers: dict[Workload, Frontier] | None
+    frontiers: ByWorkload[Frontier] | None
     """E2: each workload's frontier."""
-    optimal_settings: dict[Workload, tuple[BestSetting, ...]] | None
+    optimal_settings: ByWorkload[tuple[BestSetting, ...]] | None
     """E2: the fastest setting at each quality level."""
-    cut_share: dict[Workload, Estimate] | None
+    cut_share: ByWorkload[Estimate] | None
     """E2: share of outputs at the reference setting that were cut at the longest one."""
-    agreement: dict[Workload, Agreement] | None
+    agreement: ByWorkload[Agreement] | None
     """E2: whether answers in batches are those of single requests."""
-    sensitivity: dict[Workload, dict[Knob, tuple[SensitivityPoint, ...]]]
+    sensitivity: ByWorkload[dict[Knob, tuple[SensitivityPoint, ...]]]
     """E2: what each knob does, largest value first; a knob with one value has no points."""
-    decode_split: dict[Workload, DecodeSplits]
+    decode_split: ByWorkload[DecodeSplits]
     """E2: how much of each change of decode time is length, and how much speed."""
     device_rates: DeviceRates
     """What the device can do, measured in the same run."""
-    roofline: dict[Workload, tuple[CellRoofline, ...]]
+    roofline: ByWorkload[tuple[CellRoofline, ...]]
     """E2: each stage against what the device can do, the reference setting first."""
-    at_reference_length: dict[Workload, AtReferenceLength] | None
+    at_reference_length: ByWorkload[AtReferenceLength] | None
     """The same requests with outputs of fixed length; null unless both decode modes ran."""
     findings: tuple[Finding, ...]
     """The expected differences, tested."""
@@ -85,9 +89,19 @@ class WorkloadContrast(Record):
     """The four key questions, answered."""
     failed: tuple[FailedCell, ...] = ()
     """Cells that could not be measured; settings that E2 misses are left out of both workloads."""
+    made_from: MadeFrom | None = None
+    """What it was made from; null in results of earlier versions."""
+    latency_cdf_fingerprint: Fingerprint | None = None
+    """Of the plot data of latency beside it; null in results of earlier versions."""
 
     @model_validator(mode="after")
     def _all_or_nothing(self) -> Self:
         of_quality = (self.frontiers, self.optimal_settings, self.cut_share, self.agreement)
         check_absence(self.quality_not_available, *of_quality)
+        for workload, frontier in (self.frontiers or {}).items():
+            if (frontier.workload, frontier.reference) != (workload, self.reference):
+                raise ValueError(
+                    f"the frontier of {workload} at {self.reference.label} is that of "
+                    f"{frontier.workload} at {frontier.reference.label}"
+                )
         return self

@@ -1,8 +1,13 @@
 """Quality and latency of one workload over the grid."""
 
-from m1.schemas.base import Record
+from typing import Self
+
+from pydantic import model_validator
+
+from m1.schemas.base import Record, repeated
 from m1.schemas.coupling import Coupling
 from m1.schemas.estimates import Estimate
+from m1.schemas.quantities import Fraction, FromOne
 from m1.schemas.requests import Workload
 from m1.schemas.settings import Knob, Setting
 
@@ -24,7 +29,7 @@ class FrontierPoint(Record):
     """Quality as a fraction of the reference setting's, paired by request."""
     on_frontier: bool
     """Whether no other setting is at least as good and faster, or as fast and better."""
-    frontier_share: float
+    frontier_share: Fraction
     """Share of resamples in which it is on the frontier."""
     cut_share: Estimate
     """Share of outputs that were cut at the longest one (`finish_reason` is `length`)."""
@@ -35,7 +40,7 @@ class FrontierPoint(Record):
 class BestSetting(Record):
     """The fastest setting that keeps a share of the reference quality."""
 
-    level: float
+    level: Fraction
     """Share of reference quality."""
     setting: Setting
     """The fastest setting that keeps it on the measured sample."""
@@ -43,7 +48,7 @@ class BestSetting(Record):
     """Its short name."""
     latency_fraction: Estimate
     """Its latency as a fraction of the reference setting's."""
-    share_of_resamples: float
+    share_of_resamples: Fraction
     """Share of resamples in which the same setting is the fastest."""
 
 
@@ -61,11 +66,11 @@ class SingleKnobFrontier(Record):
 class SampleSize(Record):
     """How many requests a cell has."""
 
-    n_requests: int
+    n_requests: FromOne
     """Requests in each cell."""
-    n_images: int
+    n_images: FromOne
     """Images they are about."""
-    n_clusters: int
+    n_clusters: FromOne
     """Units of the bootstrap: trials, and images that are only scored."""
 
 
@@ -100,3 +105,11 @@ class Frontier(Record):
     """Frontiers of one knob each, the others at the reference."""
     coupling: Coupling
     """How the frontier depends on each knob, and what single knobs leave to the whole grid."""
+
+    @model_validator(mode="after")
+    def _of_one_grid(self) -> Self:
+        if twice := repeated(point.setting.label for point in self.points):
+            raise ValueError(f"points has the setting {twice} more than once")
+        if all(point.setting != self.reference for point in self.points):
+            raise ValueError(f"reference, {self.reference.label}, is not among points")
+        return self

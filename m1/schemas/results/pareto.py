@@ -7,22 +7,34 @@ from pydantic import model_validator
 from m1.schemas.answers import Answer
 from m1.schemas.base import Record
 from m1.schemas.estimates import Estimate
+from m1.schemas.origin import MadeFrom
 from m1.schemas.profile import FailedCell
+from m1.schemas.quantities import Amount, Fingerprint, FromOne
 from m1.schemas.requests import Workload
 from m1.schemas.results.frontier import Frontier
+
+MOST: dict[Workload, float] = {"qa": 1.0, "captioning": 10.0}
+"""The highest score an output can have."""
+ROUNDING = 1e-9
 
 
 class ScoredAnswer(Answer):
     """An answer with its quality."""
 
-    quality: float
+    quality: Amount
     """VQA accuracy (0 to 1) or CIDEr-D (0 to 10) of the output."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.quality > MOST[self.workload] + ROUNDING:
+            raise ValueError(f"quality is at most {MOST[self.workload]:g} in {self.workload}")
+        return self
 
 
 class Agreement(Record):
     """Whether batches say what single requests say: E2's timed outputs against the answers."""
 
-    n_pairs: int
+    n_pairs: FromOne
     """Requests that were both timed and answered, at every setting."""
     identical_share: Estimate
     """Share of pairs with the same text."""
@@ -45,10 +57,16 @@ class ParetoResult(Record):
     """Batches against single requests; null where there is no quality."""
     failed: tuple[FailedCell, ...] = ()
     """Cells of E2 that could not be measured; their settings are left out of both workloads."""
+    made_from: MadeFrom | None = None
+    """What it was made from; null in results of earlier versions."""
+    scores_fingerprint: Fingerprint | None = None
+    """Of the table of scored answers beside it; null in results of earlier versions."""
 
     @model_validator(mode="after")
     def _all_or_nothing(self) -> Self:
         check_absence(self.quality_not_available, self.frontier, self.agreement)
+        if self.frontier and self.frontier.workload != self.workload:
+            raise ValueError(f"the frontier of {self.workload} is that of {self.frontier.workload}")
         return self
 
 

@@ -39,3 +39,5 @@ class Summary(Record):
     """How many are refuted."""
     failed_cells: int = 0
     """How many cells could not be measured."""
+    run: str | None = None
+    """The first digits of `made_from.run` of the contrast; null in results of earlier versions."""
