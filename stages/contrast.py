@@ -7,8 +7,9 @@ import pandas as pd
 import typer
 
 from m1.analysis.cells import of_settings, rows_in_pass
-from m1.analysis.contrast import make_contrast, why_no_quality
+from m1.analysis.contrast import make_contrast
 from m1.analysis.evidence import gather_evidence
+from m1.analysis.inputs import ProfileFiles, read_frontiers
 from m1.analysis.latency import make_stage_result
 from m1.analysis.plots import (
     coupling_rows,
@@ -21,11 +22,10 @@ from m1.analysis.summary import summarise
 from m1.analysis.timed_results import make_timed_results
 from m1.analysis.validity import counting_answers
 from m1.errors import run_command
-from m1.files import read_record, read_rows, write_plot_rows, write_record
+from m1.files import write_plot_rows, write_record
+from m1.origin import rows_fingerprint
 from m1.params import load_params
-from m1.schemas.profile import MeasuredRequest, ProfileRun
-from m1.schemas.requests import WORKLOADS
-from m1.schemas.results import ParetoResult, ScoredAnswer, WorkloadContrast
+from m1.schemas.results import WorkloadContrast
 from m1.schemas.settings import decode_passes
 
 
@@ -50,21 +50,18 @@ def main(
 ) -> None:
     """Contrast question answering and captioning on one run."""
     params = load_params(params_file)
-    run = read_record(ProfileRun, run_file)
-    rows = read_rows(MeasuredRequest, rows_file)
+    profile = ProfileFiles.read(run_file, rows_file)
+    frontiers = read_frontiers(metrics, scores_folder, profile, params.analysis, params_file)
+    run, rows, pareto, scores = profile.run, profile.rows, frontiers.results, frontiers.scores
     main_mode = decode_passes(run.decode_mode)[0]
     e1, e2, repeats = (rows_in_pass(one, main_mode, rows) for one in ("e1", "e2", "repeat"))
     e2 = of_settings(e2, run.measured_grid)
-    pareto = {w: read_record(ParetoResult, metrics / f"e2_pareto_{w}.json") for w in WORKLOADS}
     run = counting_answers(run, pareto, params.validity.min_answers)
-    scores = None
-    if why_no_quality(pareto) is None:
-        # Of the settings that were measured alone: no others are scored.
-        scores = {w: read_rows(ScoredAnswer, scores_folder / f"{w}.parquet") for w in WORKLOADS}
-    stages = make_stage_result(e1, run.reference, params.analysis, repeats)
+    stages = make_stage_result(e1, run.reference, params.analysis, repeats, frontiers.made_from)
     evidence = gather_evidence(e1, e2, scores, run.measured_grid, params.analysis)
     timed = make_timed_results(rows, scores, run, params.analysis)
-    contrast = make_contrast(run, stages, timed, pareto, evidence, params.analysis)
+    cdf = rows_fingerprint(latency_rows(e1))
+    contrast = make_contrast(run, stages, timed, pareto, evidence, params.analysis, cdf)
     summary = summarise(contrast, params.analysis.decision_level)
     write_record(stages, out / "e1_stage_latency.json")
     write_record(contrast, out / "m1_workload_contrast.json")

@@ -15,8 +15,11 @@ from m1.figures.sensitivity import draw_sensitivity
 from m1.figures.stage_breakdown import draw_stage_breakdown
 from m1.figures.style import save_figure
 from m1.files import read_plot_rows, read_record
+from m1.origin import apart, rows_fingerprint
 from m1.schemas.results import WorkloadContrast
 from m1.schemas.roofline import cells_at
+
+MAKE_BOTH = "make both again (`dvc repro contrast`)"
 
 
 def main(
@@ -29,6 +32,8 @@ def main(
     points = read_plot_rows(LatencyPoint, cdf)
     if not points:
         raise UserError(f"{cdf}: no rows; run the contrast stage again")
+    if rows_fingerprint(points) != result.latency_cdf_fingerprint:
+        raise apart(contrast, cdf, "the latencies are those of another run", MAKE_BOTH)
     save_figure(draw_stage_breakdown(result), out / "m1_stage_breakdown.png")
     save_figure(draw_latency_cdf(result, points), out / "m1_latency_cdf.png")
     save_figure(draw_pareto(result), out / "m1_pareto_comparison.png")

@@ -3,19 +3,21 @@
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
 
 from m1.analysis.agreement import check_same_origin, compare
 from m1.analysis.cells import of_settings, rows_in_pass
 from m1.analysis.frontiers import find_frontier
+from m1.analysis.inputs import AnswerFiles, ProfileFiles, read_requests
 from m1.analysis.plots import frontier_rows
 from m1.analysis.scoring import score_rows, scored_answers
 from m1.analysis.trade_off import NoQualityError
 from m1.errors import run_command
-from m1.files import read_record, read_rows, write_plot_rows, write_record, write_rows
+from m1.files import write_plot_rows, write_record, write_rows
+from m1.origin import rows_fingerprint
 from m1.params import AnalysisParams, load_params
-from m1.schemas.answers import Answer, AnswersRun
-from m1.schemas.profile import FailedCell, MeasuredRequest, ProfileRun
+from m1.schemas.profile import FailedCell, ProfileRun
 from m1.schemas.requests import RequestSet, Workload
 from m1.schemas.results import ParetoResult, ScoredAnswer
 from m1.schemas.settings import decode_passes
@@ -37,15 +39,19 @@ def main(
 ) -> None:
     """Score a workload's answers over the grid and find its frontier."""
     params = load_params(params_file)
-    answered = read_record(AnswersRun, answers / "run.json")
-    run = read_record(ProfileRun, profile / "run.json")
+    measured = ProfileFiles.read(profile / "run.json", profile / "rows.parquet")
+    answered = AnswerFiles.read(answers)
+    check_same_origin(measured, answered)
+    requests = read_requests(workload, requests_file, measured, answered)
     scores: list[ScoredAnswer] = []
-    if answered.made is None:
-        result = without_quality(workload, answered.not_available, run)
+    if answered.table is None:
+        result = without_quality(workload, answered.record.not_available, measured.run)
     else:
-        requests = read_record(RequestSet, requests_file)
-        check_same_origin(run, answered.made, requests)
-        result, scores = with_quality(requests, run, profile, answers, params.analysis)
+        result, scores = with_quality(requests, measured, answered.table, params.analysis)
+    made_from = measured.made_from(answered.fingerprint, params.analysis)
+    result = result.model_copy(
+        update={"made_from": made_from, "scores_fingerprint": rows_fingerprint(scores)}
+    )
     write_rows(scores, scores_file)
     write_record(result, out)
     write_plot_rows(frontier_rows(result), plot)
@@ -69,17 +75,13 @@ def failed_in_e2(run: ProfileRun) -> tuple[FailedCell, ...]:
 
 
 def with_quality(
-    requests: RequestSet,
-    run: ProfileRun,
-    profile: Path,
-    answers_folder: Path,
-    analysis: AnalysisParams,
+    requests: RequestSet, measured: ProfileFiles, answers: pd.DataFrame, analysis: AnalysisParams
 ) -> tuple[ParetoResult, list[ScoredAnswer]]:
     """The frontier, and the scored answers that it rests on."""
-    workload, grid = requests.workload, run.measured_grid
-    rows = read_rows(MeasuredRequest, profile / "rows.parquet")
-    e2 = of_settings(rows_in_pass("e2", decode_passes(run.decode_mode)[0], rows), grid)
-    answers = of_settings(read_rows(Answer, answers_folder / "answers.parquet"), grid)
+    workload, run = requests.workload, measured.run
+    grid = run.measured_grid
+    e2 = of_settings(rows_in_pass("e2", decode_passes(run.decode_mode)[0], measured.rows), grid)
+    answers = of_settings(answers, grid)
     scores = score_rows(answers[answers["workload"] == workload], requests)
     try:
         frontier = find_frontier(e2, answers, scores, requests, grid, analysis)

@@ -8,6 +8,7 @@ import typer
 from m1.errors import UserError, run_command
 from m1.files import check_writable, read_record, write_rows_and_record
 from m1.kept import shared_folder
+from m1.origin import rows_fingerprint
 from m1.params import ModelParams, load_params
 from m1.profiling.ctrl_c import CtrlC
 from m1.profiling.facts import Facts, gather_facts
@@ -102,6 +103,7 @@ def record_of(
         block_policy=block_policy,
         kept_blocks=kept_blocks(profiler.vlm.structure, profiler.grid),
         n_rows=len(measured.rows),
+        rows_fingerprint=rows_fingerprint(measured.rows),
         device_rates=facts.device_rates,
         work=facts.work,
         runtime_agreement=facts.runtime_agreement,

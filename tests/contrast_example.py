@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from m1.figures.latency_cdf import LatencyPoint
+from m1.origin import rows_fingerprint
 from m1.schemas.coupling import Coupling, FixedKnob
 from m1.schemas.decode import DecodeParts, DecodeSplit, DecodeSplits
 from m1.schemas.estimates import Variation
@@ -361,6 +362,7 @@ def contrast(**changes: Any) -> WorkloadContrast:
         "sensitivity": {w: {k: sensitivity(w, k) for k in KNOBS} for w in WORKLOADS},
         "decode_split": {w: decode_splits(w) for w in WORKLOADS},
         "at_reference_length": None,
+        "latency_cdf_fingerprint": rows_fingerprint(cdf_points()),
         "findings": (),
         "not_tested": (),
         "answers": Answers(

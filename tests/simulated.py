@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from m1.origin import rows_fingerprint
 from m1.schemas.answers import Answer, AnswersMade, AnswersRun
 from m1.schemas.profile import (
     STAGES,
@@ -313,7 +314,9 @@ def _output(
     return [word if kept else "thing" for word, kept in zip(words, right, strict=True)]
 
 
-def simulate_run(world: World | None = None) -> ProfileRun:
+def simulate_run(
+    world: World | None = None, rows: Sequence[MeasuredRequest] | None = None
+) -> ProfileRun:
     """The record of the run: valid, on a machine that does not exist."""
     world = world or World()
     n_settings = len(world.grid)
@@ -330,13 +333,16 @@ def simulate_run(world: World | None = None) -> ProfileRun:
         block_policy="evenly_spaced",
         kept_blocks={},
         n_rows=len(WORKLOADS) * each,
+        rows_fingerprint=rows_fingerprint(rows) if rows else None,
         device_rates=DeviceRates(copy_gb_per_s=20.0, matrix_tflop_per_s=0.1),
         work=simulate_work(world),
         runtime_agreement=None,
     )
 
 
-def simulate_answers_run(world: World | None = None) -> AnswersRun:
+def simulate_answers_run(
+    world: World | None = None, answers: Sequence[Answer] | None = None
+) -> AnswersRun:
     """The record of answers to the same requests by the same model."""
     world = world or World()
     n = world.answered_requests or world.e2_requests
@@ -351,6 +357,7 @@ def simulate_answers_run(world: World | None = None) -> AnswersRun:
         kept_blocks={},
         n_cells_reused=0,
         n_cells_computed=len(WORKLOADS) * len(world.grid),
+        answers_fingerprint=rows_fingerprint(answers) if answers else None,
     )
     return AnswersRun(made=made, not_available=None)
 

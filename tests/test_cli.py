@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from contrast_example import WHY, contrast_without_quality
+from contrast_example import WHY, contrast_without_quality, validity
 from contrast_example import contrast as example
 from typer.testing import CliRunner
 
@@ -77,10 +77,8 @@ def test_show_says_what_percentiles_are_at_most_and_what_makes_them(contrast, tm
 
 
 def test_show_marks_an_invalid_run_with_its_reasons(contrast, tmp_path) -> None:
-    validity = contrast.validity.model_copy(
-        update={"verdict": "invalid", "reasons": ("it drifted",)}
-    )
-    output = shown(contrast.model_copy(update={"validity": validity}), tmp_path)
+    invalid = contrast.model_copy(update={"validity": validity("it drifted")})
+    output = shown(invalid, tmp_path)
     assert "INVALID run" in output
     assert "- it drifted" in output
 

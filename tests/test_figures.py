@@ -405,7 +405,8 @@ def test_numbers_of_bars_do_not_overlap() -> None:
 def test_a_knob_with_one_value_is_said_to_be_not_varied(value: int | None, said: str) -> None:
     one = {w: {k: example.sensitivity(w, k) for k in KNOBS} | {"top_k": ()} for w in WORKLOADS}
     reference = example.GRID[0].model_copy(update={"top_k": value})
-    figure = draw_sensitivity(example.contrast(sensitivity=one, reference=reference))
+    contrast = example.contrast(sensitivity=one)
+    figure = draw_sensitivity(contrast.model_copy(update={"reference": reference}))
     assert [bool(bars(axes)) for axes in figure.axes] == [True, False, True]
     assert said in texts(figure)
 

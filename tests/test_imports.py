@@ -11,6 +11,7 @@ LAYERS = {
     "m1": 0,
     "m1.errors": 1,
     "m1.kept": 1,
+    "m1.origin": 2,
     "m1.progress": 1,
     "m1.schemas": 1,
     "m1.spread": 1,

@@ -94,7 +94,10 @@ def test_knobs_alone_stand_beside_all_of_them() -> None:
 def test_a_knob_with_one_value_has_no_area_of_its_own() -> None:
     whole = frontier("qa")
     alone = tuple(one for one in whole.single_knob if one.knob != "top_k")
-    frontiers = {"qa": whole.model_copy(update={"single_knob": alone}), "captioning": whole}
+    frontiers = {
+        "qa": whole.model_copy(update={"single_knob": alone}),
+        "captioning": frontier("captioning"),
+    }
     table = rows(shown(contrast(frontiers=frontiers)), "Area of the frontier (hypervolume)")
     assert table[1] == ["top_k alone", "not varied", "0.35 (0.34 to 0.36)"]
 

@@ -5,44 +5,42 @@ import pandas as pd
 
 from m1.analysis.bootstrap import resamples_of
 from m1.analysis.cells import labels_of
+from m1.analysis.inputs import AnswerFiles, ProfileFiles
 from m1.analysis.intervals import estimate
 from m1.analysis.scoring import score_rows
 from m1.errors import UserError
+from m1.origin import apart
 from m1.params import AnalysisParams
-from m1.schemas.answers import AnswersMade
-from m1.schemas.profile import ProfileRun
 from m1.schemas.requests import RequestSet
 from m1.schemas.results import Agreement
 
 PAIR = ["request_id", "label"]
 
 
-def check_same_origin(run: ProfileRun, made: AnswersMade, requests: RequestSet) -> None:
+def check_same_origin(profile: ProfileFiles, answers: AnswerFiles) -> None:
     """Whether latencies and answers are about the same thing.
-
-    Args:
-        run: the record of the profile run.
-        made: the record of the answers.
-        requests: the requests that the answers are scored by.
 
     Raises:
         UserError: naming what differs.
     """
-    seen, workload = run.provenance, requests.workload
-    data = {requests.fingerprint, made.data_fingerprints[workload]}
+    run, made = profile.run, answers.record.made
+    if made is None:
+        return
+    seen = run.provenance
     alike = {
         "model": seen.model_fingerprint == made.model_fingerprint,
-        "requests": data == {seen.data_fingerprints[workload]},
+        "requests": seen.data_fingerprints == made.data_fingerprints,
         "dtype": seen.dtype == made.dtype,
         "max_new_tokens": run.max_new_tokens == made.max_new_tokens,
         "blocks": run.kept_blocks == made.kept_blocks,
         "decode_mode": run.decode_mode != "reference_length",
     }
-    different = [name for name, same in alike.items() if not same]
-    if different:
-        raise UserError(
-            f"{workload}: latencies and answers differ in {', '.join(different)}: make both with "
-            "the same parameters (`dvc repro`)"
+    if different := ", ".join(name for name, same in alike.items() if not same):
+        raise apart(
+            profile.run_file,
+            answers.record_file,
+            f"latencies and answers differ in {different}",
+            "make both with the same parameters (`dvc repro`)",
         )
 
 

@@ -115,13 +115,14 @@ class _Table:
 
 def labels_of(frame: pd.DataFrame) -> list[str]:
     """The setting of each row, by its label."""
-    values = frame[list(KNOBS)].itertuples(index=False)
-    return [
-        Setting(
-            **{k: None if pd.isna(v) else int(v) for k, v in zip(KNOBS, row, strict=True)}
-        ).label
-        for row in values
-    ]
+    # Knobs are at least 1, so 0 can stand for one that the model does not have.
+    values = frame[list(KNOBS)].astype("Int64").fillna(0)
+    rows = list(values.itertuples(index=False, name=None))
+    labels = {
+        row: Setting(**{k: int(v) or None for k, v in zip(KNOBS, row, strict=True)}).label
+        for row in set(rows)
+    }
+    return [labels[row] for row in rows]
 
 
 def rows_in_pass(experiment: str, mode: DecodeMode, rows: pd.DataFrame) -> pd.DataFrame:

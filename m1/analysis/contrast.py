@@ -24,16 +24,18 @@ def make_contrast(
     pareto: Mapping[Workload, ParetoResult],
     evidence: Mapping[Workload, Evidence],
     analysis: AnalysisParams,
+    cdf_fingerprint: str,
 ) -> WorkloadContrast:
     """Contrast the workloads.
 
     Args:
         run: what was measured, and whether it may be believed.
-        stages: E1.
+        stages: E1, and what it was made from.
         timed: E2, what is said about timed requests alone.
         pareto: E2, the frontier of each workload.
         evidence: draws from the same rows.
         analysis: confidence and decision level.
+        cdf_fingerprint: of the plot data of latency.
 
     Raises:
         UserError: if the frontiers were made with other levels.
@@ -75,6 +77,8 @@ def make_contrast(
             not_tested,
         ),
         failed=run.failed,
+        made_from=stages.made_from,
+        latency_cdf_fingerprint=cdf_fingerprint,
     )
 
 

@@ -11,6 +11,7 @@ from m1.analysis.intervals import estimate
 from m1.analysis.jitter import variation_of
 from m1.analysis.percentiles import PERCENTILES, too_small_for, upper_bounds
 from m1.params import AnalysisParams
+from m1.schemas.origin import MadeFrom
 from m1.schemas.profile import STAGES, Stage
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Estimate, LatencyDistribution, StageEstimate, StageResult
@@ -32,6 +33,7 @@ def make_stage_result(
     reference: Setting,
     analysis: AnalysisParams,
     repeats: pd.DataFrame | None = None,
+    made_from: MadeFrom | None = None,
 ) -> StageResult:
     """Break E1 down into stages.
 
@@ -40,6 +42,7 @@ def make_stage_result(
         reference: the setting they were measured at.
         analysis: resamples and confidence.
         repeats: rows of the requests that every trial measured again, at the same setting.
+        made_from: what the rows and parameters are.
 
     Raises:
         UserError: if a workload has no rows.
@@ -56,6 +59,7 @@ def make_stage_result(
             for w, part in parts.items()
         },
         mean_output_tokens={w: mean_output_tokens(*part, confidence) for w, part in parts.items()},
+        made_from=made_from,
     )
 
 

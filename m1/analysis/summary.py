@@ -8,6 +8,8 @@ from m1.schemas.results import Summary, WorkloadContrast, WorkloadSummary
 
 DIGITS = 4
 """Significant digits, so that a table of experiments shows differences and not noise."""
+DIGITS_OF_RUN = 8
+"""Of the fingerprint of a run: enough to tell a few thousand apart, in a narrow column."""
 
 
 def summarise(contrast: WorkloadContrast, decision_level: float) -> Summary:
@@ -27,6 +29,7 @@ def summarise(contrast: WorkloadContrast, decision_level: float) -> Summary:
         findings_supported=verdicts.count("supported"),
         findings_refuted=verdicts.count("refuted"),
         failed_cells=len(contrast.failed),
+        run=contrast.made_from.run[:DIGITS_OF_RUN] if contrast.made_from else None,
     )
     return Summary.model_validate(rounded(summary.model_dump()))
 

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from torch import Tensor, uint8
 
 from m1.answering.cache import code_fingerprint, find_answers, keep_answers, library_versions
+from m1.origin import rows_fingerprint
 from m1.params import KnobParams, ModelParams, PerWorkload, QualityParams
 from m1.progress import CellProgress
 from m1.schemas.answers import Answer, AnswerKey, AnswersMade
@@ -99,9 +100,11 @@ class Answering:
         due = [key for key, cell in zip(keys, cells, strict=True) if cell is None]
         made = iter(self._answer_all(due, n_reused=len(keys) - len(due)))
         answers = [answer for cell in cells for answer in cell or next(made)]
-        return answers, self.record(n_cells_reused=len(keys) - len(due), n_cells_computed=len(due))
+        return answers, self.record(answers, len(keys) - len(due), len(due))
 
-    def record(self, n_cells_reused: int, n_cells_computed: int) -> AnswersMade:
+    def record(
+        self, answers: Sequence[Answer], n_cells_reused: int, n_cells_computed: int
+    ) -> AnswersMade:
         """How the answers were made."""
         return AnswersMade(
             model=self.how.model.source,
@@ -114,6 +117,7 @@ class Answering:
             kept_blocks=kept_blocks(self.vlm.structure, self.how.knobs.grid()),
             n_cells_reused=n_cells_reused,
             n_cells_computed=n_cells_computed,
+            answers_fingerprint=rows_fingerprint(answers),
         )
 
     def key(self, workload: Workload, setting: Setting) -> AnswerKey:
