@@ -58,7 +58,10 @@ def _stages(
             if not n_steps.all():
                 continue
             mean_ms = mean_ms / n_steps
-        yield stage, stage_roofline(work.stages[stage], mean_ms, rates, confidence)
+        own = work.stages[stage]
+        # A stage without products of matrices, or that takes no time, has no floor to stand above.
+        if own.operations + own.weight_bytes + own.cache_bytes > 0 and mean_ms.all():
+            yield stage, stage_roofline(own, mean_ms, rates, confidence)
 
 
 def stage_roofline(

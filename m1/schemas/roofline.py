@@ -39,7 +39,8 @@ class CellRoofline(Record):
     label: str
     """Its short name."""
     stages: dict[Stage, StageRoofline]
-    """Each stage; decode is missing where outputs are single tokens."""
+    """Each stage; decode is missing where outputs are single tokens, any other where nothing of it
+    was counted."""
 
 
 def cells_at(
