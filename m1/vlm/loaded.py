@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from m1.schemas.settings import Weights
+from m1.schemas.settings import EndTokens, Weights
+from m1.vlm.end_tokens import find_end_tokens
 from m1.vlm.runtime import Runtime
 from m1.vlm.structure import VlmStructure
 
@@ -53,10 +54,14 @@ class LoadedVlm:
         return fingerprint(self.model, self.weights)
 
     @property
+    def end_tokens(self) -> EndTokens:
+        """Tokens that end an answer, and who says so."""
+        return find_end_tokens(self.model, self.processor)
+
+    @property
     def eos_token_ids(self) -> frozenset[int]:
         """Tokens that end an answer."""
-        ids = self.model.generation_config.eos_token_id
-        return frozenset([ids] if isinstance(ids, int) else ids or [])
+        return frozenset(self.end_tokens.ids)
 
 
 def fingerprint(model: PreTrainedModel, weights: Weights) -> str:
