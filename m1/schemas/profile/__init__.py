@@ -1,5 +1,6 @@
 """What the profile stage writes: one row per measured request, and the record of the run."""
 
+from m1.schemas.profile.interruptions import Interruption
 from m1.schemas.profile.machine import GpuState, MachineState, Span
 from m1.schemas.profile.provenance import Provenance
 from m1.schemas.profile.rows import STAGES, MeasuredRequest, Stage
@@ -14,6 +15,7 @@ __all__ = [
     "DeviceRates",
     "FailedCell",
     "GpuState",
+    "Interruption",
     "MachineState",
     "MeasuredRequest",
     "ProfileRun",

@@ -3,11 +3,19 @@
 from typing import Literal
 
 from m1.schemas.base import Record
+from m1.schemas.profile.interruptions import Interruption
 from m1.schemas.profile.provenance import Provenance
 from m1.schemas.profile.validity import Validity
 from m1.schemas.profile.work import CellWork, DeviceRates
 from m1.schemas.requests import Workload
-from m1.schemas.settings import DecodeMode, DecodeModeChoice, GraphedModule, GraphExtent, Setting
+from m1.schemas.settings import (
+    DecodeMode,
+    DecodeModeChoice,
+    EndTokens,
+    GraphedModule,
+    GraphExtent,
+    Setting,
+)
 
 
 class RuntimeAgreement(Record):
@@ -104,6 +112,10 @@ class ProfileRun(Record):
     """How much of a prompt ran as recorded graphs; null where prompts are not recorded."""
     failed: tuple[FailedCell, ...] = ()
     """Cells that could not be measured, in the order in which they failed."""
+    interruptions: tuple[Interruption, ...] | None = None
+    """Measurements that were interrupted, in their order; null where that was not recorded."""
+    end_tokens: EndTokens | None = None
+    """Which tokens ended outputs that may end; null where that was not recorded."""
 
     @property
     def measured_grid(self) -> tuple[Setting, ...]:
