@@ -11,7 +11,7 @@ from rich.progress import track
 from benchmarks.worlds import CoverageWorld
 from m1.analysis.bootstrap import resamples_of
 from m1.analysis.cells import DECODE
-from m1.analysis.dominance import hypervolume, steepness
+from m1.analysis.dominance import LEAST_AREA, hypervolume, steepness
 from m1.analysis.intervals import estimate, estimate_of_extreme
 from m1.analysis.latency import draw_stages
 from m1.analysis.samples import draw_samples
@@ -126,7 +126,7 @@ def estimates(
     of_e1 = resamples_of(e1, analysis)["qa"]
     total_ms, images = e1[["total_ms"]].to_numpy(), list(e1["image_id"])
     of_e2 = draw_samples(rows, pd.DataFrame({"image_id": scored.images}), analysis)
-    trade_off = draw_trade_off(timed, scored, of_e2, analysis.latency_statistic)
+    trade_off = draw_trade_off(timed, scored, of_e2, analysis)
     moves = draw_moves(timed, of_e2["qa", "timed"], None)
     latency, quality = trade_off.latency_fraction, trade_off.quality_fraction
     plain = {
@@ -141,7 +141,7 @@ def estimates(
         "quality, fraction of reference": quality[:, -1],
         "steepness": trade_off.steepness,
     }
-    area = estimate_of_extreme(hypervolume(latency, quality), analysis.confidence)
+    area = estimate_of_extreme(hypervolume(latency, quality), analysis.confidence, LEAST_AREA)
     return {name: estimate(draws, analysis.confidence) for name, draws in plain.items()} | {
         "hypervolume": area
     }

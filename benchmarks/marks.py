@@ -39,11 +39,11 @@ def _rows(bench: Bench, vlm: LoadedVlm, workload: Workload) -> tuple[Row, Row]:
     def marked(i: int) -> float:
         timed = timed_with_marks(vlm, inputs[i], longest)
         explained = sum((timed.stages or {}).values())
-        residuals[i] = 100 * abs(timed.total_ms - explained) / timed.total_ms
-        return timed.total_ms
+        residuals[i] = 100 * abs(timed.elapsed.ms - explained) / timed.elapsed.ms
+        return timed.elapsed.ms
 
     def alone(i: int) -> float:
-        return timed_alone(vlm, inputs[i], longest).total_ms
+        return timed_alone(vlm, inputs[i], longest).elapsed.ms
 
     ms = interleaved({"marked": marked, "alone": alone}, len(inputs), bench.rng, n_warm=3)
     effect = median_estimate(ms["marked"] / ms["alone"], bench.rng)

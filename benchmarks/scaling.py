@@ -76,7 +76,7 @@ def work(n_rows: int, analysis: AnalysisParams) -> None:
     resamples: dict[Sample, Resamples] = {(w, kind): drawn for w in WORKLOADS for kind in KINDS}
     for workload in WORKLOADS:
         timed, scored = made_up(workload, images)
-        trade_off = draw_trade_off(timed, scored, resamples, analysis.latency_statistic)
+        trade_off = draw_trade_off(timed, scored, resamples, analysis)
         on_frontier(trade_off.latency_ms, trade_off.quality)
         hypervolume(trade_off.latency_fraction, trade_off.quality_fraction)
 

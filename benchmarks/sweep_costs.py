@@ -88,7 +88,7 @@ class Cells:
         planned = Planned(request)
         one = Round("e2", 0, self.workload, setting, mode, (planned,))
         folder = self.bench.folders[self.workload]
-        self.journal.add(measure(self.vlm, planned, one, i, folder, limit))
+        self.journal.add(measure(self.vlm, planned, one, i, folder, limit).row)
 
     def _naive(self, setting: Setting, i: int) -> None:
         request = self.bench.sets[self.workload].requests[i]

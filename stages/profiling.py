@@ -115,6 +115,8 @@ def record_of(
         runtime_agreement=facts.runtime_agreement,
         prompt_graphs=profiler.prompt_graphs,
         failed=measured.failed,
+        interruptions=measured.seen.interruptions,
+        end_tokens=profiler.vlm.end_tokens,
     )
 
 
@@ -122,6 +124,8 @@ def tell(run: ProfileRun) -> None:
     """Say what was measured, what not, and whether it may be believed."""
     verdict = run.validity
     print(f"{run.n_rows} requests measured: {verdict.verdict}", *verdict.reasons, sep="\n  ")
+    if run.interruptions:
+        print(f"  interrupted: {len(run.interruptions)} measurements")
     for cell in run.failed:
         print(f"  not measured: {cell.told}")
 

@@ -15,9 +15,11 @@ from m1.profiling import run as profiling_run
 from m1.profiling.entries import JournalKey
 from m1.profiling.journal import Journal
 from m1.profiling.journals import Journals
+from m1.profiling.measure import Attempt
 from m1.profiling.rounds import OneRequest
 from m1.profiling.run import Measured, Profiler
 from m1.profiling.schedule import Planned, Round
+from m1.profiling.standstill import Elapsed
 from m1.schemas.profile import MeasuredRequest
 from m1.schemas.requests import WORKLOADS
 from m1.vlm.loaded import LoadedVlm
@@ -42,6 +44,11 @@ def key(**changes: Any) -> JournalKey:
     return JournalKey(**fields | changes)
 
 
+def undisturbed(row: MeasuredRequest) -> Attempt:
+    """An attempt that nothing interrupted."""
+    return Attempt(row, Elapsed(row.preprocess_ms), Elapsed(row.total_ms))
+
+
 class FakedRun:
     """Runs of one plan with one folder of journals; requests come from a template."""
 
@@ -55,18 +62,19 @@ class FakedRun:
             vlm, sets, dict.fromkeys(WORKLOADS, folder), WORLD.grid, self.params
         )
         self.before: Before = lambda one, planned: None
+        self.attempted: Callable[[MeasuredRequest], Attempt] = undisturbed
         self.begun: list[int] = []
         self.warmed: list[Round] = []
         monkeypatch.setattr(Profiler, "check_grid", lambda _: None)
         monkeypatch.setattr(profiling_run, "measure", self.measure)
 
-    def measure(self, _: object, planned: Planned, one: Round, *__: object) -> MeasuredRequest:
+    def measure(self, _: object, planned: Planned, one: Round, *__: object) -> Attempt:
         if planned.order < 0:
             self.warmed.append(one)
         else:
             self.begun.append(planned.order)
         self.before(one, planned)
-        return TEMPLATE.model_copy(
+        row = TEMPLATE.model_copy(
             update={
                 "experiment": one.experiment,
                 "workload": one.workload,
@@ -76,6 +84,7 @@ class FakedRun:
                 **one.setting.model_dump(),
             }
         )
+        return self.attempted(row)
 
     @property
     def n_planned(self) -> int:

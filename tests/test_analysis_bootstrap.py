@@ -157,6 +157,23 @@ def test_what_resamples_gain_is_taken_off_an_extreme() -> None:
     assert (found.value, found.low, found.high) == pytest.approx((50.0, -35.0, 55.0))
 
 
+def test_an_interval_of_an_area_does_not_go_below_zero() -> None:
+    draws = np.array([50.0, *range(40, 141)])
+    found = estimate_of_extreme(draws, 0.9, lowest=0.0)
+    assert (found.value, found.low, found.high) == pytest.approx((50.0, 0.0, 55.0))
+    beyond = estimate_of_extreme(np.array([10.0, *range(40, 141)]), 0.9, lowest=0.0)
+    assert (beyond.low, beyond.high) == (0.0, 0.0)
+
+
+def test_the_cut_takes_no_true_value_out_of_an_interval() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        truth, draws = rng.exponential(0.05), rng.exponential(0.05, size=101)
+        whole, cut = (estimate_of_extreme(draws, 0.9, lowest) for lowest in (-np.inf, 0.0))
+        assert (whole.low <= truth <= whole.high) == (cut.low <= truth <= cut.high)
+        assert cut.low >= 0
+
+
 def test_resamples_without_the_number_are_left_out_if_few() -> None:
     few = np.array([1.0, np.nan, *np.linspace(0, 2, 99)])
     assert estimate_if_defined(few, 0.95) is not None

@@ -62,7 +62,7 @@ def frontier_by_hand(total_ms: Draws, quality: Draws, **changes: object) -> Fron
     (timed, scored), analysis = by_hand(total_ms, quality), make_analysis(**changes)
     drawn = draw_resamples([of_images({*timed.images, *scored.images})], analysis)
     resamples: dict[Sample, Resamples] = {("qa", "timed"): drawn, ("qa", "scored"): drawn}
-    trade_off = draw_trade_off(timed, scored, resamples, analysis.latency_statistic)
+    trade_off = draw_trade_off(timed, scored, resamples, analysis)
     return make_frontier(timed, scored, trade_off, drawn.clusters, {}, analysis)
 
 
@@ -202,6 +202,39 @@ def test_no_quality_at_the_reference_leaves_no_frontier() -> None:
         frontier_by_hand(np.ones((3, 2)), np.array([[0.0, 1.0]] * 3))
 
 
+def test_quality_that_most_resamples_lack_leaves_no_frontier() -> None:
+    # One answer of twelve scores: nearly every third resample has none that does.
+    times, quality = np.ones((12, 2)) * [2.0, 1.0], np.zeros((12, 2))
+    quality[0] = 1.0
+    told = r"So few qa answers .* that (3|4)\d% of resamples hold none .* raise quality\.n_requests"
+    with pytest.raises(NoQualityError, match=told):
+        frontier_by_hand(times, quality)
+    quality[:6] = 1.0
+    frontier_by_hand(times, quality)
+
+
+def test_no_interval_of_an_area_or_gain_goes_below_zero() -> None:
+    # Answers are seldom right, so that fractions of the reference's quality are anything.
+    rng = np.random.default_rng(3)
+    times = np.linspace(100.0, 90.0, 8) * (1 + 0.2 * rng.random((40, 8)))
+    quality = (rng.random((40, 8)) < 0.12).astype(float)
+    quality[:4, 0] = 1.0
+    frontier = frontier_by_hand(times, quality, n_resamples=1000)
+    coupling = frontier.coupling
+    areas = [frontier.hypervolume, *(single.hypervolume for single in frontier.single_knob)]
+    areas += [fixed.hypervolume for fixed in coupling.fixed["top_k"]]
+    gains = [*coupling.joint_gains.values(), coupling.joint_gain]
+    for found in [*areas, *gains]:
+        assert found is not None
+        assert 0 <= found.low <= found.high
+    # Without the bound it would be otherwise.
+    assert any(found.low == 0 < found.value for found in areas)
+    for point in frontier.points:
+        for part in (point.latency_fraction, point.quality_fraction, point.quality):
+            assert 0 <= part.low <= part.high
+        assert 0 <= point.cut_share.low <= point.cut_share.high <= 1
+
+
 def test_every_request_must_be_at_every_setting_once() -> None:
     timed = of_workload("qa", of_experiment(measured(WORLD), "e2"))
     cases: list[tuple[Make, pd.DataFrame, str]] = [
@@ -241,7 +274,7 @@ def test_intervals_are_those_of_the_draws_the_contrast_compares() -> None:
         assert frontier.steepness == estimate(found.steepness, analysis.confidence)
 
 
-@pytest.mark.parametrize(("timed", "scored"), [(4, 60), (60, 4), (12, 12)])
+@pytest.mark.parametrize(("timed", "scored"), [(4, 60), (60, 8), (12, 12)])
 def test_timed_and_scored_requests_may_be_other_numbers(timed: int, scored: int) -> None:
     world = replace(SMALL, n_images=60, e2_requests=timed, answered_requests=scored, row_noise=0.0)
     frontier = frontier_in(world, "qa")

@@ -67,6 +67,17 @@ def test_outputs_of_one_token_have_no_decode_to_tell_of() -> None:
         assert set(cell.stages) == set(STAGES) - {"decode"}
 
 
+def test_a_stage_of_which_nothing_was_counted_has_no_floor() -> None:
+    # A projector without weights, such as one that shuffles or averages features.
+    run = simulate_run(WORLD)
+    nothing = StageWork(operations=0.0, weight_bytes=0.0, cache_bytes=0.0)
+    work = tuple(
+        one.model_copy(update={"stages": one.stages | {"projector": nothing}}) for one in run.work
+    )
+    for cell in roofline(3.0, run.model_copy(update={"work": work})):
+        assert set(cell.stages) == set(STAGES) - {"projector"}
+
+
 def test_settings_whose_work_is_not_known_are_left_out() -> None:
     run = simulate_run(WORLD)
     known = tuple(one for one in run.work if one.setting == Setting(**WORLD.grid[1].model_dump()))

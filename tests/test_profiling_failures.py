@@ -16,7 +16,9 @@ from m1.errors import UserError
 from m1.files import read_record
 from m1.profiling import run as profiling_run
 from m1.profiling.ctrl_c import CtrlC
-from m1.schemas.profile import MeasuredRequest, ProfileRun
+from m1.profiling.measure import Attempt
+from m1.schemas.profile import ProfileRun
+from m1.vlm.engine import NotFiniteError
 from stages import profiling
 
 LAST = WORLD.grid[-1]
@@ -130,6 +132,18 @@ def test_without_the_reference_there_is_nothing_to_go_on_for(run, experiment) ->
     assert len(run.begun) == run.n_planned + 1 > n_begun
 
 
+def test_logits_that_are_not_finite_fail_a_cell_or_the_run(run, vlm) -> None:
+    broken = NotFiniteError("the logits of output token 1 are", vlm)
+    run.before = raising(broken, of_last)
+    (failed,) = run.go().failed
+    assert failed.reason == (
+        "NotFiniteError: the logits of output token 1 are not finite in float32"
+    )
+    run.before = raising(broken, lambda one, _: one.setting == WORLD.grid[0])
+    with pytest.raises(UserError, match=r"nothing to compare with: set model\.dtype to bfloat16"):
+        run.go(code="1")
+
+
 def test_observer_pairs_can_be_done_without(run) -> None:
     run.before = raising(FULL, lambda one, planned: one.experiment == "observer")
     assert {cell.experiment for cell in run.go().failed} == {"observer"}
@@ -185,7 +199,7 @@ def test_a_failed_cell_fails_the_stage_only_where_that_was_asked_for(
 ) -> None:
     measure = profiling_run.measure
 
-    def without_memory(vlm, planned, one, order, *rest) -> MeasuredRequest:
+    def without_memory(vlm, planned, one, order, *rest) -> Attempt:
         if of_last(one, planned):
             raise FULL
         return measure(vlm, planned, one, order, *rest)

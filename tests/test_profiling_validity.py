@@ -36,7 +36,7 @@ def around(warmup_change=0.01, devices=("cpu",), others=0.02, gpu=None) -> Circu
         gpu=gpu,
         gpu_not_measured=None if gpu else "no GPU in use",
     )
-    return Circumstances(WarmUp(warmup_change, n_windows=2), machine, devices)
+    return Circumstances(WarmUp(warmup_change, n_windows=2), machine, devices, ())
 
 
 QUIET = around()
@@ -86,13 +86,34 @@ def test_a_quiet_run_is_valid(rows) -> None:
     verdict = judge(rows, QUIET, LIMITS)
     assert (verdict.verdict, verdict.reasons) == ("valid", ())
     names = [check.name for check in verdict.checks]
-    assert len(names) == len(set(names)) == 17
+    assert len(names) == len(set(names)) == 20
 
 
 def test_every_check_has_a_value_or_says_why_not(rows) -> None:
     without = {c.name: c.detail for c in judge(rows, QUIET, LIMITS).checks if c.value is None}
     assert set(without) == {"gpu_neighbours", "throttling", "clocks"}
     assert all("no GPU in use" in detail for detail in without.values())
+
+
+# Outputs
+
+
+def cut(rows, workload, share, **changes) -> list[MeasuredRequest]:
+    return altered(rows, in_e1(workload, 0, share), finish_reason=lambda _: "length", **changes)
+
+
+def test_a_workload_whose_outputs_are_mostly_cut_is_found_with_a_hint(rows) -> None:
+    assert failed(cut(rows, "captioning", 0.5)) == []
+    assert failed(cut(rows, "captioning", 0.6)) == ["cut_outputs"]
+    assert value(cut(rows, "qa", 1), "cut_outputs") == 1
+    (reason,) = judge(cut(rows, "qa", 1), QUIET, LIMITS).reasons
+    assert "(qa 100%, captioning 0%): 100.00%, above 50.00%; raise profile.max_new_tok" in reason
+
+
+def test_outputs_of_fixed_length_are_not_cut(rows) -> None:
+    fixed = altered(rows, lambda _: True, decode_mode=lambda _: "reference_length")
+    assert failed(cut(fixed, "qa", 1)) == []
+    assert value(cut(fixed, "qa", 1), "cut_outputs") is None
 
 
 # Closure

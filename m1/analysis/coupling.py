@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from m1.analysis.bootstrap import Draws
-from m1.analysis.dominance import hypervolume, on_frontier
+from m1.analysis.dominance import LEAST_AREA, hypervolume, on_frontier
 from m1.analysis.intervals import estimate, estimate_of_extreme
 from m1.analysis.shift import latency_shift
 from m1.analysis.trade_off import TradeOff
@@ -29,10 +29,13 @@ def find_coupling(trade_off: TradeOff, confidence: float) -> Coupling:
     return Coupling(
         fixed={knob: _fixed_knobs(trade_off, knob, confidence) for knob in varied},
         joint_gains={
-            knob: estimate_of_extreme(joint - area, confidence) for knob, area in alone.items()
+            knob: estimate_of_extreme(joint - area, confidence, LEAST_AREA)
+            for knob, area in alone.items()
         },
         best_single_knob=largest_first[0] if varied else None,
-        joint_gain=estimate_of_extreme(joint - np.max(list(alone.values()), axis=0), confidence)
+        joint_gain=estimate_of_extreme(
+            joint - np.max(list(alone.values()), axis=0), confidence, LEAST_AREA
+        )
         if varied
         else None,
     )
@@ -59,7 +62,7 @@ def _fixed_knobs(trade_off: TradeOff, knob: Knob, confidence: float) -> tuple[Fi
         FixedKnob(
             value=value,
             labels=_frontier_labels(trade_off, places),
-            hypervolume=estimate_of_extreme(areas[value], confidence),
+            hypervolume=estimate_of_extreme(areas[value], confidence, LEAST_AREA),
             hypervolume_change=estimate_of_extreme(areas[value] - areas[reference], confidence),
             latency_shift=estimate(latency_shift(sides[value], sides[reference]), confidence),
         )

@@ -13,6 +13,8 @@ Indices = NDArray[np.intp]
 # setting counts too (Ishibuchi et al. 2018, "How to specify a reference point in hypervolume
 # calculation"), and at no quality at all.
 REFERENCE_POINT = (1.05, 0.0)
+# Of an area, and of what it gains by further settings.
+LEAST_AREA = 0.0
 
 
 def on_frontier(latency: Draws, quality: Draws) -> Mask:

@@ -67,7 +67,7 @@ def gather_evidence(
         reference = rows_of(w, e1)
         timed = make_timed_cells(w, rows_of(w, e2), grid)
         scored = make_scored_cells(w, scores[w], grid) if scores else None
-        trade_off = scored and draw_trade_off(timed, scored, of_e2, analysis.latency_statistic)
+        trade_off = scored and draw_trade_off(timed, scored, of_e2, analysis)
         samples = (
             size_of(list(reference["image_id"]), of_e1[w].clusters),
             size_of(timed.images, of_e2[w, "timed"].clusters),

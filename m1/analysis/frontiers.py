@@ -13,7 +13,7 @@ from m1.analysis.cells import (
     rows_of,
 )
 from m1.analysis.coupling import find_coupling
-from m1.analysis.dominance import REFERENCE_POINT, hypervolume, on_frontier
+from m1.analysis.dominance import LEAST_AREA, REFERENCE_POINT, hypervolume, on_frontier
 from m1.analysis.intervals import estimate, estimate_if_defined, estimate_of_extreme
 from m1.analysis.samples import draw_samples, size_of
 from m1.analysis.scoring import QUALITY_METRICS, best_accuracy, further_quality
@@ -47,7 +47,7 @@ def find_frontier(
     timed = make_timed_cells(workload, rows_of(workload, rows), grid)
     scored = make_scored_cells(workload, scores, grid)
     resamples = draw_samples(rows, answers, analysis)
-    trade_off = draw_trade_off(timed, scored, resamples, analysis.latency_statistic)
+    trade_off = draw_trade_off(timed, scored, resamples, analysis)
     clusters = resamples[workload, "timed"].clusters
     further = further_quality(scores, requests)
     frontier = make_frontier(timed, scored, trade_off, clusters, further, analysis)
@@ -82,7 +82,7 @@ def make_frontier(
         scored=size_of(scored.images, clusters),
         reference=timed.settings[0],
         points=_points(trade_off, further, confidence),
-        hypervolume=estimate_of_extreme(area, confidence),
+        hypervolume=estimate_of_extreme(area, confidence, LEAST_AREA),
         hypervolume_reference_point=REFERENCE_POINT,
         steepness=estimate_if_defined(trade_off.steepness, confidence),
         best_settings=tuple(
@@ -151,7 +151,9 @@ def _single_knob_frontier(knob: Knob, moving: TradeOff, confidence: float) -> Si
     area = hypervolume(moving.latency_fraction, moving.quality_fraction)
     labels = (setting.label for i, setting in _fastest_first(moving) if frontier[i])
     return SingleKnobFrontier(
-        knob=knob, labels=tuple(labels), hypervolume=estimate_of_extreme(area, confidence)
+        knob=knob,
+        labels=tuple(labels),
+        hypervolume=estimate_of_extreme(area, confidence, LEAST_AREA),
     )
 
 

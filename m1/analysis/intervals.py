@@ -15,16 +15,25 @@ def estimate(draws: Draws, confidence: float) -> Estimate:
     return Estimate(value=float(draws[0]), low=low, high=high)
 
 
-def estimate_of_extreme(draws: Draws, confidence: float) -> Estimate:
+def estimate_of_extreme(draws: Draws, confidence: float, lowest: float = -np.inf) -> Estimate:
     """Like `estimate`, for numbers made of the best of several, such as a hypervolume.
 
     Noise makes the best of several look better, on the sample and again on its resamples. The
     reverse percentile interval (Davison & Hinkley 1997, section 5.2) takes off once what the
     resamples have gained; the percentile interval would have it twice.
+
+    Args:
+        draws: the number on the sample and on the resamples [1 + n_resamples].
+        confidence: of the interval.
+        lowest: what the number cannot be below, such as 0 for an area. A percentile interval keeps
+            to what draws can be, a reverse one may reach beyond it; to cut that off takes no true
+            value out of the interval.
     """
     value = float(draws[0])
     low, high = _ends(draws, confidence)
-    return Estimate(value=value, low=2 * value - high, high=2 * value - low)
+    return Estimate(
+        value=value, low=max(lowest, 2 * value - high), high=max(lowest, 2 * value - low)
+    )
 
 
 def _ends(draws: Draws, confidence: float) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from m1.analysis.dominance import Indices, fastest_keeping, steepness
 from m1.analysis.samples import Sample
 from m1.analysis.sensitivity import single_knob_moves
 from m1.errors import UserError
+from m1.params import AnalysisParams
 from m1.schemas.settings import Knob, Setting
 
 
@@ -64,7 +65,7 @@ def draw_trade_off(
     timed: TimedCells,
     scored: ScoredCells,
     resamples: Mapping[Sample, Resamples],
-    statistic: str,
+    analysis: AnalysisParams,
 ) -> TradeOff:
     """Latency and quality of every setting in every draw.
 
@@ -72,10 +73,11 @@ def draw_trade_off(
         timed: timed requests of E2 of a workload.
         scored: its scored requests.
         resamples: clusters of both, from `draw_samples`.
-        statistic: `median` or `mean` of latency.
+        analysis: statistic of latency, and confidence of intervals.
 
     Raises:
-        NoQualityError: if the reference setting has no quality to compare with.
+        NoQualityError: if the reference setting has no quality to compare with, on the sample or
+            in more resamples than an interval may leave out.
     """
     of_scored = resamples[timed.workload, "scored"]
     quality = of_scored.mean(scored.quality, scored.images)
@@ -84,6 +86,15 @@ def draw_trade_off(
             f"Every {timed.workload} answer at the reference setting scores 0, so there is no "
             "quality to keep: look at output_text in data/answers, and at the prompt."
         )
+    without = float((~(quality[1:, 0] > 0)).mean())
+    if without > 1 - analysis.confidence:
+        raise NoQualityError(
+            f"So few {timed.workload} answers at the reference setting score at all that "
+            f"{without:.0%} of resamples hold none of them, and there is no interval of what share "
+            "of quality a setting keeps: raise quality.n_requests, or look at output_text in "
+            "data/answers."
+        )
+    statistic = analysis.latency_statistic
     return TradeOff(
         settings=timed.settings,
         latency_ms=_latency(timed, resamples[timed.workload, "timed"], statistic),

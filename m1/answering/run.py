@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from torch import Tensor, uint8
 
 from m1.answering.cache import code_fingerprint, find_answers, keep_answers
+from m1.errors import UserError
 from m1.kept import library_versions
 from m1.origin import rows_fingerprint
 from m1.params import KnobParams, ModelParams, PerWorkload, QualityParams
@@ -19,6 +20,8 @@ from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
 from m1.schemas.settings import KNOBS, DecodeModeChoice, Setting, Weights
 from m1.vlm.batching import BatchedAnswer, answer_in_batches, can_be_batched
 from m1.vlm.encoding import encode
+from m1.vlm.end_tokens import refuse_endless
+from m1.vlm.engine import NotFiniteError
 from m1.vlm.images import open_image
 from m1.vlm.knobs import applied, kept_blocks
 from m1.vlm.loaded import LoadedVlm
@@ -95,8 +98,10 @@ class Answering:
             The answers, cell by cell, and the record of how they were made.
 
         Raises:
-            UserError: if the model cannot take a setting, or an image cannot be read.
+            UserError: if the model cannot take a setting, no end token is known, logits are not
+                finite, or an image cannot be read.
         """
+        refuse_endless(self.vlm.end_tokens)
         keys = [self.key(w, setting) for w in WORKLOADS for setting in self.how.knobs.grid()]
         cells = [find_answers(key, self.kept) for key in keys]
         due = [key for key, cell in zip(keys, cells, strict=True) if cell is None]
@@ -173,7 +178,13 @@ class Answering:
         with applied(self.vlm.structure, key.setting):
             for start in range(0, key.n_requests, at_once):
                 places = range(start, min(start + at_once, key.n_requests))
-                answers += self._answer(key, places)
+                try:
+                    answers += self._answer(key, places)
+                except NotFiniteError as error:
+                    raise UserError(
+                        f"{key.workload} at setting {key.setting.label} cannot be answered "
+                        f"({error}): {error.advice}, or leave the setting out of knobs"
+                    ) from None
                 progress.requests_done(len(places))
         keep_answers(key, answers, self.kept)
         progress.cell_done()

@@ -15,6 +15,12 @@ class ValidityParams(Record):
     """Largest share of a request's latency that the stages may leave unexplained."""
     closure_exceptions: Share
     """Largest share of requests that may leave more: the process was interrupted in them."""
+    interruptions: Share
+    """Largest share of measurements that may be interrupted and made again; with one in two hundred
+    a P99 is still that of requests that were left to run."""
+    cut_outputs: Share
+    """Largest share of a workload's outputs that may be cut at the longest one, at the reference
+    setting; beyond a half the median latency is that of the limit."""
     observer_effect: PositiveFloat
     """Largest relative change of latency by the marks, as far as its interval shows it."""
     observer_resolution: PositiveFloat

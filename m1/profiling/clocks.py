@@ -10,7 +10,7 @@ from time import perf_counter_ns
 
 import torch
 
-NS_PER_MS = 1e6
+from m1.profiling.standstill import NS_PER_MS, Elapsed, ThreadClocks, elapsed
 
 
 class Clock(ABC):
@@ -81,12 +81,14 @@ class Stopwatch:
         """Start once the device is idle."""
         self.device = device
         self._wait()
+        self.before = ThreadClocks.read()
         self.started_ns = perf_counter_ns()
 
-    def stop_ms(self) -> float:
-        """Elapsed time in ms, once the device is idle again."""
+    def stop(self) -> Elapsed:
+        """What passed, once the device is idle again."""
         self._wait()
-        return (perf_counter_ns() - self.started_ns) / NS_PER_MS
+        ms = (perf_counter_ns() - self.started_ns) / NS_PER_MS
+        return elapsed(ms, self.before, ThreadClocks.read())
 
     def _wait(self) -> None:
         if self.device.type == "cuda":

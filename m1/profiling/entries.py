@@ -6,7 +6,7 @@ from pydantic import Field, JsonValue
 
 from m1.profiling.gpu import GpuSample
 from m1.schemas.base import Record
-from m1.schemas.profile import FailedCell, MeasuredRequest
+from m1.schemas.profile import FailedCell, Interruption, MeasuredRequest
 
 
 class JournalKey(Record):
@@ -61,6 +61,15 @@ class Row(Record):
     """What was measured."""
 
 
+class Interrupted(Record):
+    """A measurement was interrupted."""
+
+    kind: Literal["interrupted"] = "interrupted"
+    """Kind of line."""
+    interruption: Interruption
+    """Which, and by what."""
+
+
 class Failed(Record):
     """A cell could not be measured."""
 
@@ -92,4 +101,6 @@ class Retry(Record):
     """Kind of line."""
 
 
-Entry = Annotated[Opened | Warm | Row | Failed | Look | Retry, Field(discriminator="kind")]
+Entry = Annotated[
+    Opened | Warm | Row | Interrupted | Failed | Look | Retry, Field(discriminator="kind")
+]

@@ -11,6 +11,7 @@ from m1.profiling.schedule import Planned, Round
 from m1.schemas.base import describe
 from m1.schemas.profile import FailedCell, MeasuredRequest
 from m1.schemas.settings import Setting
+from m1.vlm.engine import NotFiniteError
 
 LONGEST_REASON = 200
 # Everything is compared with these; observer pairs and the like can be done without.
@@ -59,18 +60,18 @@ class Failures:
         except UserError:
             raise
         except Exception as error:  # models and libraries raise almost anything
-            reason = reason_of(error)
+            reason, advice = reason_of(error), advice_on(error)
         # Only here, where the error and the tensors in its frames are gone, memory can be freed.
-        self._note(one, planned, reason)
+        self._note(one, planned, reason, advice)
         release_memory()
         return None
 
-    def _note(self, one: Round, planned: Planned, reason: str) -> None:
+    def _note(self, one: Round, planned: Planned, reason: str, advice: str) -> None:
         if one.setting == self.reference and one.experiment in COMPARED_WITH:
             raise UserError(
                 f"{one.workload}: the reference setting {one.setting.label} cannot be measured "
-                f"({reason}), so there is nothing to compare with: make the largest values of "
-                "knobs smaller or free memory; `dvc repro` keeps what was measured"
+                f"({reason}), so there is nothing to compare with: {advice}; "
+                "`dvc repro` keeps what was measured"
             )
         places = self.places.get(one.cell, [planned.order])
         self.cells.add(one.cell)
@@ -90,6 +91,13 @@ class Failures:
 def reason_of(error: Exception) -> str:
     """What went wrong, in a line."""
     return f"{type(error).__name__}: {describe(error)}"[:LONGEST_REASON]
+
+
+def advice_on(error: Exception) -> str:
+    """What to do where the reference setting cannot be measured."""
+    if isinstance(error, NotFiniteError):
+        return error.advice
+    return "make the largest values of knobs smaller or free memory"
 
 
 def release_memory() -> None:

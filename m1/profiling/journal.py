@@ -16,11 +16,21 @@ from m1.checked_lines import CheckedLines
 from m1.errors import UserError
 from m1.kept import PACKAGE, source_fingerprint
 from m1.params import KnobParams, ModelParams, ProfileParams
-from m1.profiling.entries import Entry, Failed, JournalKey, Look, Opened, Retry, Row, Warm
+from m1.profiling.entries import (
+    Entry,
+    Failed,
+    Interrupted,
+    JournalKey,
+    Look,
+    Opened,
+    Retry,
+    Row,
+    Warm,
+)
 from m1.profiling.provenance import provenance
 from m1.profiling.warmup import WarmUp
 from m1.schemas.base import describe
-from m1.schemas.profile import FailedCell, MeasuredRequest
+from m1.schemas.profile import FailedCell, Interruption, MeasuredRequest
 from m1.schemas.requests import RequestSet, Workload
 from m1.vlm.knobs import kept_blocks
 from m1.vlm.loaded import LoadedVlm
@@ -117,6 +127,10 @@ class Journal:
         """Note a measured request."""
         self._add(Row(row=row))
 
+    def interrupted(self, interruption: Interruption) -> None:
+        """Note a measurement that was interrupted."""
+        self._add(Interrupted(interruption=interruption))
+
     def fail(self, cell: FailedCell) -> None:
         """Note a cell that could not be measured."""
         self._add(Failed(cell=cell))
@@ -133,6 +147,11 @@ class Journal:
     def rows(self) -> dict[int, MeasuredRequest]:
         """Every measured request by its place in the order of measurement."""
         return {e.row.order: e.row for e in self.entries if isinstance(e, Row)}
+
+    @property
+    def interruptions(self) -> tuple[Interruption, ...]:
+        """Every measurement that was interrupted, in their order."""
+        return tuple(e.interruption for e in self.entries if isinstance(e, Interrupted))
 
     @property
     def failed(self) -> tuple[FailedCell, ...]:

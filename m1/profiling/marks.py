@@ -1,12 +1,13 @@
 """Marks at the stage boundaries of a model, and what was observed between them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from torch import Tensor, nn
 
+from m1.errors import UserError
 from m1.schemas.profile import Stage
 from m1.vlm.pooling import count_features, intercepted_features
 from m1.vlm.shapes import INTEGERS
@@ -14,6 +15,11 @@ from m1.vlm.structure import VlmStructure
 
 START, FIRST_TOKEN, LAST_TOKEN = "start", "first_token", "last_token"
 VISION_END, PROJECTOR_START, PROJECTOR_END = "vision_end", "projector_start", "projector_end"
+# Of what a clock counted: differences of its readings are not exact.
+ROUNDING = 1e-9
+
+Marks = Sequence[tuple[str, float]]
+"""Name and reading of each mark, in the order taken."""
 
 
 class Marker(Protocol):
@@ -27,6 +33,8 @@ class Marker(Protocol):
 class Observed:
     """What reached the language model, as seen by hooks."""
 
+    first_token_known: bool = False
+    """Whether the prompt is done: what modules do afterwards is decode's, and is not observed."""
     n_projected: int = 0
     """Visual features that left the projectors."""
     n_merged: int | None = None
@@ -49,34 +57,72 @@ class Observed:
         return numbers.pop() if len(numbers) == 1 else None
 
 
-def by_stage(marks: list[tuple[str, float]]) -> dict[Stage, float]:
+def by_stage(marks: Marks, model: str) -> dict[Stage, float]:
     """Attribute what a clock counted between marks to stages; they sum to all of it.
 
     Projector calls inside the vision tower count as projector, not as vision; the time from
-    the tower's end to the projector's end is the projector's as well.
+    the tower's end to the projector's end is the projector's as well. A tower or projector that is
+    called again after the first token is a part of decode.
 
     Args:
-        marks: name and reading (ms, say), in the order taken: start, vision and projector marks,
-            first token, last token.
+        marks: reading in ms, say: start, vision and projector marks, first token, last token.
+        model: what to name where it has no such stages.
+
+    Raises:
+        UserError: if the tower was not called for the prompt, or a stage comes out negative.
     """
-    read = dict(marks)
-    vision_end = read[VISION_END]
-    calls = projector_calls(marks)
-    inside = sum(end - start for start, end in calls if start < vision_end)
+    first = [name for name, _ in marks].index(FIRST_TOKEN)
+    prompt, read = marks[: first + 1], dict(marks)
+    towers = [reading for name, reading in prompt if name == VISION_END]
+    if not towers:
+        raise UserError(
+            f"{model}: its vision tower was not called before the first token, so there is no "
+            "vision stage to measure: give requests with images, or another model.source"
+        )
+    start, vision_end, calls = read[START], towers[-1], projector_calls(prompt)
+    inside = sum(min(end, vision_end) - begun for begun, end in calls if begun < vision_end)
     seen = max([vision_end, *(end for _, end in calls)])
-    return {
-        "vision": vision_end - read[START] - inside,
+    stages: dict[Stage, float] = {
+        "vision": vision_end - start - inside,
         "projector": seen - vision_end + inside,
         "prefill": read[FIRST_TOKEN] - seen,
         "decode": read[LAST_TOKEN] - read[FIRST_TOKEN],
     }
+    return {name: _not_negative(name, part, read[LAST_TOKEN] - start, model)
+            for name, part in stages.items()}  # fmt: skip
 
 
-def projector_calls(marks: list[tuple[str, float]]) -> list[tuple[float, float]]:
-    """What the clock read at start and end of every projector call."""
-    starts = [time for name, time in marks if name == PROJECTOR_START]
-    ends = [time for name, time in marks if name == PROJECTOR_END]
-    return list(zip(starts, ends, strict=True))
+def _not_negative(stage: Stage, part: float, whole: float, model: str) -> float:
+    if part < -ROUNDING * abs(whole):
+        raise UserError(
+            f"{model}: its stage {stage} comes out negative ({part:.3g} of {whole:.3g} in all), so "
+            "its modules are not called in the order of the stages: M1 cannot measure this model"
+        )
+    return max(0.0, part)
+
+
+def projector_calls(marks: Marks) -> list[tuple[float, float]]:
+    """What the clock read at start and end of every projector call; of one in another, the other's.
+
+    Raises:
+        ValueError: if a call has no end.
+    """
+    calls: list[tuple[float, float]] = []
+    begun: list[float] = []
+    for name, reading in marks:
+        if name == PROJECTOR_START:
+            begun.append(reading)
+        elif name == PROJECTOR_END:
+            start = begun.pop()
+            if not begun:
+                calls.append((start, reading))
+    return calls
+
+
+def mark_first_token(clock: "Marker", observed: Observed) -> None:
+    """Mark that the first token is known; from here on nothing is observed."""
+    clock.mark(FIRST_TOKEN)
+    observed.first_token_known = True
 
 
 @contextmanager
@@ -85,7 +131,8 @@ def marked(structure: VlmStructure, clock: Marker) -> Iterator[Observed]:
     observed = Observed()
 
     def merged(output: Any) -> Any:  # noqa: ANN401 (a model output)
-        observed.n_merged = count_features(getattr(output, "pooler_output", None)) or None
+        if not observed.first_token_known:
+            observed.n_merged = count_features(getattr(output, "pooler_output", None)) or None
         return output
 
     with ExitStack() as undo:
@@ -98,15 +145,19 @@ def marked(structure: VlmStructure, clock: Marker) -> Iterator[Observed]:
 
 
 def _boundary_hooks(structure: VlmStructure, clock: Marker, observed: Observed) -> Iterator[Any]:
+    # Some models call these modules again for each token (Gemma 3n embeds soft tokens so).
     def vision_done(*_: object) -> None:
-        clock.mark(VISION_END)
+        if not observed.first_token_known:
+            clock.mark(VISION_END)
 
     def projector_begun(*_: object) -> None:
-        clock.mark(PROJECTOR_START)
+        if not observed.first_token_known:
+            clock.mark(PROJECTOR_START)
 
     def projector_done(_: nn.Module, __: object, features: object) -> None:
-        clock.mark(PROJECTOR_END)
-        observed.n_projected += count_features(features)
+        if not observed.first_token_known:
+            clock.mark(PROJECTOR_END)
+            observed.n_projected += count_features(features)
 
     yield structure.vision_tower.register_forward_hook(vision_done)
     for projector in structure.projectors:

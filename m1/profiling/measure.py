@@ -3,21 +3,16 @@
 import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import torch
 
 from m1.profiling.clocks import Stopwatch, clock_for
-from m1.profiling.marks import (
-    FIRST_TOKEN,
-    LAST_TOKEN,
-    START,
-    Observed,
-    by_stage,
-    marked,
-)
+from m1.profiling.marks import LAST_TOKEN, START, Observed, by_stage, mark_first_token, marked
 from m1.profiling.schedule import Planned, Round
+from m1.profiling.standstill import Elapsed
 from m1.schemas.profile import MeasuredRequest, Stage
 from m1.schemas.requests import Request
 from m1.schemas.settings import DecodeMode
@@ -38,9 +33,18 @@ class Timed:
     """One answered request with its times."""
 
     generation: Generation
-    total_ms: float
+    elapsed: Elapsed
     stages: dict[Stage, float] | None
     observed: Observed | None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A measured request, and whether it was left to run."""
+
+    row: MeasuredRequest
+    preprocessing: Elapsed
+    answering: Elapsed
 
 
 @dataclass(frozen=True)
@@ -67,17 +71,23 @@ def reference_length(vlm: LoadedVlm, references: Sequence[str]) -> int:
 
 def measure(
     vlm: LoadedVlm, planned: Planned, of: Round, order: int, images: Path, limit: OutputLimit
-) -> MeasuredRequest:
-    """Measure one request at the setting of its round."""
+) -> Attempt:
+    """Measure one request at the setting of its round.
+
+    Raises:
+        NotFiniteError: if the output comes from logits that are not finite.
+        UserError: if the model's stages cannot be told apart.
+    """
     request = planned.request
-    inputs, preprocess_ms = encoded(vlm, request, images, of.setting.vision_tokens)
+    inputs, preprocessing = encoded(vlm, request, images, of.setting.vision_tokens)
     if vlm.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(vlm.device)
     run = timed_with_marks if planned.marked else timed_alone
     with applied(vlm.structure, of.setting):
         timed = run(vlm, inputs, limit.of(vlm, request), limit.mode == "free")
+    timed.generation.check_finite(vlm)
     stages, seen = timed.stages, timed.observed
-    return MeasuredRequest(
+    row = MeasuredRequest(
         experiment=of.experiment,
         order=order,
         trial=of.trial,
@@ -91,30 +101,31 @@ def measure(
         observed_vision_tokens=seen.n_visual_tokens if seen else None,
         observed_top_k=seen.top_k if seen else None,
         observed_active_blocks=seen.n_blocks if seen else None,
-        preprocess_ms=preprocess_ms,
+        preprocess_ms=preprocessing.ms,
         vision_ms=stages["vision"] if stages else None,
         projector_ms=stages["projector"] if stages else None,
         prefill_ms=stages["prefill"] if stages else None,
         decode_ms=stages["decode"] if stages else None,
-        total_ms=timed.total_ms,
+        total_ms=timed.elapsed.ms,
         n_prompt_tokens=int(inputs["input_ids"].shape[1]),
         n_output_tokens=len(timed.generation.tokens),
         finish_reason=timed.generation.finish_reason,
         output_text=text_of(vlm, timed.generation),
         peak_memory_mb=peak_memory_mb(vlm.device),
     )
+    return Attempt(row, preprocessing, timed.elapsed)
 
 
 def encoded(
     vlm: LoadedVlm, request: Request, images: Path, vision_tokens: int | None
-) -> tuple[Inputs, float]:
-    """A request's inputs on the device, and the preprocessing time in ms."""
+) -> tuple[Inputs, Elapsed]:
+    """A request's inputs on the device, and what preprocessing took."""
     image = open_image(images / request.image)
     # Found once for each size of image, so that it does not count as preprocessing.
     plan_visual_tokens(vlm, image.size, vision_tokens)
     stopwatch = Stopwatch(vlm.device)
     inputs = encode(vlm, image, request.prompt, vision_tokens)
-    return inputs, stopwatch.stop_ms()
+    return inputs, stopwatch.stop()
 
 
 def timed_with_marks(
@@ -129,12 +140,13 @@ def timed_with_marks(
             vlm,
             inputs,
             max_new_tokens,
-            lambda: clock.mark(FIRST_TOKEN),
+            partial(mark_first_token, clock, observed),
             stops_at_end=stops_at_end,
         )
         clock.mark(LAST_TOKEN)
-        total_ms = stopwatch.stop_ms()
-    return Timed(generation, total_ms, by_stage(clock.marks_ms()), observed)
+        elapsed = stopwatch.stop()
+    stages = by_stage(clock.marks_ms(), type(vlm.model).__name__)
+    return Timed(generation, elapsed, stages, observed)
 
 
 def timed_alone(
@@ -143,7 +155,7 @@ def timed_alone(
     """Answer without any hook or mark."""
     stopwatch = Stopwatch(vlm.device)
     generation = answer(vlm, inputs, max_new_tokens, stops_at_end=stops_at_end)
-    return Timed(generation, stopwatch.stop_ms(), None, None)
+    return Timed(generation, stopwatch.stop(), None, None)
 
 
 def peak_memory_mb(device: torch.device) -> float:

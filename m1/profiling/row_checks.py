@@ -161,3 +161,26 @@ def visual_deviation(row: MeasuredRequest) -> float:
     """How far the nearest possible number of visual tokens is from the one asked for."""
     asked = row.vision_tokens or row.planned_vision_tokens
     return abs(row.planned_vision_tokens - asked) / asked if asked else 0.0
+
+
+def check_cut_outputs(rows: Sequence[MeasuredRequest], threshold: float) -> Check:
+    """Most outputs at the reference setting ended by themselves, where they may.
+
+    With more than half of them cut, a median latency is that of the limit and not of the model. At
+    smaller settings a model may babble, which is a result: `cut_share` tells it of each setting.
+    """
+    free = [row for row in rows if row.experiment == "e1" and row.decode_mode == "free"]
+    if not free:
+        reason = "outputs had a fixed length, so none was cut"
+        return not_measured("cut_outputs", threshold, reason, passed=True)
+    shares = {
+        w: sum(row.finish_reason == "length" for row in own) / len(own)
+        for w in WORKLOADS
+        if (own := [row for row in free if row.workload == w])
+    }
+    shown = ", ".join(f"{workload} {share:.0%}" for workload, share in shares.items())
+    largest = max(shares.values())
+    sentence = f"share of a workload's outputs cut at the longest one ({shown})"
+    check = at_most("cut_outputs", largest, threshold, sentence)
+    hint = "; raise profile.max_new_tokens, or see whether eos_token_id is the model's end token"
+    return check if check.passed else check.model_copy(update={"detail": check.detail + hint})

@@ -3,17 +3,19 @@
 import gc
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from m1.params import ProfileParams, effective_decode_mode
 from m1.profiling.failures import Failures
+from m1.profiling.interruptions import Undisturbed
 from m1.profiling.journal import Journal
 from m1.profiling.lasting_watch import LastingWatch
 from m1.profiling.machine_checks import refuse_mixed_devices
-from m1.profiling.measure import OutputLimit, measure
+from m1.profiling.measure import Attempt, OutputLimit, measure
 from m1.profiling.progress import ProfileProgress
 from m1.profiling.rounds import OneRequest, left_of, measure_rounds
 from m1.profiling.schedule import Planned, Round, one_of_each_shape, plan
@@ -30,6 +32,7 @@ from m1.schemas.settings import (
 )
 from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.encoding import check_visual_tokens, encode
+from m1.vlm.end_tokens import refuse_endless
 from m1.vlm.images import open_image
 from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
@@ -103,14 +106,19 @@ class Profiler:
         """
         rounds = self._plan()
         left = left_of(rounds, journal)
-        failures = Failures(journal, rounds, self.grid[0], self._measure)
+        undisturbed = Undisturbed(journal, self._measure, on_gpu=self.vlm.device.type != "cpu")
+        failures = Failures(journal, rounds, self.grid[0], undisturbed.measure)
         with ProfileProgress(left) as progress, no_search_through_the_model():
             if journal.rows:
                 progress.note(f"going on: {len(journal.rows)} requests were measured before")
             if left:
                 progress.note("warming up")
                 self.record_prompts(left, failures)
-                journal.warm(self.warm_up(warmup_tolerance, failures))
+                journal.warm(
+                    self.warm_up(
+                        warmup_tolerance, failures, lambda: monotonic() - undisturbed.lost_s
+                    )
+                )
             progress.begin()
             watch = LastingWatch(self.vlm.device, journal)
             measure_rounds(left, failures, watch, progress, one_request)
@@ -127,7 +135,10 @@ class Profiler:
             rows=[row for order, row in sorted(journal.rows.items()) if order not in left_out],
             failed=journal.failed,
             seen=Circumstances(
-                WarmUp(worst.change, worst.n_windows), watch.state(), self._devices()
+                WarmUp(worst.change, worst.n_windows),
+                watch.state(),
+                self._devices(),
+                journal.interruptions,
             ),
             duration_s=watch.duration_s,
         )
@@ -136,9 +147,12 @@ class Profiler:
         """See that the model can take every setting and request, and make room for the longest.
 
         Raises:
-            UserError: if it cannot take one, or its weights are not on one device.
+            UserError: if it cannot take one, its weights are not on one device, or outputs may end
+                and nothing says where.
         """
         refuse_mixed_devices(self._devices())
+        if "free" in decode_passes(self.decode_mode):
+            refuse_endless(self.vlm.end_tokens)
         self.check_grid()
         if isinstance(self.vlm.runtime, CompiledRuntime):
             self.vlm.runtime.make_room(max(self._lengths()))
@@ -187,7 +201,9 @@ class Profiler:
         inputs = encode(self.vlm, image, request.prompt, one.setting.vision_tokens)
         return tuple((name, shape_of(tensor)) for name, tensor in sorted(inputs.items()))
 
-    def warm_up(self, tolerance: float, failures: Failures) -> WarmUp:
+    def warm_up(
+        self, tolerance: float, failures: Failures, now: Callable[[], float] = monotonic
+    ) -> WarmUp:
         """Go through every setting of both workloads until two windows agree."""
         cells = [one for setting in self.grid for one in self._sample(setting)]
         return warm_up(
@@ -195,6 +211,7 @@ class Profiler:
             tolerance,
             Window(self.params.warmup_window, self.params.warmup_s),
             self.params.warmup_limit,
+            now,
         )
 
     def _sample(self, setting: Setting) -> list[Round]:
@@ -214,7 +231,7 @@ class Profiler:
         ]
         return [row.total_ms if row else math.nan for row in rows]
 
-    def _measure(self, one: Round, planned: Planned) -> MeasuredRequest:
+    def _measure(self, one: Round, planned: Planned) -> Attempt:
         limit = OutputLimit(one.decode_mode, self.params.max_new_tokens.of(one.workload))
         return measure(self.vlm, planned, one, planned.order, self.folders[one.workload], limit)
 

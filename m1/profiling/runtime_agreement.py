@@ -16,7 +16,7 @@ from torch import Tensor
 
 from m1.profiling.checking import at_most, not_measured
 from m1.schemas.profile import Check, RuntimeAgreement
-from m1.vlm.engine import position_offset_kept
+from m1.vlm.engine import NotFiniteError, position_offset_kept
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.runtime import EagerRuntime
 
@@ -69,11 +69,18 @@ def compare_runtimes(vlm: LoadedVlm, inputs: dict[str, Tensor], n_tokens: int) -
         vlm: the model in the compiled runtime, its knobs already turned.
         inputs: of a request.
         n_tokens: length of the output.
+
+    Raises:
+        NotFiniteError: if the largest logit of a place is not finite.
     """
     eager = replace(vlm, runtime=EagerRuntime(vlm.model))
     logits, tokens = written_logits(eager, inputs, n_tokens)
     compiled, _ = written_logits(vlm, inputs, n_tokens, tokens)
-    return Compared(logits, compiled, logits_at_once(eager, inputs, tokens))
+    at_once = logits_at_once(eager, inputs, tokens)
+    largest = torch.cat([one.amax(-1) for one in (logits, compiled, at_once)])
+    if not torch.isfinite(largest).all():
+        raise NotFiniteError("logits are", vlm)
+    return Compared(logits, compiled, at_once)
 
 
 @torch.inference_mode()

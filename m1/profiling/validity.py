@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from m1.params import ValidityParams
 from m1.profiling.checking import at_most
+from m1.profiling.interruptions import check_interruptions
 from m1.profiling.machine_checks import check_devices, check_machine
 from m1.profiling.observer import check_observer
 from m1.profiling.row_checks import (
     check_actuation,
     check_closure,
+    check_cut_outputs,
     check_drift,
     check_jitter,
     check_samples,
@@ -21,6 +23,7 @@ from m1.profiling.runtime_agreement import check_runtime
 from m1.profiling.warmup import WarmUp
 from m1.schemas.profile import (
     Check,
+    Interruption,
     MachineState,
     MeasuredRequest,
     RuntimeAgreement,
@@ -38,6 +41,8 @@ class Circumstances:
     """What others did on the machine during the run, and how fast it was."""
     devices: tuple[str, ...]
     """Devices that hold the model's weights."""
+    interruptions: tuple[Interruption, ...] | None = None
+    """Measurements that were interrupted; none where that was not recorded."""
 
 
 def judge(
@@ -62,6 +67,8 @@ def judge(
         check_jitter(rows, limits.jitter),
         *check_samples(rows, limits),
         check_actuation(rows),
+        check_cut_outputs(rows, limits.cut_outputs),
+        *check_interruptions(seen.interruptions, len(rows), limits),
         *check_machine(seen.machine, limits),
         check_devices(seen.devices),
         *check_runtime(agreement, limits.runtime_difference),

@@ -7,6 +7,7 @@ architecture and at every setting of the knobs.
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 from transformers import PreTrainedModel
 
-from m1.profiling.marks import FIRST_TOKEN, LAST_TOKEN, START, by_stage, marked
+from m1.profiling.marks import LAST_TOKEN, START, by_stage, mark_first_token, marked
 from m1.schemas.profile import STAGES, Stage, StageWork
 from m1.vlm.engine import answer
 from m1.vlm.experts import experts_one_by_one
@@ -99,12 +100,15 @@ def count_work(vlm: LoadedVlm, inputs: dict[str, Tensor]) -> dict[Stage, StageWo
     """
     eager = replace(vlm, runtime=EagerRuntime(vlm.model))
     counter = WorkCounter(vlm.model)
-    with experts_one_by_one(vlm.structure), counter, marked(vlm.structure, counter):
+    hooks = marked(vlm.structure, counter)
+    with experts_one_by_one(vlm.structure), counter, hooks as observed:
         counter.mark(START)
-        generation = answer(eager, inputs, 2, lambda: counter.mark(FIRST_TOKEN), stops_at_end=False)
+        first_token = partial(mark_first_token, counter, observed)
+        generation = answer(eager, inputs, 2, first_token, stops_at_end=False)
         counter.mark(LAST_TOKEN)
-    operations = by_stage([(name, done) for name, done, _ in counter.marks])
-    weight_bytes = by_stage([(name, read) for name, _, read in counter.marks])
+    model = type(vlm.model).__name__
+    operations = by_stage([(name, done) for name, done, _ in counter.marks], model)
+    weight_bytes = by_stage([(name, read) for name, _, read in counter.marks], model)
     cache_bytes = {"decode": _nbytes(generation.cache)}
     return {
         stage: StageWork(

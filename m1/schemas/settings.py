@@ -18,6 +18,17 @@ GraphedModule = Literal["vision_tower", "language_model"]
 """The modules of a prompt that the compiled runtime records."""
 GraphExtent = Literal["whole", "blocks", "none"]
 """How much of a module is recorded: all as one graph, some of its blocks, or nothing."""
+EndTokenSource = Literal["generation_config", "tokenizer", "config"]
+
+
+class EndTokens(Record):
+    """Which tokens end an answer."""
+
+    ids: tuple[int, ...]
+    """Their numbers; empty where nothing says which."""
+    source: EndTokenSource | None
+    """Who says so: `generation_config`, as `generate` takes them; or, where that has none, the
+    tokenizer or the model's configuration. Null where nobody does."""
 
 
 class Setting(Record):

@@ -25,7 +25,9 @@ def roofline_table(cells: Mapping[Workload, CellRoofline], rates: DeviceRates) -
 def times_of(cell: CellRoofline, stage: Stage) -> str:
     """Measured time over its floor; outputs of single tokens have no decode."""
     one = cell.stages.get(stage)
-    return "no decode step" if one is None else with_interval(one.over_floor, ".2f")
+    if one is None:
+        return "no decode step" if stage == "decode" else "no work counted"
+    return with_interval(one.over_floor, ".2f")
 
 
 def floor_of(cell: CellRoofline, stage: Stage) -> str:

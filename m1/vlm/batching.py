@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from transformers import DynamicCache, GenerationConfig
+from transformers import DynamicCache, GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from m1.vlm.engine import FinishReason, Generation, position_offset_kept, text_of
 from m1.vlm.loaded import LoadedVlm
@@ -47,6 +47,9 @@ def answer_in_batches(
 
     Returns:
         An answer to each request, in the order given.
+
+    Raises:
+        NotFiniteError: if an answer comes from logits that are not finite.
     """
     answers: dict[int, BatchedAnswer] = {}
     for places in batches(encoded, batch_size):
@@ -200,16 +203,39 @@ def _generate(
         position_offset_kept(vlm.model),
         only_greedy(vlm),
     ):
-        output = model.generate(**on_device, max_new_tokens=max_new_tokens)
+        top = TopLogits()
+        output = model.generate(
+            **on_device, max_new_tokens=max_new_tokens, logits_processor=LogitsProcessorList([top])
+        )
     written = output[:, inputs["input_ids"].shape[1] :].tolist()
-    return [_batched_answer(vlm, tokens) for tokens in written]
+    by_request = torch.stack(top.logits).T.cpu()[:, :, None, None]
+    pairs = zip(written, by_request, strict=True)
+    return [_batched_answer(vlm, tokens, tuple(logits)) for tokens, logits in pairs]
 
 
-def _batched_answer(vlm: LoadedVlm, written: list[int]) -> BatchedAnswer:
+class TopLogits(LogitsProcessor):
+    """Changes nothing, and keeps the largest logit of each request at each step."""
+
+    def __init__(self) -> None:
+        """Keep nothing yet."""
+        self.logits: list[Tensor] = []
+        """At each step [batch]."""
+
+    def __call__(self, _: Tensor, scores: Tensor) -> Tensor:
+        """Look at the scores [batch, vocabulary]."""
+        self.logits.append(scores.amax(-1))
+        return scores
+
+
+def _batched_answer(
+    vlm: LoadedVlm, written: list[int], top_logits: tuple[Tensor, ...]
+) -> BatchedAnswer:
     tokens, reason = cut(written, vlm.eos_token_ids)
-    # Of the batch's cache no request has one of its own.
-    text = text_of(vlm, Generation(tokens, reason, DynamicCache()))
-    return BatchedAnswer(tokens, reason, text)
+    # Of the batch's cache no request has one of its own. What is computed of a request that has
+    # ended, while others of its batch go on, is of no account.
+    generation = Generation(tokens, reason, DynamicCache(), top_logits[: len(tokens)])
+    generation.check_finite(vlm)
+    return BatchedAnswer(tokens, reason, text_of(vlm, generation))
 
 
 def cut(written: Sequence[int], ends: frozenset[int]) -> tuple[tuple[int, ...], FinishReason]:

@@ -22,6 +22,17 @@ from m1.vlm.loaded import LoadedVlm
 FinishReason = Literal["stop", "length"]
 
 
+class NotFiniteError(Exception):
+    """A model whose numbers overflowed, or are none: what it writes means nothing."""
+
+    advice = "set model.dtype to bfloat16 or float32, or check the model's weights"
+
+    def __init__(self, what: str, vlm: LoadedVlm) -> None:
+        """Say what is not finite, and in which arithmetic."""
+        dtype = str(vlm.model.dtype).removeprefix("torch.")
+        super().__init__(f"{what} not finite in {dtype}")
+
+
 @dataclass(frozen=True)
 class Generation:
     """What the model wrote for one request, and the cache it left."""
@@ -29,6 +40,23 @@ class Generation:
     tokens: tuple[int, ...]
     finish_reason: FinishReason
     cache: Cache
+    top_logits: tuple[Tensor, ...] = ()
+    """The logit of each token (1 x 1), on the device; none where nobody kept them."""
+
+    def check_finite(self, vlm: LoadedVlm) -> None:
+        """Whether each token was picked by a number; waits for the device.
+
+        Masks set logits to minus infinity, but never the largest. A logit that is no number, or
+        plus infinity, is the largest one; so is minus infinity where there is nothing else.
+
+        Raises:
+            NotFiniteError: naming the first token that was not.
+        """
+        if not self.top_logits:
+            return
+        finite = torch.isfinite(torch.cat(self.top_logits))[:, 0].tolist()
+        if not all(finite):
+            raise NotFiniteError(f"the logits of output token {finite.index(False) + 1} are", vlm)
 
 
 def logits_processors(config: GenerationConfig) -> LogitsProcessorList:
@@ -61,17 +89,19 @@ def answer(
             `max_new_tokens` tokens whatever they are.
     """
     pick = Picker(logits_processors(vlm.model.generation_config), inputs["input_ids"])
+    ends = vlm.eos_token_ids if stops_at_end else frozenset[int]()
     vlm.runtime.make_room(inputs["input_ids"].shape[1] + max_new_tokens)
     with position_offset_kept(vlm.model):
         logits, cache = vlm.runtime.prefill(inputs)
         token = pick(logits)
-        ended = stops_at_end and int(token) in vlm.eos_token_ids
+        ended = bool(ends) and int(token) in ends
         on_first_token()
         while not ended and len(pick.tokens) < max_new_tokens:
             token = pick(vlm.runtime.decode_one_token(token, cache))
             # Reading the token makes the host wait for the device: only where it decides.
-            ended = stops_at_end and int(token) in vlm.eos_token_ids
-    return Generation(pick.written(), "stop" if ended else "length", cache)
+            ended = bool(ends) and int(token) in ends
+    reason: FinishReason = "stop" if ended else "length"
+    return Generation(pick.written(), reason, cache, tuple(pick.top_logits))
 
 
 class Picker:
@@ -81,13 +111,16 @@ class Picker:
         """Start after a prompt (1 x position)."""
         self.processors, self.prompt = processors, prompt
         self.tokens: list[Tensor] = []
+        self.top_logits: list[Tensor] = []
 
     def __call__(self, logits: Tensor) -> Tensor:
         """The next token (1 x 1) by logits of 1 x vocabulary."""
         if self.processors:
             so_far = torch.cat([self.prompt, *self.tokens], dim=1)
             logits = self.processors(so_far, logits.float())  # type: ignore[arg-type]
-        token = logits.argmax(-1, keepdim=True)
+        # One kernel gives both. Looking at the logit here would make the host wait for the device.
+        top_logit, token = logits.max(-1, keepdim=True)
+        self.top_logits.append(top_logit)
         self.tokens.append(token)
         return token
 

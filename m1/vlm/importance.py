@@ -17,6 +17,7 @@ from m1.kept import PACKAGE, library_versions, source_fingerprint
 from m1.params import KnobParams
 from m1.schemas.importance import BlockImportance
 from m1.vlm.block_policies import BlockPolicy, by_importance, evenly_spaced, first
+from m1.vlm.engine import NotFiniteError
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.runtime import EagerRuntime
 from m1.vlm.structure import VlmStructure
@@ -92,13 +93,20 @@ def block_influence(vlm: LoadedVlm, requests: Iterable[dict[str, Tensor]]) -> tu
 
     Returns:
         A score for each block, from 0 (it changes no direction) to 2.
+
+    Raises:
+        UserError: if what passes through the blocks is not finite.
     """
     per_request = []
     for inputs in requests:
         with _cosines(vlm.structure) as cosines:
             EagerRuntime(vlm.model).prefill(inputs)
         per_request.append([1 - cosines[index] for index in range(len(vlm.structure.blocks))])
-    return tuple(torch.tensor(per_request, dtype=torch.float64).mean(0).tolist())
+    scores = torch.tensor(per_request, dtype=torch.float64).mean(0)
+    if not torch.isfinite(scores).all():
+        error = NotFiniteError("what passes through the decoder blocks is", vlm)
+        raise UserError(f"knobs.block_policy = importance: {error}: {error.advice}")
+    return tuple(scores.tolist())
 
 
 @contextmanager

@@ -8,7 +8,8 @@ import torch
 from transformers import PreTrainedModel
 
 from m1.schemas.markup import Markup
-from m1.schemas.settings import Weights
+from m1.schemas.settings import EndTokens, Weights
+from m1.vlm.end_tokens import find_end_tokens
 from m1.vlm.fingerprint import model_fingerprint
 from m1.vlm.markup import find_markup
 from m1.vlm.prompts import Prompts
@@ -77,7 +78,11 @@ class LoadedVlm:
         return model_fingerprint(self.model, self.weights, self.processor_fingerprint)
 
     @property
+    def end_tokens(self) -> EndTokens:
+        """Tokens that end an answer, and who says so."""
+        return find_end_tokens(self.model, self.processor)
+
+    @property
     def eos_token_ids(self) -> frozenset[int]:
         """Tokens that end an answer."""
-        ids = self.model.generation_config.eos_token_id
-        return frozenset([ids] if isinstance(ids, int) else ids or [])
+        return frozenset(self.end_tokens.ids)

@@ -1,5 +1,6 @@
 """What the profile stage writes: one row per measured request, and the record of the run."""
 
+from m1.schemas.profile.interruptions import Interruption
 from m1.schemas.profile.machine import GpuState, MachineState, Span
 from m1.schemas.profile.provenance import Provenance, Quantisation
 from m1.schemas.profile.rows import STAGES, ByStage, Experiment, MeasuredRequest, Stage
@@ -16,6 +17,7 @@ __all__ = [
     "Experiment",
     "FailedCell",
     "GpuState",
+    "Interruption",
     "MachineState",
     "MeasuredRequest",
     "ProfileRun",

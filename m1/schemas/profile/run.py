@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from m1.schemas.base import Record, repeated
+from m1.schemas.profile.interruptions import Interruption
 from m1.schemas.profile.provenance import Provenance
 from m1.schemas.profile.rows import Experiment
 from m1.schemas.profile.validity import Validity
@@ -15,6 +16,7 @@ from m1.schemas.requests import ByWorkload, Workload
 from m1.schemas.settings import (
     DecodeMode,
     DecodeModeChoice,
+    EndTokens,
     GraphedModule,
     GraphExtent,
     Setting,
@@ -118,6 +120,10 @@ class ProfileRun(Record):
     """How much of a prompt ran as recorded graphs; null where prompts are not recorded."""
     failed: tuple[FailedCell, ...] = ()
     """Cells that could not be measured, in the order in which they failed."""
+    interruptions: tuple[Interruption, ...] | None = None
+    """Measurements that were interrupted, in their order; null where that was not recorded."""
+    end_tokens: EndTokens | None = None
+    """Which tokens ended outputs that may end; null where that was not recorded."""
 
     @model_validator(mode="after")
     def _of_one_grid(self) -> Self:

@@ -1,0 +1,186 @@
+"""Requests that were interrupted: noted, measured again, counted in a check.
+
+Two things give an interruption away. The thread's clock did not advance with that on the wall
+(`m1.profiling.standstill`), or a request took many times what its cell takes, and does not when it
+is measured once more. Both are far beyond what a machine does by itself: a tail is measured, not
+cut off.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from statistics import median
+
+from m1.params import ValidityParams
+from m1.profiling.checking import at_most, not_measured
+from m1.profiling.journal import Journal
+from m1.profiling.measure import Attempt
+from m1.profiling.row_checks import cell_of
+from m1.profiling.schedule import Planned, Round
+from m1.profiling.standstill import Elapsed
+from m1.schemas.profile import Check, Interruption, MeasuredRequest
+
+MOST_ATTEMPTS = 3
+# Times the median of its cell, in total and for each token. Of 4,560 requests on an H200 whose host
+# was shared by others, the furthest took 4.0 times it (docs/log.md, 2026-11-26).
+FAR_OUT = 10.0
+# Two measurements of one request that differ by less are of the request itself.
+ALIKE = 2.0
+LEAST_KNOWN = 5
+# A thread that waits for a GPU, or for other threads, may do so without running: where it stands
+# still for such a share of the time anyway, its clock tells nothing.
+WAITS = 0.1
+
+
+class Undisturbed:
+    """Measures requests, again where they were interrupted."""
+
+    def __init__(
+        self, journal: Journal, attempt: Callable[[Round, Planned], Attempt], *, on_gpu: bool
+    ) -> None:
+        """Know what was measured before.
+
+        Args:
+            journal: of the run, where interruptions are noted.
+            attempt: measures a request of a round once.
+            on_gpu: whether the thread waits for another device.
+        """
+        self.journal, self.attempt, self.on_gpu = journal, attempt, on_gpu
+        self.measured: dict[object, list[MeasuredRequest]] = defaultdict(list)
+        self.warmed_up: dict[object, list[MeasuredRequest]] = defaultdict(list)
+        for row in journal.rows.values():
+            self.measured[_kind(row)].append(row)
+        self.still_shares: dict[object, list[float]] = defaultdict(list)
+        self.lost_s = 0.0
+        """Time that attempts took which do not count."""
+
+    def measure(self, one: Round, planned: Planned) -> MeasuredRequest:
+        """Measure a request of a round, a few times at the most until nothing interrupts it."""
+        far: list[Attempt] = []
+        for left in reversed(range(MOST_ATTEMPTS)):
+            attempt = self.attempt(one, planned)
+            reason = self._stopped(attempt)
+            if reason:
+                self._note(attempt.row, reason, kept=not left)
+            elif not self._is_far_out(attempt.row):
+                break
+            elif same := next((earlier for earlier in far if _alike(earlier, attempt)), None):
+                # As slow whenever it is measured: that is the request, and the first time counts.
+                far.remove(same)
+                attempt = same
+                break
+            else:
+                far.append(attempt)
+        else:
+            # Nothing better came of it: the last attempt is kept, and the check fails.
+            self._note_far(far, last=attempt)
+            return attempt.row
+        self._note_far(far)
+        self._learn(attempt)
+        return attempt.row
+
+    def _stopped(self, attempt: Attempt) -> str | None:
+        """What says that the thread or the machine stopped, if anything does."""
+        told = {
+            "preprocessing": _stopped(attempt.preprocessing, tells=True),
+            "answering": _stopped(attempt.answering, tells=self._clock_tells(attempt.row)),
+        }
+        return next((f"while {what}, {reason}" for what, reason in told.items() if reason), None)
+
+    def _clock_tells(self, row: MeasuredRequest) -> bool:
+        """Whether the thread's clock advances with the wall's where nothing interrupts it."""
+        shares = self.still_shares[_kind(row)]
+        return median(shares) < WAITS if len(shares) >= LEAST_KNOWN else not self.on_gpu
+
+    def _is_far_out(self, row: MeasuredRequest) -> bool:
+        """Whether a request takes absurdly long for its cell, in all and for each token.
+
+        Both, since a long output takes long in all, and a short one long for each token.
+        """
+        known = self._known(row)
+        return len(known) >= LEAST_KNOWN and all(
+            quantity(row) > FAR_OUT * median(map(quantity, known))
+            for quantity in (_total_ms, _ms_per_token)
+        )
+
+    def _known(self, row: MeasuredRequest) -> list[MeasuredRequest]:
+        """What is known of a row's cell; warm-up, which repeats one request, only at first."""
+        measured = self.measured[_kind(row)]
+        if len(measured) >= LEAST_KNOWN:
+            return measured
+        return self.warmed_up[_kind(row)] + measured
+
+    def _learn(self, attempt: Attempt) -> None:
+        row = attempt.row
+        self.still_shares[_kind(row)].append(attempt.answering.still_share)
+        (self.measured if row.order >= 0 else self.warmed_up)[_kind(row)].append(row)
+
+    def _note_far(self, far: Sequence[Attempt], last: Attempt | None = None) -> None:
+        for attempt in far:
+            times = median(map(_total_ms, self._known(attempt.row)))
+            reason = f"it took {attempt.row.total_ms / times:.0f} times the median of its cell"
+            self._note(attempt.row, reason, kept=attempt is last)
+
+    def _note(self, row: MeasuredRequest, reason: str, *, kept: bool) -> None:
+        if not kept:
+            self.lost_s += (row.preprocess_ms + row.total_ms) / 1e3
+        if row.order < 0:
+            return
+        self.journal.interrupted(
+            Interruption(
+                order=row.order,
+                experiment=row.experiment,
+                workload=row.workload,
+                request_id=row.request_id,
+                total_ms=row.total_ms,
+                reason=reason,
+                kept=kept,
+            )
+        )
+
+
+def _kind(row: MeasuredRequest) -> object:
+    """Workload, setting and decode mode: what decides how long requests take."""
+    return cell_of(row)[1:]
+
+
+def _total_ms(row: MeasuredRequest) -> float:
+    return row.total_ms
+
+
+def _ms_per_token(row: MeasuredRequest) -> float:
+    return row.total_ms / row.n_output_tokens
+
+
+def _alike(one: Attempt, other: Attempt) -> bool:
+    times = one.row.total_ms, other.row.total_ms
+    return max(times) < ALIKE * min(times)
+
+
+def _stopped(elapsed: Elapsed, *, tells: bool) -> str | None:
+    return elapsed.suspension or (elapsed.standstill if tells else None)
+
+
+def check_interruptions(
+    interruptions: Sequence[Interruption] | None, n_rows: int, limits: ValidityParams
+) -> tuple[Check, ...]:
+    """Few requests were interrupted, and each was measured again without.
+
+    Args:
+        interruptions: those of the run; `None` where an earlier version did not look for them.
+        n_rows: measured requests.
+        limits: the largest share of measurements that may have been interrupted.
+    """
+    if interruptions is None:
+        reason = "interruptions of requests were not recorded"
+        return (not_measured("interruptions", limits.interruptions, reason, passed=True),)
+    n = len(interruptions)
+    n_kept = sum(one.kept for one in interruptions)
+    share = (n - n_kept) / max(1, n_rows + n - n_kept) if n else 0.0
+    first = f", the first of them: {interruptions[0].reason}" if interruptions else ""
+    return (
+        at_most("interruptions", share, limits.interruptions,
+                f"share of measurements that were interrupted and repeated ({n - n_kept}{first})"),
+        at_most("interrupted_rows", n_kept, 0.0,
+                f"requests that were interrupted in each of {MOST_ATTEMPTS} attempts, and count as "
+                "they are", ".0f"),
+    )  # fmt: skip

@@ -1,0 +1,105 @@
+"""Whether the thread that measures kept up with the clock on the wall.
+
+A process that is stopped, a machine that is suspended, a guest whose host takes the core away, and
+memory that has to come from a disk all show in the same way: wall time passes in which the thread
+neither runs nor waits for a core. Waiting for a core is told apart, so that a busy machine, which
+the check of neighbours is for, interrupts nothing.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+NS_PER_MS = 1e6
+# A scheduler, a host of virtual machines or a page fault takes a core away for less. What is
+# shorter is the machine's jitter, and stays in the tail.
+LEAST_STILL_MS = 100.0
+# Share of the time, at the least: a request of a minute does not end for a tenth of a second.
+LEAST_SHARE = 0.25
+# Two clocks are not read at once, and a thread may lose its core in between.
+LEAST_SUSPENDED_MS = 1000.0
+SCHEDULER = Path("/proc/thread-self/schedstat")
+
+
+@dataclass(frozen=True)
+class ThreadClocks:
+    """The clocks of this thread and this machine, read one after another in about 20 us."""
+
+    wall_ns: int
+    """Monotonic."""
+    ran_ns: int
+    """Time that the thread was on a core."""
+    waited_ns: int
+    """Time that it could have run and had no core; 0 where the system does not tell."""
+    asleep_ns: int
+    """Time that the machine was suspended since it started; 0 where the system does not tell."""
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read them now."""
+        monotonic_ns = time.monotonic_ns()
+        asleep_ns = _since_boot_ns(monotonic_ns) - monotonic_ns
+        waited_ns = _waited_ns()
+        return cls(time.perf_counter_ns(), time.thread_time_ns(), waited_ns, asleep_ns)
+
+
+@dataclass(frozen=True)
+class Elapsed:
+    """What passed between two readings."""
+
+    ms: float
+    """Time, without that of a suspended machine."""
+    still_ms: float = 0.0
+    """Of it, time in which the thread neither ran nor waited for a core."""
+    suspended_ms: float = 0.0
+    """Time that the machine was suspended."""
+
+    @property
+    def still_share(self) -> float:
+        """Share of the time in which the thread stood still."""
+        return self.still_ms / self.ms if self.ms else 0.0
+
+    @property
+    def suspension(self) -> str | None:
+        """That the machine was suspended, in words; nothing where it was not."""
+        if self.suspended_ms < LEAST_SUSPENDED_MS:
+            return None
+        return f"the machine was suspended for {self.suspended_ms:.0f} ms"
+
+    @property
+    def standstill(self) -> str | None:
+        """That the thread stood still, in words; nothing where it kept up."""
+        if self.still_ms < LEAST_STILL_MS or self.still_share < LEAST_SHARE:
+            return None
+        return f"the process stood still for {self.still_ms:.0f} of {self.ms:.0f} ms"
+
+
+def elapsed(ms: float, before: ThreadClocks, after: ThreadClocks) -> Elapsed:
+    """What passed between two readings.
+
+    Args:
+        ms: time by the clock that counts, read between both.
+        before: the first reading.
+        after: the second.
+    """
+    ran_ns = after.ran_ns - before.ran_ns + after.waited_ns - before.waited_ns
+    still_ns = after.wall_ns - before.wall_ns - ran_ns
+    return Elapsed(
+        ms=ms,
+        still_ms=max(0.0, still_ns / NS_PER_MS),
+        suspended_ms=max(0.0, (after.asleep_ns - before.asleep_ns) / NS_PER_MS),
+    )
+
+
+def _since_boot_ns(monotonic_ns: int) -> int:
+    """Linux counts the time of a suspended machine in one clock, and not in the other."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return monotonic_ns if clock is None else time.clock_gettime_ns(clock)
+
+
+def _waited_ns() -> int:
+    try:
+        return int(SCHEDULER.read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
