@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from m1.errors import UserError
+from m1.reading import check_regular, read_text
 from m1.schemas.base import Record, describe
 
 # Only tables need pandas, which takes longer to import than all else that `m1 --help` imports.
@@ -108,19 +109,6 @@ def read_record(kind: type[R], path: Path) -> R:
     return _parsed(TypeAdapter(kind), path)
 
 
-def read_text(path: Path) -> str:
-    """Read text.
-
-    Raises:
-        UserError: if the file cannot be read or is not text.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise UserError(f"{path}: cannot be read ({reason})") from None
-
-
 def write_rows(rows: Sequence[Record], path: Path) -> None:
     """Write records of one kind as a parquet table."""
     with written_or_told(path) as partial:
@@ -154,11 +142,10 @@ def read_rows(kind: type[R], path: Path) -> "pd.DataFrame":
     """
     import pandas as pd
 
+    check_regular(path)
     try:
         frame = pd.read_parquet(path)
         records = plain_records(frame)
-    except FileNotFoundError:
-        raise UserError(f"{path}: cannot be read (no such file)") from None
     except Exception as error:  # of a damaged table, pandas and pyarrow raise almost anything
         raise UserError(f"{path}: not a readable parquet table ({describe(error)})") from None
     try:

@@ -9,14 +9,16 @@ from import_graph import Module, Project, closure, make_module, read_project
 # An area may import areas of a smaller number, and itself.
 LAYERS = {
     "m1": 0,
-    "m1.errors": 1,
+    "m1.errors": 0,
     "m1.kept": 1,
     "m1.progress": 1,
+    "m1.reading": 1,
     "m1.schemas": 1,
     "m1.spread": 1,
     "m1.params": 2,
     "m1.files": 3,
     "m1.checked_lines": 4,
+    "m1.images": 4,
     "m1.quality": 4,
     "m1.workloads": 5,
     "m1.vlm": 5,

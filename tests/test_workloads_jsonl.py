@@ -9,8 +9,8 @@ from PIL import Image
 from test_workloads_prepare import make_data, one_line
 
 from m1.errors import UserError
+from m1.images import open_image
 from m1.schemas.requests import Workload
-from m1.vlm.images import open_image
 from m1.workloads.jsonl import read_jsonl
 from m1.workloads.prepare import prepare
 
@@ -99,7 +99,7 @@ MISTAKES: dict[str, tuple[list[Any], str]] = {
         "line 2: image_id 'y': pics/a.png is 'x' before; keep one id",
     ),
     "a missing image": (with_first(image="no.png"), "request qa-1: no image "),
-    "an image that is none": (with_first(image="mine.jsonl"), "neither JPEG nor PNG"),
+    "an image that is none": (with_first(image="mine.jsonl"), "no JPEG, PNG, WebP or GIF"),
     "nothing": (["", "  "], "no request in it; write one a line"),
 }
 
@@ -130,7 +130,7 @@ def test_a_size_alone_gets_a_made_picture_of_that_size(tmp_path: Path) -> None:
     path = write(tmp_path, sized)
     first = prepare("qa", data_of("qa", path), tmp_path / "one")
     assert [r.image_id for r in first.requests] == ["9", "9", "image-2"]
-    sizes = [open_image(tmp_path / "one" / r.image).size for r in first.requests]
+    sizes = [open_image(tmp_path / "one", r.image).size for r in first.requests]
     assert sizes == [(640, 427), (640, 427), (333, 500)]
     assert prepare("qa", data_of("qa", path), tmp_path / "two").fingerprint == first.fingerprint
 

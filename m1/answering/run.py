@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from torch import Tensor, uint8
 
 from m1.answering.cache import code_fingerprint, find_answers, keep_answers, library_versions
+from m1.images import open_image
 from m1.params import KnobParams, ModelParams, PerWorkload, QualityParams
 from m1.progress import CellProgress
 from m1.schemas.answers import Answer, AnswerKey, AnswersMade
@@ -17,7 +18,6 @@ from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
 from m1.schemas.settings import KNOBS, DecodeModeChoice, Setting, Weights
 from m1.vlm.batching import BatchedAnswer, answer_in_batches, can_be_batched
 from m1.vlm.encoding import encode
-from m1.vlm.images import open_image
 from m1.vlm.knobs import applied, kept_blocks
 from m1.vlm.loaded import LoadedVlm
 
@@ -183,7 +183,7 @@ class Answering:
         self, workload: Workload, place: int, n_visual_tokens: int | None
     ) -> dict[str, Tensor]:
         request = self.requests[workload][place]
-        image = open_image(self.folders[workload] / request.image)
+        image = open_image(self.folders[workload], request.image)
         inputs = encode(self.vlm, image, request.prompt, n_visual_tokens)
         # Off the device, whose memory is for the batch at work.
         return {name: tensor.cpu() for name, tensor in inputs.items()}

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from m1.errors import UserError
 from m1.files import write_record
+from m1.images import image_bytes
 from m1.params import DataParams, WorkloadData
 from m1.schemas.requests import Request, RequestSet, Workload
-from m1.workloads.images import image_bytes
 from m1.workloads.manifest import Manifest, folder_of
 from m1.workloads.scene_dataset import write_scene_dataset
 from m1.workloads.sources import check_source, draw_sample, read_source
