@@ -4,6 +4,7 @@ import io
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -119,7 +120,8 @@ def _scale_transparency(image: Image.Image, bit_depth: int) -> None:
 def _upright(image: Image.Image) -> Image.Image:
     """The picture as its camera was held; as it is where EXIF does not say so readably."""
     try:
-        turn = UPRIGHT.get(image.getexif().get(ORIENTATION_TAG))
+        orientation: Any = image.getexif().get(ORIENTATION_TAG)
+        turn = UPRIGHT.get(orientation)
     except Exception:  # EXIF is written by anything, and so raises anything
         turn = None
     return image if turn is None else image.transpose(turn)

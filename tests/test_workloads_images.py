@@ -296,10 +296,26 @@ def test_a_picture_with_odd_exif_is_used_as_it_is(name: str, tmp_path: Path) -> 
     assert near(image, (5, 16), RED)
 
 
-def test_odd_tags_beside_it_leave_the_orientation_readable(tmp_path: Path) -> None:
-    odd = tag(0x8769, 4, 1, struct.pack(">I", 1 << 31)), tag(0x9286, 7, 9999, b"\xff" * 4)
-    (tmp_path / "a.jpg").write_bytes(jpeg_with_exif(exif_of(SIDEWAYS, *odd)))
+@pytest.mark.parametrize(
+    "odd",
+    [
+        tag(0x8769, 4, 1, struct.pack(">I", 1 << 31)),
+        tag(0x9286, 7, 9999, b"\xff" * 4),
+        # Pillow reads these two, and raises when it is to write them.
+        tag(0xA005, 2, 4, b"abc\0"),
+        tag(0x0100, 9, 1, struct.pack(">i", -5)),
+    ],
+    ids=["beyond the end", "too long", "text for a number", "below zero"],
+)
+def test_odd_tags_beside_it_leave_the_orientation_readable(odd: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg_with_exif(exif_of(SIDEWAYS, odd)))
     assert opened(tmp_path / "a.jpg").size == (32, 64)
+
+
+def test_exif_that_cannot_be_parsed_is_left_alone(tmp_path: Path) -> None:
+    text = chunk(b"tEXt", b"Raw profile type exif\0\nexif\n 4\nno hexadecimals")
+    (tmp_path / "a.png").write_bytes(png((2, 1), 8, 0, b"\0\x07\x09", text))
+    assert np.asarray(opened(tmp_path / "a.png"))[0, :, 0].tolist() == [7, 9]
 
 
 # What is no image at all
