@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from m1.errors import UserError
-from m1.reading import check_regular, read_text
+from m1.reading import check_regular, read_text, shown
 from m1.schemas.base import Record, describe
 
 # Only tables need pandas, which takes longer to import than all else that `m1 --help` imports.
@@ -65,8 +65,8 @@ def cannot_be_written(path: Path, error: OSError) -> UserError:
     """One line about a disk that is full, a folder that is read-only and the like."""
     reason = os.strerror(error.errno) if error.errno else describe(error)
     return UserError(
-        f"{path}: cannot be written ({reason}): make room or give leave to write, then run the "
-        "same command again; earlier results are as they were"
+        f"{shown(path)}: cannot be written ({reason}): make room or give leave to write, then run "
+        "the same command again; earlier results are as they were"
     )
 
 

@@ -12,12 +12,11 @@ from PIL import Image, UnidentifiedImageError
 from m1.errors import UserError
 from m1.reading import read_bytes, shown
 from m1.schemas.base import describe
+from m1.schemas.datasets import MOST_PIXELS
 
 # By content, whatever a file is named. Other formats run larger decoders, Ghostscript even.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 MOST_BYTES = 1 << 28
-# What Pillow takes for a decompression bomb; as RGB it has 268 MB.
-MOST_PIXELS = 89_478_485
 ORIENTATION_TAG = 0x0112
 # What turns a picture upright, by what its camera noted.
 UPRIGHT = {

@@ -36,6 +36,16 @@ def check_regular(path: Path, most_bytes: int = MOST_BYTES) -> None:
         raise UserError(f"{shown(path)}: cannot be read (too large: {size})")
 
 
+def is_file(path: Path) -> bool:
+    """Whether a path leads to a regular file; one that no file can have does not."""
+    return os.path.isfile(path)  # noqa: PTH113 (pathlib raises for a path that is too long)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path leads to a folder; one that no folder can have does not."""
+    return os.path.isdir(path)  # noqa: PTH112 (pathlib raises for a path that is too long)
+
+
 def read_bytes(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     """Read a file.
 

@@ -7,7 +7,7 @@ import typer
 
 from m1.answering.run import Answering, How, why_no_answers
 from m1.errors import run_command
-from m1.files import read_record, write_record, write_rows
+from m1.files import check_writable, read_record, write_record, write_rows
 from m1.kept import shared_folder
 from m1.params import load_params
 from m1.schemas.answers import AnswersRun
@@ -42,6 +42,7 @@ def main(
     sets = {w: read_record(RequestSet, requests / w / "requests.json") for w in WORKLOADS}
     folders = {w: requests / w for w in WORKLOADS}
     how = How(params.model, params.knobs, params.quality, params.profile.max_new_tokens)
+    check_writable(out)
     # Never beside a run that is timed.
     with device_lock(find_device(params.model.device)):
         vlm = calibrated(load_vlm(params.model), params.knobs, sets, folders)

@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from m1.schemas.base import Record
 
+# Of a picture that is read or made: what Pillow takes for a decompression bomb, 268 MB as RGB.
+MOST_PIXELS = 89_478_485
 Pixels = Annotated[int, Field(ge=1, le=16384)]
 
 
@@ -32,6 +34,8 @@ class JsonlRequest(Record):
     def _one_image(self) -> Self:
         if (self.image is None) == (self.image_size is None):
             raise ValueError("give either image or image_size")
+        if self.image_size and self.image_size[0] * self.image_size[1] > MOST_PIXELS:
+            raise ValueError(f"image_size has more than {MOST_PIXELS} pixels")
         return self
 
 

@@ -1,6 +1,8 @@
 """Requests: one image, one prompt, its references."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
 
 from m1.schemas.base import Record
 
@@ -36,7 +38,7 @@ class RequestSet(Record):
     """Where they come from."""
     fingerprint: str
     """SHA-256 over requests and image bytes."""
-    requests: tuple[Request, ...]
+    requests: Annotated[tuple[Request, ...], Field(min_length=1)]
     """The requests, in the order of the dataset."""
     corpus: dict[str, tuple[str, ...]]
     """Image id to references for the whole dataset: CIDEr's document frequencies (captioning)."""
