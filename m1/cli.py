@@ -50,9 +50,9 @@ def fetch_dataset(
     params = load_params(params_path)
     try:
         fetch(dataset, params.data, params.fetch, FetchProgress())
-    except KeyboardInterrupt as error:
+    except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
-        raise typer.Exit(exit_code(error)) from None
+        raise typer.Exit(exit_code()) from None
 
 
 @app.command()

@@ -38,8 +38,8 @@ def in_one_line(command: Callable[P, None]) -> Callable[P, None]:
                 sys.stdout.flush()
         except UserError as error:
             _leave(f"error: {error}", 1)
-        except KeyboardInterrupt as error:
-            _leave("stopped", exit_code(error))
+        except KeyboardInterrupt:
+            _leave("stopped", exit_code())
         except BrokenPipeError:
             # Who reads has seen enough.
             _silence()

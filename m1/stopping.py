@@ -21,8 +21,10 @@ SIGNAL_BASE = 128
 Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM was sent."""
+class _Asked:
+    """Which signal asked to stop."""
+
+    by = signal.SIGINT
 
 
 def begin() -> None:
@@ -43,8 +45,14 @@ def _leave(number: int, _: FrameType | None) -> None:
 
 @contextmanager
 def signals_raise() -> Iterator[None]:
-    """Have both signals raise KeyboardInterrupt in the block."""
-    before = [_handle(number, _raise) for number in SIGNALS]
+    """Have both signals raise KeyboardInterrupt in the block.
+
+    SIGTERM comes as Ctrl-C, which is handled in order wherever that has a handler of its own:
+    asyncio ends its tasks, a run that measures finishes the request at hand.
+    """
+    _Asked.by = signal.SIGINT
+    raising = (signal.default_int_handler, _as_ctrl_c)
+    before = [_handle(*pair) for pair in zip(SIGNALS, raising, strict=True)]
     try:
         yield
     finally:
@@ -52,8 +60,11 @@ def signals_raise() -> Iterator[None]:
             _handle(number, handler)
 
 
-def _raise(number: int, _: FrameType | None) -> None:
-    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+def _as_ctrl_c(_: int, __: FrameType | None) -> None:
+    _Asked.by = signal.SIGTERM
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 def _handle(number: signal.Signals, handler: Handler) -> Handler:
@@ -62,7 +73,6 @@ def _handle(number: signal.Signals, handler: Handler) -> Handler:
     return before if before is signal.SIG_IGN else signal.signal(number, handler)
 
 
-def exit_code(error: BaseException) -> int:
-    """The exit code of a command that a signal ended."""
-    number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
-    return SIGNAL_BASE + number
+def exit_code() -> int:
+    """The exit status of a command that a signal ended."""
+    return SIGNAL_BASE + _Asked.by

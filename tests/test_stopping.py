@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from m1.errors import UserError, in_one_line
+from m1.profiling.ctrl_c import CtrlC
 from m1.stopping import signals_raise
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -91,8 +92,24 @@ def test_a_signal_at_work_lets_files_be_put_away(number, capsys) -> None:
 def test_nothing_is_left_of_the_handlers() -> None:
     before = [signal.getsignal(number) for number in STATUS]
     with signals_raise():
-        assert [signal.getsignal(number) for number in STATUS] != before
+        assert signal.getsignal(signal.SIGTERM) != before[1]
     assert [signal.getsignal(number) for number in STATUS] == before
+
+
+@pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)
+def test_a_run_that_measures_finishes_its_request_by_either_signal(number, capfd) -> None:
+    done = []
+
+    def command() -> None:
+        with CtrlC() as ctrl_c, ctrl_c.one_request():
+            signal.raise_signal(number)
+            done.append("the request")
+
+    with pytest.raises(SystemExit) as left:
+        in_one_line(command)()
+    assert left.value.code == STATUS[number]
+    assert done == ["the request"]
+    assert "what was measured is kept" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Ctrl-C while measuring: once ends after the request at hand, twice at once; SIGTERM at once."""
+"""Ctrl-C while measuring: once ends after the request at hand, twice at once; so does SIGTERM."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ class CtrlC:
                 "stopped: what was measured is kept, `dvc repro` goes on from there",
                 file=sys.stderr,
             )
-            raise SystemExit(exit_code(error)) from None
+            raise SystemExit(exit_code()) from None
 
     def _hear(self, _: int, __: FrameType | None) -> None:
         if self.is_asked or not self.is_measuring:
