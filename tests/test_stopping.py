@@ -155,6 +155,13 @@ def test_a_reader_that_has_seen_enough_is_no_error(command) -> None:
     assert run.stderr == ""
 
 
+def test_a_reader_that_is_gone_is_told_nothing() -> None:
+    code = "import time; from m1.errors import in_one_line; time.sleep(1); "
+    code += "in_one_line(lambda: print('a'))()"
+    run = shell(f'"$PYTHON" -c "{code}" | true')
+    assert (run.returncode, run.stderr) == (141, "")
+
+
 @pytest.mark.parametrize(
     ("outputs", "status", "told"),
     [
