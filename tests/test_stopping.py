@@ -143,6 +143,8 @@ def test_mistakes_of_ours_are_not_hidden() -> None:
 def shell(line: str) -> subprocess.CompletedProcess[str]:
     script = f"set -o pipefail; {line}"
     environment = os.environ | {"PYTHON": sys.executable}
+    # Without a buffer nothing is left to be written at the end, where it would fail again.
+    environment.pop("PYTHONUNBUFFERED", None)
     return subprocess.run(
         ["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True
     )
