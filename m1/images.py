@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from m1.errors import UserError
 from m1.reading import read_bytes, shown
 from m1.schemas.base import describe
-from m1.schemas.datasets import MOST_PIXELS
+from m1.schemas.requests import MOST_PIXELS
 
 # By content, whatever a file is named. Other formats run larger decoders, Ghostscript even.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")

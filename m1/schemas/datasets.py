@@ -5,9 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from m1.schemas.base import Record
+from m1.schemas.requests import MOST_PIXELS
 
-# Of a picture that is read or made: what Pillow takes for a decompression bomb, 268 MB as RGB.
-MOST_PIXELS = 89_478_485
 Pixels = Annotated[int, Field(ge=1, le=16384)]
 
 

@@ -8,6 +8,8 @@ from m1.schemas.base import Record
 
 Workload = Literal["qa", "captioning"]
 WORKLOADS: tuple[Workload, ...] = ("qa", "captioning")
+# Of a picture that is read or made: what Pillow takes for a decompression bomb, 268 MB as RGB.
+MOST_PIXELS = 89_478_485
 
 
 class Request(Record):
