@@ -8,10 +8,10 @@ from typing import Self
 import numpy as np
 from torch import Tensor
 
+from m1.images import open_image
 from m1.params import Params
 from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
 from m1.vlm.encoding import encode
-from m1.vlm.images import open_image
 from m1.vlm.loaded import LoadedVlm
 from m1.workloads.prepare import prepare
 
@@ -51,5 +51,5 @@ class Bench:
         self, vlm: LoadedVlm, workload: Workload, request: Request, vision_tokens: int | None = None
     ) -> Inputs:
         """A request as the model gets it."""
-        image = open_image(self.folders[workload] / request.image)
+        image = open_image(self.folders[workload], request.image)
         return encode(vlm, image, request.prompt, vision_tokens)

@@ -10,6 +10,7 @@ from typing import Self
 
 from m1.errors import UserError
 from m1.files import cannot_be_written
+from m1.reading import check_regular
 
 PREFIX = "%08x "
 LENGTH = len(PREFIX % 0)
@@ -30,6 +31,7 @@ class CheckedLines:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
+            check_regular(path)
             self.texts, n_whole = _whole_lines(path)
             os.truncate(path, n_whole)
             _sync_folder(path.parent)

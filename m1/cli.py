@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from m1.errors import UserError
+from m1.errors import UserError, in_one_line
+from m1.stopping import exit_code
 from m1.workloads.fetchable import Dataset
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
 
 
 @app.command(name="fetch")
+@in_one_line
 def fetch_dataset(
     dataset: Annotated[Dataset, typer.Argument(help="Which dataset.")],
     params_path: Annotated[
@@ -45,18 +47,16 @@ def fetch_dataset(
     from m1.workloads.fetch import fetch
     from m1.workloads.fetch_progress import FetchProgress
 
+    params = load_params(params_path)
     try:
-        params = load_params(params_path)
         fetch(dataset, params.data, params.fetch, FetchProgress())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise typer.Exit(exit_code()) from None
 
 
 @app.command()
+@in_one_line
 def show(
     contrast: Annotated[Path, typer.Option(help="Result file to read.")] = Path(
         "metrics/m1_workload_contrast.json"
@@ -78,6 +78,7 @@ def show(
 
 
 @app.command()
+@in_one_line
 def schema() -> None:
     """Print the JSON Schema of every result file, one object with a key for each."""
     from m1.show.layouts import RESULT_FILES

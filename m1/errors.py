@@ -1,10 +1,18 @@
 """What went wrong, in one line that says how to mend it."""
 
+import functools
+import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn, ParamSpec
 
 import typer
+
+from m1.stopping import SIGNAL_BASE, exit_code, signals_raise
+
+P = ParamSpec("P")
+LONGEST_NAME = 300
+SIGPIPE = 13
 
 
 class UserError(Exception):
@@ -12,9 +20,54 @@ class UserError(Exception):
 
 
 def run_command(command: Callable[..., Any]) -> None:
-    """Run a command line; a `UserError` becomes one line on stderr and exit status 1."""
-    try:
-        typer.run(command)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+    """Run a command line; what ends it early is one line on stderr, and an exit status."""
+    typer.run(in_one_line(command))
+
+
+def in_one_line(command: Callable[P, None]) -> Callable[P, None]:
+    """A command whose mistakes, failures of the disk and signals end it in one line.
+
+    The exit status is 1, or for a signal what shells make of it.
+    """
+
+    @functools.wraps(command)
+    def told(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            with signals_raise():
+                command(*args, **kwargs)
+                sys.stdout.flush()
+        except UserError as error:
+            _leave(f"error: {error}", 1)
+        except KeyboardInterrupt:
+            _leave("stopped", exit_code())
+        except BrokenPipeError:
+            # Who reads has seen enough.
+            _silence()
+            _leave("", SIGNAL_BASE + SIGPIPE)
+        except OSError as error:
+            if error.filename is None:
+                _silence()
+            _leave(f"error: {_told(error)}", 1)
+        except MemoryError:
+            _leave("error: out of memory; ask for less at once, or use a larger machine", 1)
+
+    return told
+
+
+def _told(error: OSError) -> str:
+    """What the system says of a file, which may have a name as long as a book."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    name = " ".join(str(error.filename or "standard output").split())
+    shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
+    return f"{shown}: {reason}"
+
+
+def _silence() -> None:
+    """Have what is still to be printed go nowhere: it would fail again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _leave(line: str, status: int) -> NoReturn:
+    if line:
+        print(line, file=sys.stderr)
+    raise SystemExit(status) from None

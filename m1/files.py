@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from m1.errors import UserError
+from m1.reading import check_regular, read_text, shown
 from m1.schemas.base import Record, describe
 from m1.together import Together
 
@@ -64,8 +65,8 @@ def cannot_be_written(path: Path, error: OSError) -> UserError:
     """One line about a disk that is full, a folder that is read-only and the like."""
     reason = os.strerror(error.errno) if error.errno else describe(error)
     return UserError(
-        f"{path}: cannot be written ({reason}): make room or give leave to write, then run the "
-        f"same command again; {_earlier_results()}"
+        f"{shown(path)}: cannot be written ({reason}): make room or give leave to write, then run "
+        f"the same command again; {_earlier_results()}"
     )
 
 
@@ -112,19 +113,6 @@ def read_record(kind: type[R], path: Path) -> R:
     return _parsed(TypeAdapter(kind), path)
 
 
-def read_text(path: Path) -> str:
-    """Read text.
-
-    Raises:
-        UserError: if the file cannot be read or is not text.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise UserError(f"{path}: cannot be read ({reason})") from None
-
-
 def write_rows(rows: Sequence[Record], path: Path) -> None:
     """Write records of one kind as a parquet table, whole or not at all."""
     with written_together() as results:
@@ -142,11 +130,10 @@ def read_rows(kind: type[R], path: Path) -> "pd.DataFrame":
     """
     import pandas as pd
 
+    check_regular(path)
     try:
         frame = pd.read_parquet(path)
         records = plain_records(frame)
-    except FileNotFoundError:
-        raise UserError(f"{path}: cannot be read (no such file)") from None
     except Exception as error:  # of a damaged table, pandas and pyarrow raise almost anything
         raise UserError(f"{path}: not a readable parquet table ({describe(error)})") from None
     try:

@@ -7,7 +7,7 @@ import typer
 
 from m1.answering.run import Answering, How, why_no_answers
 from m1.errors import run_command
-from m1.files import written_together
+from m1.files import check_writable, written_together
 from m1.kept import shared_folder
 from m1.params import load_params
 from m1.prepared import read_requests_and_images
@@ -45,6 +45,7 @@ def main(
     folders = {w: requests / w for w in WORKLOADS}
     sets = {w: read_requests_and_images(folder) for w, folder in folders.items()}
     how = How(params.model, params.knobs, params.quality, params.profile.max_new_tokens)
+    check_writable(out)
     # Never beside a run that is timed.
     with device_lock(find_device(params.model.device)):
         loaded = load_vlm(params.model)

@@ -49,6 +49,7 @@ def main(
     params = load_params(params_file, changes or ())
     folders = {w: requests / w for w in WORKLOADS}
     sets = {w: read_requests_and_images(folder) for w, folder in folders.items()}
+    check_writable(out)
     journals = Journals(shared_folder(journal_folder, Path.cwd()), Path.cwd())
     # The lock covers loading too, which would disturb another run's timings; and the journal, so
     # that of two equal runs the second does not go on with the first one's.
@@ -58,7 +59,6 @@ def main(
         vlm = calibrated(loaded, params.knobs, sets, folders)
         profiler = Profiler(vlm, sets, folders, params.knobs.grid(), params.profile)
         key = journal_key(vlm, sets, params.model, params.knobs, params.profile)
-        check_writable(out)
         with journals.open(key) as journal:
             profiler.prepare()
             facts = gather_facts(vlm, sets, folders, profiler.grid)

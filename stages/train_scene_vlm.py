@@ -3,23 +3,25 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import typer
-import yaml
 
+from m1.errors import run_command
 from m1.scene_vlm.architecture import save_model
 from m1.scene_vlm.training import SceneVlmParams, Trainer
+from m1.yaml_text import read_yaml
 
 
 def main(
     folder: Annotated[Path, typer.Option(help="Folder of params.yaml, and where the model goes.")],
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="cpu, cuda, or auto.")
+    ] = "auto",
 ) -> None:
     """Train SceneVLM; an interrupted run goes on from its last checkpoint."""
-    text = json.dumps(yaml.safe_load((folder / "params.yaml").read_text()))
-    params = SceneVlmParams.model_validate_json(text)
+    params = read_yaml(SceneVlmParams, folder / "params.yaml")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     checkpoint = folder / ".checkpoint" / "state.pt"
@@ -32,4 +34,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

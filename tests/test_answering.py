@@ -13,6 +13,7 @@ from m1.answering.run import Answering, How, why_no_answers
 from m1.cli import app
 from m1.errors import UserError
 from m1.files import read_record, read_rows
+from m1.images import open_image
 from m1.params import KnobParams, ModelParams, PerWorkload, QualityParams, load_params
 from m1.progress import CellProgress
 from m1.schemas.answers import Answer, AnswersMade, AnswersRun
@@ -23,7 +24,6 @@ from m1.vlm.batching import BatchedAnswer
 from m1.vlm.block_policies import first
 from m1.vlm.encoding import encode
 from m1.vlm.engine import answer, text_of
-from m1.vlm.images import open_image
 from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
 
@@ -90,7 +90,7 @@ def said_alone(world: World, one: Answer) -> str:
         if r.request_id == one.request_id
     ]
     setting = next(s for s in world.how.knobs.grid() if s.active_blocks == one.active_blocks)
-    inputs = encode(world.vlm, open_image(folder / request.image), request.prompt, 16)
+    inputs = encode(world.vlm, open_image(folder, request.image), request.prompt, 16)
     with applied(world.vlm.structure, setting):
         generation = answer(world.vlm, inputs, world.how.max_new_tokens.of(one.workload))
     return text_of(world.vlm, generation)

@@ -14,13 +14,13 @@ from m1.files import (
     read_plot_rows,
     read_record,
     read_rows,
-    read_text,
     write_plot_rows,
     write_record,
     write_rows,
     write_text,
     written_together,
 )
+from m1.reading import read_text
 from m1.schemas.base import Record
 from m1.schemas.settings import Setting
 
@@ -231,7 +231,9 @@ def test_plot_rows_are_read_back_and_checked(tmp_path) -> None:
 
 
 def test_a_missing_table_is_told_as_missing(tmp_path) -> None:
-    with pytest.raises(UserError, match=r"none\.parquet: cannot be read \(no such file\)"):
+    with pytest.raises(
+        UserError, match=r"none\.parquet: cannot be read \(No such file or directory\)"
+    ):
         read_rows(Setting, tmp_path / "none.parquet")
 
 

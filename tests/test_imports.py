@@ -9,6 +9,7 @@ from import_graph import Module, Project, closure, make_module, read_project
 # An area may import areas of a smaller number, and itself.
 LAYERS = {
     "m1": 0,
+    "m1.stopping": 0,
     "m1.errors": 1,
     "m1.kept": 1,
     "m1.origin": 2,
@@ -16,10 +17,13 @@ LAYERS = {
     "m1.schemas": 1,
     "m1.spread": 1,
     "m1.together": 1,
-    "m1.params": 2,
+    "m1.reading": 2,
     "m1.files": 3,
+    "m1.yaml_text": 3,
     "m1.checked_lines": 4,
     "m1.prepared": 4,
+    "m1.images": 4,
+    "m1.params": 4,
     "m1.quality": 4,
     "m1.workloads": 5,
     "m1.vlm": 5,
@@ -30,6 +34,7 @@ LAYERS = {
     "m1.figures": 5,
     "m1.show": 5,
     "m1.cli": 6,
+    "m1.__main__": 7,
     "stages": 6,
 }
 # Profiling and answering run models; the embedded model is trained on the generated scenes.

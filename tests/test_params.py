@@ -1,4 +1,7 @@
+import os
 import re
+import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ from m1.errors import UserError
 from m1.params import Params, effective_decode_mode, load_params
 from m1.schemas.settings import DecodeModeChoice, Setting, decode_passes
 
+HOSTILE = Path(__file__).resolve().parents[2] / "shared" / "cases" / "hostile"
 PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
 
 
@@ -136,12 +140,34 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("profile.n_trials", 1, "profile.n_trials = 1: Input should be greater than or equal to 2"),
     ("profile.e1_requests.qa", -3, "profile.e1_requests.qa = -3: .* greater than or equal to 1"),
     ("validity.closure", 0, "validity.closure = 0: Input should be greater than 0"),
-    ("validity.closure", float("nan"), "validity.closure = NaN: Input should be a finite number"),
+    ("validity.closure", float("nan"), "validity.closure = NaN: Input .* less than or equal to 1"),
     ("validity.cpu_busy", 1.5, "validity.cpu_busy = 1.5: .* less than or equal to 1"),
     ("analysis.n_resamples", 99, "analysis.n_resamples = 99: .* greater than or equal to 100"),
     ("analysis.confidence", 95, "analysis.confidence = 95: Input should be less than 1"),
     ("analysis.confidence", 0.05, "analysis.confidence = 0.05: Input .* greater than 0.5"),
     ("analysis.quality_levels", [0.9, 99], r"analysis.quality_levels\[1\] = 99: .* equal to 1"),
+    # Upper bounds, and what has none
+    ("knobs.vision_tokens", 10**6, r"knobs.vision_tokens\[0\] = 1000000: .* equal to 100000"),
+    ("knobs.top_k", [*range(1, 66)], r"knobs.top_k = \[1, .*: Tuple .* at most 64 items.*"),
+    ("model.n_threads", 100_000, "model.n_threads = 100000: .* less than or equal to 1024"),
+    ("model.device", "cuda:x", r'model.device = "cuda:x": String should match .*auto\|cpu\|cuda.*'),
+    ("model.source", "x" * 5000, 'model.source = "xxx.*: String .* at most 4096 characters'),
+    ("model.source", "a\0b", r'model.source = "a\\u0000b": no path holds the character zero'),
+    ("model.config", {"a": [{"b": 1e99}]}, "model.config = .*: 1e\\+99 is no number of a conf.*"),
+    ("model.config", {"a": float("inf")}, "model.config = .*: inf is no number of a conf.*"),
+    ("data.seed", 2**64, "data.seed = 18446744073709551616: .* less than or equal to 9223372.*"),
+    ("data.scenes.n_images", 10**9, "data.scenes.n_images = 1000000000: .* equal to 100000"),
+    (
+        "profile.warmup_s",
+        float("inf"),
+        "profile.warmup_s = Infinity: .* equal to 86400",
+    ),
+    ("profile.max_new_tokens.qa", 10**6, "profile.max_new_tokens = .*: no output has more than .*"),
+    ("validity.drift", float("inf"), "validity.drift = Infinity: .* less than or equal to 1"),
+    ("validity.runtime_difference", 1e9, "validity.runtime_difference = 1000000000.0: .* to 100"),
+    ("analysis.smallest_effect.share", float("nan"), "analysis.smallest_effect.share = NaN: .*"),
+    ("analysis.quality_levels", [0.9] * 21, "analysis.quality_levels = .*: Tuple .* at most 20.*"),
+    ("fetch.timeout_s", float("inf"), "fetch.timeout_s = Infinity: .* less than or equal to 86400"),
     # Knobs
     ("knobs.top_k", [2, 2], r"knobs.top_k = \[2, 2\]: the values must differ from each other"),
     ("knobs.top_k", [2, None], r"knobs.top_k = \[2, null\]: null stands alone: .*"),
@@ -153,6 +179,162 @@ def test_a_mistake_is_named_in_one_line(
     key: str, value: Any, expected: str, tmp_path: Path
 ) -> None:
     assert re.fullmatch(expected, one_line(changed(key, value, tmp_path)))
+
+
+def unbounded(schema: dict[str, Any]) -> list[str]:
+    """The keys of a JSON Schema that have no upper bound."""
+
+    def of(part: dict[str, Any], key: str) -> list[str]:
+        if "anyOf" in part:
+            return [k for one in part["anyOf"] for k in of(one, key)]
+        if "$ref" in part:
+            part = schema["$defs"][part["$ref"].rpartition("/")[2]]
+        match part.get("type"):
+            case "object" if "properties" in part:
+                inner = part["properties"].items()
+                return [k for name, one in inner for k in of(one, f"{key}.{name}")]
+            case "array":
+                return ([] if "maxItems" in part else [key]) + of(part["items"], f"{key}[]")
+            case "integer" | "number":
+                return [] if {"maximum", "exclusiveMaximum"} & part.keys() else [key]
+            case "string":
+                return [] if {"maxLength", "enum", "const"} & part.keys() else [key]
+            case "boolean" | "null":
+                return []
+        return [key]
+
+    return [key.removeprefix(".") for key in of(schema, "")]
+
+
+def test_every_parameter_has_an_upper_bound() -> None:
+    # Entries of a model's configuration are of any kind: a validator looks at their numbers.
+    assert unbounded(Params.model_json_schema()) == ["model.config"]
+
+
+def test_a_grid_that_nobody_can_measure_is_told(tmp_path: Path) -> None:
+    knobs = {name: list(range(1, 65)) for name in ("vision_tokens", "top_k", "active_blocks")}
+    message = one_line(changed("knobs", knobs, tmp_path))
+    assert "the values make 262144 settings, of at most 1000" in message
+    some = load("knobs", knobs | {"design": "one_at_a_time"}, tmp_path).knobs.grid()
+    assert len(some) == 1 + 3 * 63
+
+
+def test_real_work_is_within_the_bounds(tmp_path: Path) -> None:
+    large = [
+        "data.qa.n_requests=214354",
+        "data.captioning.n_requests=40504",
+        "profile.e1_requests.qa=214354",
+        "quality.n_requests.qa=214354",
+        "profile.max_new_tokens.captioning=32768",
+        "profile.n_trials=1000",
+        "profile.warmup_s=3600.0",
+        "model.n_threads=512",
+        "model.device=cuda:15",
+        "knobs.vision_tokens=[16384, 4096, 1024]",
+        "knobs.top_k=[128, 8]",
+        "knobs.active_blocks=[94, 48]",
+        "model.config={text_config: {rope_theta: 1.0e+10, vocab_size: 262144}}",
+        "analysis.n_resamples=20000",
+        "validity.drift=1.0",
+    ]
+    assert load_params(PARAMS, large).knobs.grid()[0].active_blocks == 94
+
+
+# YAML that is right, and yet no parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("params_self_alias.yaml", "nested deeper than 20 levels, or in itself, in line 1"),
+        ("params_alias_bomb.yaml", "more than 20,000 values with all aliases, in line 1"),
+        ("params_deep.yaml", "nested deeper than 20 levels, in line 1"),
+    ],
+)
+def test_yaml_that_takes_all_time_or_memory_is_told_at_once(name: str, expected: str) -> None:
+    if not HOSTILE.exists():
+        pytest.skip(f"the reference cases are not at {HOSTILE}")
+    tracemalloc.start()
+    started = time.process_time()
+    assert one_line(HOSTILE / name) == expected
+    assert time.process_time() - started < 2
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "key a stands twice, in line 3"),
+        ("a: {b: 1, c: 2, b: 3}", "key b stands twice, in line 1"),
+        ("1: a", "keys must be text, not 1, in line 1"),
+        ("on: a", "keys must be text, not on, in line 1"),
+        ("? [a, b]\n: c", "keys must be text, not a list or mapping, in line 1"),
+        ("a: 1\n---\na: 2\n", "not YAML: expected a single document"),
+        ("a: !!python/object/apply:os.system ['true']", "not YAML: could not determine"),
+        ("a: !!binary aGk=", "a bytes is no value of a parameter"),
+        ("a: !!set {b, c}", "a set is no value of a parameter"),
+        ("a: 2024-99-99", "not YAML: month must be in 1..12"),
+        ("a: " + "9" * 5000, "not YAML: Exceeds the limit"),
+        ("a: !!int ''", "not YAML: "),
+        ("a: *nothing", "not YAML: found undefined alias"),
+        ("a: \0", "not YAML: unacceptable character"),
+        ("x: " + "y" * 100_000, "cannot be read (too large: 100,003 bytes of at most 100,000)"),
+        ("a: " + "[" * 30_000, "nested deeper than 20 levels"),
+        ("a: '" + "{" * 99_000, "not YAML: while scanning"),
+    ],
+)
+def test_odd_yaml_is_told_in_one_short_line(text: str, expected: str, tmp_path: Path) -> None:
+    message = one_line(write(text, tmp_path))
+    assert expected in message
+    assert len(message) < 400
+
+
+def test_a_hundred_megabytes_are_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "params.yaml").open("wb") as file:
+        file.truncate(10**8)
+    assert one_line(tmp_path / "params.yaml").startswith("cannot be read (too large: 100,000,000")
+
+
+def test_a_pipe_or_device_as_params_is_told_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "params.yaml")
+    for path in (tmp_path / "params.yaml", Path("/dev/zero")):
+        assert one_line(path) == "cannot be read (a pipe, socket or device); give a regular file"
+
+
+def test_a_byte_order_mark_and_aliases_within_reason_are_read(tmp_path: Path) -> None:
+    text = PARAMS.read_text(encoding="utf-8")
+    wanted = "e2_requests: {qa: 100, captioning: 50}"
+    assert wanted in text
+    shared = text.replace("e1_requests: {", "e1_requests: &n {").replace(wanted, "e2_requests: *n")
+    path = write("\ufeff" + shared, tmp_path)
+    params = load_params(path, ["profile.e1_requests.qa=7"])
+    # What is changed in one place is not changed in the other.
+    assert (params.profile.e1_requests.qa, params.profile.e2_requests.qa) == (7, 300)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            "knobs.top_k=&a [*a]",
+            "--set knobs.top_k=&a [*a]: nested deeper than 20 levels",
+        ),
+        ("knobs.top_k=[", "--set knobs.top_k=[: not YAML: while parsing"),
+        ("data.seed=" + "1" * 5000, "not YAML: Exceeds the limit"),
+        ("knobs.top_k=" + "[" * 5000, "nested deeper than 20 levels"),
+        ("x" * 5000, "give section.key=value, such as model.device=cuda"),
+        ("model.config={a: 1, a: 2}", "key a stands twice"),
+        ("profile.warmup_s=.inf", "profile.warmup_s = Infinity: Input should be less than or eq"),
+    ],
+)
+def test_odd_changes_are_told_in_one_short_line(change: str, expected: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_params(PARAMS, [change])
+    message = str(caught.value)
+    assert expected in message
+    assert "\n" not in message
+    assert len(message) < 700
 
 
 def test_a_misspelt_key_is_named_beside_the_one_that_is_missing(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from families.common import photo
 from family_report import FAMILIES, family
 from torch import nn
 
-from m1.profiling.device_rates import measure_rates
+from m1.errors import UserError
+from m1.profiling import device_rates
+from m1.profiling.device_rates import copy_mib, matrix_side, measure_rates
 from m1.profiling.work import count_work
 from m1.schemas.profile import Stage, StageWork
 from m1.schemas.settings import Setting
@@ -88,3 +90,33 @@ def test_a_devices_rates_are_those_of_a_copy_and_a_product() -> None:
     # Between an old laptop and a large server.
     assert 0.5 < rates.copy_gb_per_s < 2000
     assert 0.002 < rates.matrix_tflop_per_s < 100
+
+
+@pytest.mark.parametrize(
+    ("free_mib", "copied_mib", "side"),
+    [
+        (80_000, 2048, 8192),
+        (4096, 2048, 8192),
+        (4095, 1024, 8192),
+        (1024, 512, 8192),
+        (1023, 256, 4096),
+        (512, 256, 4096),
+    ],
+)
+def test_less_is_copied_and_multiplied_where_a_model_leaves_little(
+    free_mib, copied_mib, side
+) -> None:
+    free = free_mib * 2**20
+    assert (copy_mib("cuda", free), matrix_side("cuda", free)) == (copied_mib, side)
+    # Both parts of the copy, and four matrices of at most four bytes, are there at once.
+    assert 2 * copied_mib <= free_mib
+    assert 4 * 4 * side**2 <= free
+
+
+def test_where_no_rate_can_be_measured_it_is_said_at_once(monkeypatch) -> None:
+    monkeypatch.setattr(device_rates, "free_bytes", lambda _: 100 * 2**20)
+    monkeypatch.setattr(device_rates, "COPY_MIB", {"cpu": 256})
+    with pytest.raises(UserError, match=r"has 100 MiB left beside the model, .* takes 512 MiB"):
+        measure_rates(torch.device("cpu"), torch.float32)
+    with pytest.raises(UserError, match="takes 256 MiB"):
+        matrix_side("cuda", 100 * 2**20)

@@ -8,14 +8,17 @@ import pytest
 import torch
 from conftest import SCENE_VLM
 from safetensors import safe_open
+from test_params import unbounded
 from transformers import AutoModelForImageTextToText, AutoProcessor, OlmoeModel
 from yaml import safe_load
 
+from m1.errors import UserError
 from m1.files import read_record
 from m1.scene_vlm.batches import Batch, SceneBatches
 from m1.scene_vlm.evaluation import SceneVlmEvaluation, quality, written_for
 from m1.scene_vlm.training import SceneVlmParams, Trainer, learning_rate
 from m1.schemas.settings import Setting
+from m1.yaml_text import read_yaml
 
 MAX_WEIGHTS_BYTES = 20_000_000
 
@@ -151,3 +154,29 @@ def test_a_checkpoint_of_other_params_is_not_taken_up(tmp_path) -> None:
     Trainer(training_params(), checkpoint, torch.device("cpu")).train()
     other = Trainer(training_params(learning_rate=0.001), checkpoint, torch.device("cpu"))
     assert other.step == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            "n_steps: 6000",
+            "n_steps: 1000000000000",
+            "training.n_steps = 1000000000000: .* 100000000",
+        ),
+        ("learning_rate: 0.0015", "learning_rate: .inf", "training.learning_rate = Infinity: "),
+        ("question_share: 0.7", "question_share: .nan", "curriculum.question_share = NaN: "),
+        ("hidden_size: 128", "hidden_size: 128\n  hidden_size: 64", "key hidden_size stands twice"),
+        ("top_k: [4, 2]", "top_k: &a [*a]", "nested deeper than 20 levels"),
+    ],
+)
+def test_its_parameters_have_bounds_as_all_have(old, new, told, tmp_path) -> None:
+    text = (SCENE_VLM / "params.yaml").read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / "params.yaml").write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(UserError, match=told):
+        read_yaml(SceneVlmParams, tmp_path / "params.yaml")
+
+
+def test_every_parameter_of_it_has_an_upper_bound() -> None:
+    assert unbounded(SceneVlmParams.model_json_schema()) == []

@@ -409,7 +409,7 @@ def test_an_archive_with_a_wrong_checksum(served: Served, tmp_path: Path) -> Non
     ("image", "expected"),
     [
         (None, "the server answers 404 Not Found; mend the address in `fetch`, or the annotations"),
-        (b"<html>Sign in</html>", "neither JPEG nor PNG"),
+        (b"<html>Sign in</html>", "no JPEG, PNG, WebP or GIF"),
         (jpeg(1)[:300], "not a readable image"),
         (png_claiming(20_000), "decompression bomb"),
     ],
@@ -553,7 +553,10 @@ def test_the_command_fails_with_one_line(served: Served, tmp_path: Path) -> None
     assert "Traceback" not in result.output
 
 
-def test_an_interrupt_leaves_no_half_file(served: Served, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_leaves_no_half_file(
+    number: signal.Signals, status: int, served: Served, tmp_path: Path
+) -> None:
     for path, content in vqa_files().items():
         (tmp_path / "vqa").mkdir(exist_ok=True)
         (tmp_path / "vqa" / MEMBERS[path]).write_text(json.dumps(content))
@@ -569,9 +572,9 @@ def test_an_interrupt_leaves_no_half_file(served: Served, tmp_path: Path) -> Non
     deadline = time.monotonic() + 60
     while not list(tmp_path.rglob("*.part")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == status
     assert stderr.splitlines()[-1] == "stopped; the same command goes on from here"
     assert "Traceback" not in stderr
     after = contents(tmp_path)

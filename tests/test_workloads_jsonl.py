@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from test_workloads_prepare import make_data, one_line
+from test_workloads_prepare import ROOT, make_data, one_line
 
 from m1.errors import UserError
+from m1.images import open_image
 from m1.schemas.requests import Workload
-from m1.vlm.images import open_image
 from m1.workloads.jsonl import read_jsonl
 from m1.workloads.prepare import prepare
 
@@ -88,7 +88,7 @@ MISTAKES: dict[str, tuple[list[Any], str]] = {
     "an id like a default one": (with_first(request_id="qa-2"), "request qa-2 occurs more"),
     "an id that is a path": (
         with_first(image_id="../../x"),
-        "line 1: image_id '../../x': use letters, digits",
+        "line 1: image_id '../../x': use up to 100 letters, digits",
     ),
     "two images with one id": (
         [LINES[0] | {"image_id": "x"}, LINES[1] | {"image_id": "x"}],
@@ -98,8 +98,19 @@ MISTAKES: dict[str, tuple[list[Any], str]] = {
         [LINES[0] | {"image_id": "x"}, LINES[2] | {"image_id": "y"}],
         "line 2: image_id 'y': pics/a.png is 'x' before; keep one id",
     ),
+    "an image with a long name": (with_first(image="x" * 5000), "request qa-1: no image /"),
+    "an image with a zero byte": (with_first(image="a\0b"), "request qa-1: no image "),
+    "a long id": (with_first(image_id="x" * 101), "use up to 100 letters"),
+    "half a character": (
+        [r'{"image": "a.png", "prompt": "\ud800", "references": ["a"]}'],
+        "line 1: not JSON: ",
+    ),
+    "a huge made picture": (
+        [{"image_size": [16384, 16384], "prompt": "a", "references": ["a"]}],
+        "image_size has more than 89478485 pixels",
+    ),
     "a missing image": (with_first(image="no.png"), "request qa-1: no image "),
-    "an image that is none": (with_first(image="mine.jsonl"), "neither JPEG nor PNG"),
+    "an image that is none": (with_first(image="mine.jsonl"), "no JPEG, PNG, WebP or GIF"),
     "nothing": (["", "  "], "no request in it; write one a line"),
 }
 
@@ -130,7 +141,7 @@ def test_a_size_alone_gets_a_made_picture_of_that_size(tmp_path: Path) -> None:
     path = write(tmp_path, sized)
     first = prepare("qa", data_of("qa", path), tmp_path / "one")
     assert [r.image_id for r in first.requests] == ["9", "9", "image-2"]
-    sizes = [open_image(tmp_path / "one" / r.image).size for r in first.requests]
+    sizes = [open_image(tmp_path / "one", r.image).size for r in first.requests]
     assert sizes == [(640, 427), (640, 427), (333, 500)]
     assert prepare("qa", data_of("qa", path), tmp_path / "two").fingerprint == first.fingerprint
 
@@ -150,3 +161,20 @@ def test_one_id_cannot_stand_for_two_sizes(tmp_path: Path) -> None:
     ]
     with pytest.raises(UserError, match="give each image its own"):
         prepare("qa", data_of("qa", write(tmp_path, lines), n=2), tmp_path / "out")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    hostile = ROOT.parent / "shared" / "cases" / "hostile"
+    if not hostile.exists():
+        pytest.skip(f"the reference cases are not at {hostile}")
+    path = hostile / "with_byte_order_mark.jsonl"
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+    data = data_of("qa", path, n=1)
+    assert len(prepare("qa", data, tmp_path / "out").requests) == 1
+
+
+def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path, LINES)
+    path.write_bytes(path.read_bytes() + b'{"image": "\xed\xa0\x80"}\n')
+    message = one_line("qa", data_of("qa", path), tmp_path / "out")
+    assert message == f"{path}: cannot be read (not UTF-8 text)"

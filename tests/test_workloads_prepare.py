@@ -255,8 +255,8 @@ def png_claiming(side_px: int) -> bytes:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "neither JPEG nor PNG"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "neither JPEG"),
+        (b"", "no JPEG, PNG, WebP or GIF"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "no JPEG, PNG"),
         (png_claiming(10_000), "decompression bomb"),
         (png_claiming(60_000), "decompression bomb"),
         (png_claiming(64), "not a readable image"),

@@ -13,7 +13,7 @@ from m1.files import read_record, write_record
 from m1.kept import PACKAGE, source_fingerprint
 from m1.schemas.answers import Answer, AnsweredCell, AnswerKey
 
-CODE = (PACKAGE / "vlm", PACKAGE / "answering")
+CODE = (PACKAGE / "vlm", PACKAGE / "answering", PACKAGE / "images.py")
 """The source that makes answers."""
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, uint8
 
 from m1.answering.cache import code_fingerprint, find_answers, keep_answers
 from m1.errors import UserError
+from m1.images import open_image
 from m1.kept import library_versions
 from m1.origin import rows_fingerprint
 from m1.params import KnobParams, ModelParams, PerWorkload, QualityParams
@@ -22,7 +23,6 @@ from m1.vlm.batching import BatchedAnswer, answer_in_batches, can_be_batched
 from m1.vlm.encoding import encode
 from m1.vlm.end_tokens import refuse_endless
 from m1.vlm.engine import NotFiniteError
-from m1.vlm.images import open_image
 from m1.vlm.knobs import applied, kept_blocks
 from m1.vlm.loaded import LoadedVlm
 
@@ -201,7 +201,7 @@ class Answering:
         self, workload: Workload, place: int, n_visual_tokens: int | None
     ) -> dict[str, Tensor]:
         request = self.requests[workload][place]
-        image = open_image(self.folders[workload] / request.image)
+        image = open_image(self.folders[workload], request.image)
         inputs = encode(self.vlm, image, request.prompt, n_visual_tokens)
         # Off the device, whose memory is for the batch at work.
         return {name: tensor.cpu() for name, tensor in inputs.items()}

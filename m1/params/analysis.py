@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from m1.params.numbers import NonNegativeFloat, Seed, Share
+from m1.params.numbers import Percent, Seed, Share
 from m1.schemas.base import Record
 
 EffectKind = Literal["share", "sensitivity", "preference", "steepness"]
@@ -13,13 +13,13 @@ EffectKind = Literal["share", "sensitivity", "preference", "steepness"]
 class SmallestEffects(Record):
     """The smallest effect that matters, for each kind of finding."""
 
-    share: NonNegativeFloat
+    share: Percent
     """Margin between shares of latency, percentage points."""
-    sensitivity: NonNegativeFloat
+    sensitivity: Percent
     """Difference in latency saved by a knob, percentage points."""
-    preference: NonNegativeFloat
+    preference: Share
     """Difference of a knob between the best settings, fraction of its reference value."""
-    steepness: NonNegativeFloat
+    steepness: Annotated[float, Field(ge=0.0, le=1000.0)]
     """Difference in share of quality lost per share of latency saved."""
 
     def of(self, kind: EffectKind) -> float:
@@ -37,17 +37,17 @@ class AnalysisParams(Record):
 
     seed: Seed
     """Seed of the bootstrap."""
-    n_resamples: Annotated[int, Field(ge=100)]
+    n_resamples: Annotated[int, Field(ge=100, le=100_000)]
     """Bootstrap resamples."""
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)]
     """Confidence of every interval."""
-    min_clusters: Annotated[int, Field(ge=2)]
+    min_clusters: Annotated[int, Field(ge=2, le=1_000_000)]
     """Fewest clusters (trials, or images that are only scored) whose intervals decide a finding."""
     smallest_effect: SmallestEffects
     """What findings are held against."""
     latency_statistic: Literal["median", "mean"]
     """What a setting's latency is on the frontier."""
-    quality_levels: tuple[Share, ...]
+    quality_levels: Annotated[tuple[Share, ...], Field(max_length=20)]
     """Shares of reference quality at which the fastest setting is named."""
     decision_level: Share
     """The one of these levels at which the workloads' optimal settings are compared."""

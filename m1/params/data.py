@@ -1,8 +1,10 @@
 """Section `data`: where requests come from, and how many are drawn."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from m1.params.numbers import PositiveInt, Seed
+from pydantic import Field
+
+from m1.params.numbers import PathText, PositiveInt, PromptText, Seed
 from m1.schemas.base import Record
 from m1.schemas.requests import Workload
 
@@ -12,12 +14,12 @@ class WorkloadData(Record):
 
     source: Literal["scenes", "vqa-v2", "coco-captions", "jsonl"]
     """`scenes` are generated; the others are read from `root`."""
-    root: str
+    root: PathText
     """Where the dataset is: the manifest of `m1 fetch` (the files are in the folder beside it that
     has its name), a folder in the official layout, or a JSON Lines file. Scenes ignore it."""
     n_requests: PositiveInt
     """Requests to prepare."""
-    prompt: str | None
+    prompt: PromptText | None
     """What the model is asked; `{question}` stands for the question. Null: the source's own."""
 
 
@@ -31,9 +33,9 @@ class CaptioningData(WorkloadData):
 class SceneData(Record):
     """How many scenes are generated."""
 
-    n_images: PositiveInt
+    n_images: Annotated[int, Field(ge=1, le=100_000)]
     """Scenes, shared by both workloads."""
-    questions_per_image: PositiveInt
+    questions_per_image: Annotated[int, Field(ge=1, le=1000)]
     """Questions about each scene."""
 
 

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from m1.params.numbers import PositiveFloat, PositiveInt
+from m1.params.numbers import Seconds
 from m1.schemas.base import Record
 
-Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
+Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$", max_length=2048)]
 
 
 class FetchParams(Record):
@@ -21,9 +21,9 @@ class FetchParams(Record):
     """Folder of the archive with the Karpathy split."""
     n_parallel: Annotated[int, Field(ge=1, le=32)]
     """Images fetched at the same time."""
-    n_attempts: PositiveInt
+    n_attempts: Annotated[int, Field(ge=1, le=100)]
     """Attempts at each file."""
-    backoff_s: PositiveFloat
+    backoff_s: Seconds
     """Seconds before the second attempt, twice as many before each further one."""
-    timeout_s: PositiveFloat
+    timeout_s: Seconds
     """Seconds of silence after which an attempt is given up."""

@@ -1,20 +1,30 @@
 """Section `knobs`: the grid."""
 
-from typing import Annotated, Any, Literal
+import itertools
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from m1.params.numbers import PositiveInt
 from m1.schemas.base import Record
-from m1.schemas.settings import KNOBS, Setting
+from m1.schemas.settings import Setting
+
+MOST_VALUES = 64
+MOST_SETTINGS = 1000
 
 
 def _as_tuple(value: Any) -> Any:  # noqa: ANN401 (whatever YAML holds)
     return tuple(value) if isinstance(value, list) else (value,)
 
 
+# Far above what models have: thousands of visual tokens, hundreds of experts or blocks.
+KnobValue = Annotated[int, Field(ge=1, le=100_000)]
 KnobValues = Annotated[
-    tuple[PositiveInt | None, ...], BeforeValidator(_as_tuple), Field(min_length=1)
+    tuple[KnobValue | None, ...],
+    Field(max_length=MOST_VALUES),
+    BeforeValidator(_as_tuple),
+    Field(min_length=1),
 ]
 
 
@@ -44,21 +54,32 @@ class KnobParams(Record):
             raise ValueError("null stands alone: it leaves the knob as the model has it")
         return values
 
+    @model_validator(mode="after")
+    def _measurable(self) -> Self:
+        if (n := len(self._combinations())) > MOST_SETTINGS:
+            raise ValueError(
+                f"the values make {n} settings, of at most {MOST_SETTINGS}; leave some out, or set "
+                "design to one_at_a_time"
+            )
+        return self
+
     def grid(self) -> tuple[Setting, ...]:
         """Every combination of the values, the reference setting first."""
-        grid = [
-            Setting(vision_tokens=v, top_k=k, active_blocks=b)
-            for v in _descending(self.vision_tokens)
-            for k in _descending(self.top_k)
-            for b in _descending(self.active_blocks)
-        ]
-        most = len(KNOBS) if self.design == "grid" else 1
-        return tuple(one for one in grid if _n_differences(one, grid[0]) <= most)
+        return tuple(
+            Setting(vision_tokens=v, top_k=k, active_blocks=b) for v, k, b in self._combinations()
+        )
+
+    def _combinations(self) -> list[tuple[int | None, ...]]:
+        """The values of each setting, in the order of the knobs."""
+        values = (self.vision_tokens, self.top_k, self.active_blocks)
+        first, *others = itertools.product(*map(_descending, values))
+        most = len(values) if self.design == "grid" else 1
+        return [first, *(one for one in others if _n_differences(one, first) <= most)]
 
 
-def _n_differences(one: Setting, other: Setting) -> int:
+def _n_differences(one: Sequence[int | None], other: Sequence[int | None]) -> int:
     """Knobs whose values differ."""
-    return sum(getattr(one, knob) != getattr(other, knob) for knob in KNOBS)
+    return sum(a != b for a, b in zip(one, other, strict=True))
 
 
 def _descending(values: tuple[int | None, ...]) -> list[int | None]:

@@ -1,23 +1,27 @@
 """Section `model`: the model under study, and how it is run."""
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, field_validator
 
-from m1.params.numbers import PositiveInt
+from m1.params.numbers import PathText
 from m1.schemas.base import Record
 from m1.schemas.settings import RuntimeName, Weights
+
+# Bases of rotary embeddings go up to some ten billion.
+MOST_IN_CONFIG = 1e12
 
 
 class ModelParams(Record):
     """Section `model`."""
 
-    source: str
+    source: PathText
     """Folder or Hugging Face id of the model."""
-    watched: str | None = None
+    watched: PathText | None = None
     """Where DVC looks for changes of the model: the folder of `source` again; for a hub id it does
     not matter."""
-    revision: str | None = None
+    revision: Annotated[str, Field(max_length=255)] | None = None
     """Branch, tag or commit on the hub; null takes the newest."""
     weights: Weights = "pretrained"
     """`random` builds the architecture from its configuration alone: latency without quality."""
@@ -27,7 +31,7 @@ class ModelParams(Record):
     """Whether code from the model's repository may run."""
     dtype: Literal["float32", "bfloat16", "float16"]
     """Arithmetic."""
-    device: str
+    device: Annotated[str, Field(max_length=8, pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$")]
     """`auto`, `cpu`, `cuda` or `cuda:<n>`."""
     attention: Literal["eager", "sdpa", "flash_attention_2"] | None = None
     """How attention is computed; null takes the model's default."""
@@ -39,5 +43,22 @@ class ModelParams(Record):
     autotune: bool = True
     """Whether `compiled` tries many kernels for each product: minutes of compiling for steps that
     are some percent faster."""
-    n_threads: PositiveInt | None
+    n_threads: Annotated[int, Field(ge=1, le=1024)] | None
     """CPU threads; null takes one a core."""
+
+    @field_validator("config")
+    @classmethod
+    def _bearable(cls, changes: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        odd = next((n for n in _numbers(changes) if not abs(n) <= MOST_IN_CONFIG), None)
+        if odd is not None:
+            raise ValueError(f"{odd} is no number of a configuration, of at most {MOST_IN_CONFIG}")
+        return changes
+
+
+def _numbers(value: JsonValue) -> Iterator[float]:
+    """All numbers in it, at any depth."""
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(inner)
+    elif isinstance(value, int | float):
+        yield value

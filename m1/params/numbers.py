@@ -1,17 +1,34 @@
-"""Numbers within bounds, and one for each workload."""
+"""Numbers and texts within bounds, and a number for each workload.
+
+Every parameter has an upper bound: far above what anybody means, and below what no machine bears.
+Infinity and NaN lie outside all bounds.
+"""
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from m1.schemas.base import Record
 from m1.schemas.requests import WORKLOADS, Workload
 
+
+def _without_zero(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("no path holds the character zero")
+    return text
+
+
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Seed = Annotated[int, Field(ge=0)]
-PositiveInt = Annotated[int, Field(ge=1)]
-NonNegativeFloat = Annotated[float, Field(ge=0.0)]
-PositiveFloat = Annotated[float, Field(gt=0.0)]
+RelativeLimit = Annotated[float, Field(gt=0.0, le=1.0)]
+"""Of a change or spread, as a share of the thing itself."""
+Percent = Annotated[float, Field(ge=0.0, le=100.0)]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+PositiveInt = Annotated[int, Field(ge=1, le=10_000_000)]
+PositiveFloat = Annotated[float, Field(gt=0.0, le=1e6)]
+Seconds = Annotated[float, Field(gt=0.0, le=86_400.0)]
+"""Up to a day."""
+PathText = Annotated[str, Field(max_length=4096), AfterValidator(_without_zero)]
+PromptText = Annotated[str, Field(max_length=50_000)]
 
 
 class PerWorkload(Record):

@@ -2,17 +2,20 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from m1.params.numbers import PerWorkload, PositiveFloat, PositiveInt, Seed
+from m1.params.numbers import PerWorkload, Seconds, Seed
 from m1.schemas.base import Record
 from m1.schemas.settings import DecodeModeChoice, Weights
+
+# As long as the contexts of today's models.
+MOST_NEW_TOKENS = 131_072
 
 
 class ProfileParams(Record):
     """Section `profile`: what is measured and how often."""
 
-    session: int
+    session: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
     """Raise it to measure again where nothing else changed."""
     seed: Seed
     """Seed of the order of requests."""
@@ -30,16 +33,23 @@ class ProfileParams(Record):
     """Requests measured both with and without marks."""
     repeat_requests: PerWorkload
     """Requests measured once in every trial, which tells how the machine varies."""
-    n_trials: Annotated[int, Field(ge=2)]
+    n_trials: Annotated[int, Field(ge=2, le=10_000)]
     """Rounds over all cells, so that drift hits all cells alike; the units of the bootstrap."""
-    warmup_window: PositiveInt
+    warmup_window: Annotated[int, Field(ge=1, le=100_000)]
     """Least requests in each of the two windows that must agree before measuring."""
-    warmup_s: PositiveFloat
+    warmup_s: Seconds
     """Least seconds of a window; both are rounded up to whole passes over all cells."""
-    warmup_limit: PositiveInt
+    warmup_limit: Annotated[int, Field(ge=1, le=10_000)]
     """Windows after which warm-up gives up."""
     strict: bool = False
     """Whether the stage fails where a cell could not be measured."""
+
+    @field_validator("max_new_tokens")
+    @classmethod
+    def _as_long_as_models_write(cls, n: PerWorkload) -> PerWorkload:
+        if max(n.by_workload().values()) > MOST_NEW_TOKENS:
+            raise ValueError(f"no output has more than {MOST_NEW_TOKENS} tokens")
+        return n
 
 
 def effective_decode_mode(weights: Weights, decode_mode: DecodeModeChoice) -> DecodeModeChoice:

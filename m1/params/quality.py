@@ -1,6 +1,10 @@
 """Section `quality`: answers that are scored."""
 
-from m1.params.numbers import PerWorkload, PositiveInt
+from typing import Annotated
+
+from pydantic import Field
+
+from m1.params.numbers import PerWorkload
 from m1.schemas.base import Record
 
 
@@ -9,5 +13,5 @@ class QualityParams(Record):
 
     n_requests: PerWorkload
     """Requests answered at each setting of the grid."""
-    batch_size: PositiveInt
+    batch_size: Annotated[int, Field(ge=1, le=4096)]
     """Requests answered at once."""

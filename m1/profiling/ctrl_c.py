@@ -1,4 +1,4 @@
-"""Ctrl-C while measuring: once ends after the request at hand, twice at once."""
+"""Ctrl-C while measuring: once ends after the request at hand, twice at once; so does SIGTERM."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
-INTERRUPTED = 130
+from m1.stopping import exit_code
 
 
 class CtrlC:
@@ -33,7 +33,7 @@ class CtrlC:
                 "stopped: what was measured is kept, `dvc repro` goes on from there",
                 file=sys.stderr,
             )
-            raise SystemExit(INTERRUPTED) from None
+            raise SystemExit(exit_code()) from None
 
     def _hear(self, _: int, __: FrameType | None) -> None:
         if self.is_asked or not self.is_measuring:

@@ -1,10 +1,12 @@
 """What a device can do, measured: the ceilings that stages are compared with."""
 
+import math
 from collections.abc import Callable
 from statistics import median
 
 import torch
 
+from m1.errors import UserError
 from m1.profiling.clocks import Stopwatch
 from m1.schemas.profile import DeviceRates
 
@@ -12,6 +14,15 @@ BYTES_PER_MIB = 1024**2
 # Large enough to go past caches and launches, small enough to be quick.
 COPY_MIB = {"cuda": 2048, "cpu": 256}
 MATRIX_SIDE = {"cuda": 8192, "cpu": 1024}
+# Beside a large model there is less room: what is measured then, and not less. Caches of GPUs have
+# up to some 100 MiB, of which a copy of 256 MiB moves five times as much.
+LEAST_COPY_MIB = 256
+LEAST_MATRIX_SIDE = 4096
+# A source and a target; two factors, their product, and one of them as it was drawn, in float32.
+N_COPY_PARTS = 2
+MATRIX_BYTES_PER_ENTRY = 16
+# The rest is for workspaces of libraries, and lost between blocks.
+USABLE = 0.9
 N_REPEATS = 4
 # One of them may be interrupted.
 N_ROUNDS = 3
@@ -19,7 +30,11 @@ MS_PER_S = 1e3
 
 
 def measure_rates(device: torch.device, dtype: torch.dtype) -> DeviceRates:
-    """Measure the bandwidth of memory and the rate of matrix products."""
+    """Measure the bandwidth of memory and the rate of matrix products.
+
+    Raises:
+        UserError: if the device has no room for either beside the model.
+    """
     return DeviceRates(
         copy_gb_per_s=copy_gb_per_s(device), matrix_tflop_per_s=matrix_tflop_per_s(device, dtype)
     )
@@ -27,7 +42,7 @@ def measure_rates(device: torch.device, dtype: torch.dtype) -> DeviceRates:
 
 def copy_gb_per_s(device: torch.device) -> float:
     """Bandwidth of a copy within the device's memory: bytes read and bytes written both count."""
-    n_bytes = COPY_MIB[device.type] * BYTES_PER_MIB
+    n_bytes = copy_mib(device.type, free_bytes(device)) * BYTES_PER_MIB
     source = torch.zeros(n_bytes, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     return 2 * n_bytes / typical_ms(lambda: target.copy_(source), device) * MS_PER_S / 1e9
@@ -35,9 +50,52 @@ def copy_gb_per_s(device: torch.device) -> float:
 
 def matrix_tflop_per_s(device: torch.device, dtype: torch.dtype) -> float:
     """Rate of a product of square matrices, random since zeros take less power and run faster."""
-    side = MATRIX_SIDE[device.type]
+    side = matrix_side(device.type, free_bytes(device))
     left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     return 2 * side**3 / typical_ms(lambda: left @ right, device) * MS_PER_S / 1e12
+
+
+def free_bytes(device: torch.device) -> float:
+    """Memory that may be used of what a GPU has left; that of the host is not asked for."""
+    if device.type != "cuda":
+        return math.inf
+    torch.cuda.empty_cache()
+    return USABLE * torch.cuda.mem_get_info(device)[0]
+
+
+def copy_mib(device_type: str, free: float) -> int:
+    """How much is copied: half of what is usual, and so on, until source and target fit.
+
+    Raises:
+        UserError: if even the least that tells a bandwidth does not.
+    """
+    mib = COPY_MIB[device_type]
+    while N_COPY_PARTS * mib * BYTES_PER_MIB > free:
+        mib //= 2
+        if mib < LEAST_COPY_MIB:
+            raise _no_room(free, N_COPY_PARTS * LEAST_COPY_MIB * BYTES_PER_MIB)
+    return mib
+
+
+def matrix_side(device_type: str, free: float) -> int:
+    """The side of the matrices: half of what is usual, and so on, until all fit.
+
+    Raises:
+        UserError: if even the least that is as fast does not.
+    """
+    side = MATRIX_SIDE[device_type]
+    while MATRIX_BYTES_PER_ENTRY * side**2 > free:
+        side //= 2
+        if side < LEAST_MATRIX_SIDE:
+            raise _no_room(free, MATRIX_BYTES_PER_ENTRY * LEAST_MATRIX_SIDE**2)
+    return side
+
+
+def _no_room(free: float, needed: int) -> UserError:
+    return UserError(
+        f"the GPU has {free / BYTES_PER_MIB:.0f} MiB left beside the model, measuring its rates "
+        f"takes {needed / BYTES_PER_MIB:.0f} MiB: take a smaller dtype or model, or a GPU with more"
+    )
 
 
 @torch.inference_mode()

@@ -36,7 +36,7 @@ from m1.vlm.knobs import kept_blocks
 from m1.vlm.loaded import LoadedVlm
 
 ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
-CODE = (PACKAGE / "vlm", PACKAGE / "profiling", PACKAGE / "schemas")
+CODE = tuple(PACKAGE / name for name in ("vlm", "profiling", "schemas", "images.py"))
 """The source that makes rows."""
 # Of the provenance, what may differ between two parts of one run.
 PASSING = {"started_at", "duration_s", "resumed_at", "git_commit", "memory_gb"}

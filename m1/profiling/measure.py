@@ -9,6 +9,7 @@ from statistics import median
 
 import torch
 
+from m1.images import open_image
 from m1.profiling.clocks import Stopwatch, clock_for
 from m1.profiling.marks import LAST_TOKEN, START, Observed, by_stage, mark_first_token, marked
 from m1.profiling.schedule import Planned, Round
@@ -18,7 +19,6 @@ from m1.schemas.requests import Request
 from m1.schemas.settings import DecodeMode
 from m1.vlm.encoding import count_visual_tokens, encode, plan_visual_tokens
 from m1.vlm.engine import Generation, answer, text_of, token_ids
-from m1.vlm.images import open_image
 from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
 
@@ -120,7 +120,7 @@ def encoded(
     vlm: LoadedVlm, request: Request, images: Path, vision_tokens: int | None
 ) -> tuple[Inputs, Elapsed]:
     """A request's inputs on the device, and what preprocessing took."""
-    image = open_image(images / request.image)
+    image = open_image(images, request.image)
     # Found once for each size of image, so that it does not count as preprocessing.
     plan_visual_tokens(vlm, image.size, vision_tokens)
     stopwatch = Stopwatch(vlm.device)

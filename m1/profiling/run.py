@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+from m1.images import open_image
 from m1.params import ProfileParams, effective_decode_mode
 from m1.profiling.failures import Failures
 from m1.profiling.interruptions import Undisturbed
@@ -33,7 +34,6 @@ from m1.schemas.settings import (
 from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.encoding import check_visual_tokens, encode
 from m1.vlm.end_tokens import refuse_endless
-from m1.vlm.images import open_image
 from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.shapes import shape_of
@@ -163,7 +163,7 @@ class Profiler:
         for workload, request in self._planned():
             n = self.params.max_new_tokens.of(workload)
             limits = [OutputLimit(mode, n) for mode in decode_passes(self.decode_mode)]
-            image = open_image(self.folders[workload] / request.image)
+            image = open_image(self.folders[workload], request.image)
             inputs = encode(self.vlm, image, request.prompt, most)
             n_output = max(limit.of(self.vlm, request) for limit in limits)
             yield inputs["input_ids"].shape[1] + n_output
@@ -185,8 +185,8 @@ class Profiler:
 
     def _sizes(self) -> list[tuple[int, int]]:
         """Sizes of the images of all requests that will be measured, the commonest first."""
-        images = {self.folders[workload] / request.image for workload, request in self._planned()}
-        counted = Counter(open_image(path).size for path in sorted(images))
+        images = {(self.folders[workload], request.image) for workload, request in self._planned()}
+        counted = Counter(open_image(*place).size for place in sorted(images))
         return [size for size, _ in counted.most_common()]
 
     def record_prompts(self, rounds: Sequence[Round], failures: Failures) -> None:
@@ -197,7 +197,7 @@ class Profiler:
 
     def _shape(self, one: Round, request: Request) -> Hashable:
         """What of a request's inputs decides how the model computes at a round's setting."""
-        image = open_image(self.folders[one.workload] / request.image)
+        image = open_image(self.folders[one.workload], request.image)
         inputs = encode(self.vlm, image, request.prompt, one.setting.vision_tokens)
         return tuple((name, shape_of(tensor)) for name, tensor in sorted(inputs.items()))
 

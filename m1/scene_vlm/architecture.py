@@ -5,9 +5,10 @@ The published model nearest to it is MolmoE-1B: a CLIP tower before a mixture-of
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
     CLIPVisionConfig,
@@ -39,26 +40,31 @@ CHAT_TEMPLATE = (
 )
 
 
+# Far above what this model is for: its parameters fit a laptop.
+Width = Annotated[int, Field(ge=1, le=16_384)]
+Count = Annotated[int, Field(ge=1, le=1024)]
+
+
 class Architecture(Record):
     """The sizes of SceneVLM."""
 
-    hidden_size: int
+    hidden_size: Width
     """Channels of the vision tower and of the language model."""
-    patch_size_px: int
+    patch_size_px: Annotated[int, Field(ge=1, le=IMAGE_SIZE_PX)]
     """Side of an image patch; each patch is one visual token."""
-    n_vision_layers: int
+    n_vision_layers: Count
     """Layers of the vision tower."""
-    n_blocks: int
+    n_blocks: Count
     """Decoder blocks of the language model."""
-    n_heads: int
+    n_heads: Count
     """Attention heads, in the vision tower and in each block."""
-    n_experts: int
+    n_experts: Count
     """Experts in each block."""
-    top_k: int
+    top_k: Count
     """Experts per token."""
-    expert_width: int
+    expert_width: Width
     """Hidden width of an expert."""
-    max_position: int
+    max_position: Annotated[int, Field(ge=1, le=1_000_000)]
     """Longest sequence in tokens."""
 
 

@@ -5,9 +5,11 @@ Each step draws its scenes from its own seed, so a resumed run sees what it woul
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import LlavaProcessor, PreTrainedTokenizerFast
@@ -21,26 +23,31 @@ from m1.workloads.scenes import Scene, Split, draw_scene, render
 N_TOKENIZER_SCENES = 2000
 
 
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Steps = Annotated[int, Field(ge=0, le=100_000_000)]
+KnobValues = Annotated[tuple[Annotated[int, Field(ge=1, le=100_000)], ...], Field(max_length=64)]
+
+
 class Curriculum(Record):
     """What the model sees at each step."""
 
-    captions_only_steps: int
+    captions_only_steps: Steps
     """Steps with captions alone, which teach the vision tower to see."""
-    question_share: float
+    question_share: Share
     """Share of images with questions after that; the others have a caption."""
-    n_turns: int
+    n_turns: Annotated[int, Field(ge=1, le=1000)]
     """Question-answer turns packed into one sequence."""
-    answer_weight: float
+    answer_weight: Annotated[float, Field(ge=0.0, le=1000.0)]
     """Weight of an answer token in the loss; a caption token weighs 1."""
-    elastic_from_step: int
+    elastic_from_step: Steps
     """First step at which some batches run at a reduced setting."""
-    elastic_share: float
+    elastic_share: Share
     """Share of those batches; the others run at the native setting."""
-    vision_tokens: tuple[int, ...]
+    vision_tokens: KnobValues
     """Values drawn for such a batch."""
-    top_k: tuple[int, ...]
+    top_k: KnobValues
     """Values drawn for such a batch."""
-    active_blocks: tuple[int, ...]
+    active_blocks: KnobValues
     """Values drawn for such a batch."""
 
 

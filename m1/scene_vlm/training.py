@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from m1.scene_vlm.architecture import Architecture, build_model, build_processor, build_tokenizer
-from m1.scene_vlm.batches import Batch, Curriculum, SceneBatches, tokenizer_texts
+from m1.scene_vlm.batches import Batch, Curriculum, SceneBatches, Steps, tokenizer_texts
 from m1.schemas.base import Record
 from m1.schemas.settings import Setting
 from m1.vlm.knobs import applied
@@ -27,24 +28,27 @@ MAX_GRADIENT_NORM = 1.0
 OBSERVED_SHARE = 0.1
 
 
+Weight = Annotated[float, Field(ge=0.0, le=1000.0)]
+
+
 class Training(Record):
     """How SceneVLM is trained."""
 
-    seed: int
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)]
     """Seed of the weights and of the scenes."""
-    n_steps: int
+    n_steps: Steps
     """Optimiser steps."""
-    batch_size: int
+    batch_size: Annotated[int, Field(ge=1, le=65_536)]
     """Images a step."""
-    learning_rate: float
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)]
     """Peak learning rate of AdamW."""
-    warmup_steps: int
+    warmup_steps: Steps
     """Steps of linear warm-up; cosine decay to a twentieth of the peak follows."""
-    weight_decay: float
+    weight_decay: Weight
     """Weight decay of AdamW."""
-    balance_weight: float
+    balance_weight: Weight
     """Weight of the load-balancing loss of the routers (Shazeer et al. 2017; as OLMoE)."""
-    checkpoint_every_steps: int
+    checkpoint_every_steps: Annotated[int, Field(ge=1, le=100_000_000)]
     """Steps between checkpoints."""
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from m1.schemas.base import Record
+from m1.schemas.requests import MOST_PIXELS
 
 Pixels = Annotated[int, Field(ge=1, le=16384)]
 
@@ -32,6 +33,8 @@ class JsonlRequest(Record):
     def _one_image(self) -> Self:
         if (self.image is None) == (self.image_size is None):
             raise ValueError("give either image or image_size")
+        if self.image_size and self.image_size[0] * self.image_size[1] > MOST_PIXELS:
+            raise ValueError(f"image_size has more than {MOST_PIXELS} pixels")
         return self
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from m1.schemas.base import Record, repeated, with_each
 
@@ -12,6 +12,8 @@ WORKLOADS: tuple[Workload, ...] = ("qa", "captioning")
 T = TypeVar("T")
 ByWorkload = Annotated[dict[Workload, T], with_each(WORKLOADS)]
 """Something for each workload, and for both."""
+# Of a picture that is read or made: what Pillow takes for a decompression bomb, 268 MB as RGB.
+MOST_PIXELS = 89_478_485
 
 
 class Request(Record):
@@ -42,7 +44,7 @@ class RequestSet(Record):
     """Where they come from."""
     fingerprint: str
     """SHA-256 over workload, requests, digests of images and corpus."""
-    requests: tuple[Request, ...]
+    requests: Annotated[tuple[Request, ...], Field(min_length=1)]
     """The requests, in the order of the dataset."""
     image_digests: dict[str, str]
     """SHA-256 of each image's bytes, by its path in `requests`."""

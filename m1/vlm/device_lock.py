@@ -12,7 +12,8 @@ import torch
 from filelock import FileLock, Timeout
 
 from m1.errors import UserError
-from m1.files import read_text, write_text
+from m1.files import write_text
+from m1.reading import read_text
 
 POLL_S = 0.5
 

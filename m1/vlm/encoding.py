@@ -1,6 +1,7 @@
 """Encoding a request: image and prompt to the model's inputs, with so many visual tokens."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,12 @@ SMALLEST_SIDE_PX = 16
 SEARCH_FACTOR = 8.0
 SEARCH_STEPS = 8
 APPROACH_STEPS = 4
+# A factor of the sides that brings more tokens wherever larger images have more.
+MUCH_LARGER = 2.0
+# No size is tried that has more pixels than this, or than the wanted tokens need: coarse models
+# take 64 x 64 pixels for a token, some with a fixed number of tokens about twice that.
+MOST_PIXELS = 24_000_000
+MOST_PIXELS_PER_TOKEN = 128 * 128
 # Share of the wanted number by which the first few sizes may miss it.
 NEAR = 0.05
 # Share of the wanted number beyond which the nearest possible is another setting altogether.
@@ -111,20 +118,52 @@ def check_visual_tokens(vlm: LoadedVlm, grid: Sequence[Setting], sizes: Sequence
 
 
 def _plan(vlm: LoadedVlm, size: Size, wanted: int | None) -> VisualPlan:
-    def count(candidate: Size) -> int:
-        blank = Image.new("RGB", candidate)
-        return count_visual_tokens(vlm, _processed(vlm, blank, ""))
-
-    native = count(size)
+    native = _count(vlm, size)
     if wanted is None or native in (0, wanted):
         return VisualPlan(size, native)
     pools = vlm.structure.pooling != "none"
     expected = (wanted / native) ** 0.5
-    counts = {size: native, **_search(count, size, expected, wanted)}
+    most_pixels = max(size[0] * size[1], min(MOST_PIXELS, wanted * MOST_PIXELS_PER_TOKEN))
+    candidates = Candidates(vlm, size, most_pixels, {size: native})
+    _search(candidates, expected, wanted)
+    counts = candidates.counts
     not_tiny = {s: n for s, n in counts.items() if s[0] >= SMALLEST * expected * size[0]}
     enough = {s: n for s, n in not_tiny.items() if n >= wanted} if pools else {}
     best = _largest_of_few(enough, size) if enough else _nearest(counts, size, wanted)
     return VisualPlan(best, n_pooled(counts[best], wanted) if pools else counts[best])
+
+
+def _count(vlm: LoadedVlm, size: Size) -> int:
+    """Visual tokens of an image of a size, by the model's own processor."""
+    return count_visual_tokens(vlm, _processed(vlm, Image.new("RGB", size), ""))
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Sizes that an image may be made, up to a number of pixels, and their visual tokens."""
+
+    vlm: LoadedVlm
+    size: Size
+    """Of the image itself."""
+    most_pixels: int
+    """No candidate has more: what is tried takes time and memory."""
+    counts: dict[Size, int]
+    """Visual tokens by size, of those that were tried and that the processor takes."""
+
+    def size_at(self, scale: float) -> Size:
+        """The size at a scale, as far as it may go."""
+        width, height = self.size
+        return scaled(self.size, min(scale, (self.most_pixels / (width * height)) ** 0.5))
+
+    def at(self, scale: float) -> int | None:
+        """Visual tokens at a scale; none where the processor refuses."""
+        size = self.size_at(scale)
+        if size not in self.counts:
+            try:
+                self.counts[size] = _count(self.vlm, size)
+            except UserError:  # too long and narrow, say, once the sides are rounded
+                return None
+        return self.counts[size]
 
 
 def _largest_of_few(counts: dict[Size, int], size: Size) -> Size:
@@ -138,50 +177,48 @@ def _nearest(counts: dict[Size, int], size: Size, wanted: int) -> Size:
     return min(counts, key=lambda s: (abs(counts[s] - wanted), _distance(s, size)))
 
 
-def _search(
-    count: Callable[[Size], int], size: Size, expected: float, wanted: int
-) -> dict[Size, int]:
-    """Visual tokens at several sizes of the image, closer and closer to a wanted number."""
-    tried = _approach(count, size, expected, wanted)
-    if len(set(tried.values())) == 1:
+def _search(candidates: Candidates, expected: float, wanted: int) -> None:
+    """Try sizes of the image, closer and closer to a wanted number of visual tokens."""
+    tried = _approach(candidates, expected, wanted)
+    if len(set(tried)) <= 1:
         extremes = (expected / SEARCH_FACTOR, expected * SEARCH_FACTOR)
-        tried |= {scaled(size, scale): count(scaled(size, scale)) for scale in extremes}
-        if len(set(tried.values())) == 1:
-            return tried
-    if min(abs(n / wanted - 1) for n in tried.values()) > NEAR:
-        tried |= _bisect(count, size, expected, wanted)
-    return tried
+        tried += [n for n in map(candidates.at, extremes) if n is not None]
+        if len(set(tried)) <= 1:
+            return
+    if min(abs(n / wanted - 1) for n in tried) > NEAR:
+        _bisect(candidates, expected, wanted)
 
 
-def _approach(
-    count: Callable[[Size], int], size: Size, scale: float, wanted: int
-) -> dict[Size, int]:
-    """Sizes by the rule that tokens go with the area; few steps where a grid follows the image."""
+def _approach(candidates: Candidates, scale: float, wanted: int) -> list[int]:
+    """Numbers by the rule that tokens go with the area; few where a grid follows the image."""
     tried: dict[Size, int] = {}
-    for _ in range(APPROACH_STEPS):
-        candidate = scaled(size, scale)
-        if candidate in tried:
+    before, n_before = 1.0, candidates.counts[candidates.size]
+    while len(tried) < APPROACH_STEPS and candidates.size_at(scale) not in tried:
+        n = candidates.at(scale)
+        if n is None:
             break
-        tried[candidate] = max(1, count(candidate))
-        scale *= (wanted / tried[candidate]) ** 0.5
-    return tried
+        tried[candidates.size_at(scale)] = n
+        if n == n_before and scale > MUCH_LARGER * before:
+            break  # larger ones cost more and tell no more
+        before, n_before = scale, n
+        scale *= (wanted / max(1, n)) ** 0.5
+    return list(tried.values())
 
 
-def _bisect(
-    count: Callable[[Size], int], size: Size, expected: float, wanted: int
-) -> dict[Size, int]:
+def _bisect(candidates: Candidates, expected: float, wanted: int) -> None:
     """Sizes on either side of a wanted number, where tokens come in steps."""
     factors = np.geomspace(1 / SEARCH_FACTOR, SEARCH_FACTOR, SEARCH_STEPS)
-    tried = {scale: count(scaled(size, scale)) for scale in expected * factors}
-    too_few = [scale for scale, n in tried.items() if n < wanted]
-    enough = [scale for scale, n in tried.items() if n >= wanted]
+    tried = {scale: candidates.at(scale) for scale in expected * factors}
+    too_few = [scale for scale, n in tried.items() if n is not None and n < wanted]
+    enough = [scale for scale, n in tried.items() if n is not None and n >= wanted]
     if too_few and enough:
         low, high = max(too_few), min(enough)
         for _ in range(SEARCH_STEPS):
             scale = (low * high) ** 0.5
-            tried[scale] = count(scaled(size, scale))
-            low, high = (scale, high) if tried[scale] < wanted else (low, scale)
-    return {scaled(size, scale): n for scale, n in tried.items()}
+            n = candidates.at(scale)
+            if n is None:
+                return
+            low, high = (scale, high) if n < wanted else (low, scale)
 
 
 def scaled(size: Size, scale: float) -> Size:

@@ -23,7 +23,7 @@ from m1.vlm.runtime import EagerRuntime
 from m1.vlm.structure import VlmStructure
 
 CACHE = Path(".m1/importance")
-CODE = (PACKAGE / "vlm",)
+CODE = (PACKAGE / "vlm", PACKAGE / "images.py")
 """The source that makes scores."""
 
 Requests = Callable[[], Sequence[dict[str, Tensor]]]

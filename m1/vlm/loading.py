@@ -20,6 +20,7 @@ from transformers.utils.hub import cached_file, extract_commit_hash
 
 from m1.errors import UserError
 from m1.params import ModelParams
+from m1.reading import is_folder, shown
 from m1.schemas.settings import Weights
 from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.experts import compute_experts
@@ -106,10 +107,10 @@ def ready(
 
 def _check_source(params: ModelParams) -> None:
     """Whether a source that can only be a folder is one, and has what is asked of it."""
-    folder = Path(params.source).expanduser()
-    if not folder.is_dir():
+    folder = Path(params.source)
+    if not is_folder(folder):
         if params.source.startswith((".", "/", "~")) or params.source.count("/") != 1:
-            raise UserError(f"model.source = {params.source}: no such folder, and no hub id")
+            raise UserError(f"model.source = {shown(params.source)}: no such folder, and no hub id")
         return
     if params.revision is not None:
         raise UserError(f"model.revision = {params.revision}: a folder has none; set it to null")

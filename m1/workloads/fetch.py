@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx2
 
 from m1.errors import UserError
+from m1.images import image_bytes
 from m1.params import DataParams, FetchParams, WorkloadData
 from m1.schemas.requests import Workload
 from m1.workloads import archives
@@ -16,7 +17,6 @@ from m1.workloads.archives import Archive, unpack
 from m1.workloads.download import Remote, Report, download
 from m1.workloads.fetch_progress import FetchProgress
 from m1.workloads.fetchable import Dataset
-from m1.workloads.images import image_bytes
 from m1.workloads.manifest import Manifest, folder_of
 from m1.workloads.official import OfficialImages, find_all, image_name
 from m1.workloads.partial import part_of

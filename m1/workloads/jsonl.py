@@ -6,6 +6,7 @@ from pathlib import Path
 
 from m1.errors import UserError
 from m1.files import read_lines
+from m1.reading import is_file, shown
 from m1.schemas.datasets import JsonlRequest
 from m1.schemas.requests import Request, Workload
 from m1.workloads.dataset import Corpus, Dataset
@@ -13,7 +14,7 @@ from m1.workloads.images import made_picture
 from m1.workloads.official import check_unique
 
 # Copies of images are named by their id.
-SAFE_ID = re.compile(r"\w[\w.-]*")
+SAFE_ID = re.compile(r"\w[\w.-]{0,99}")
 
 Line = tuple[int, JsonlRequest]
 
@@ -73,7 +74,7 @@ def _image_ids(lines: Sequence[Line], path: Path) -> dict[str, str]:
         image_id = line.image_id or ids.get(image) or f"image-{len(ids) + 1}"
         place = f"{path}: line {number}: image_id {image_id!r}"
         if not SAFE_ID.fullmatch(image_id):
-            raise UserError(f"{place}: use letters, digits, '.', '-' and '_'")
+            raise UserError(f"{place}: use up to 100 letters, digits, '.', '-' and '_'")
         if ids.setdefault(image, image_id) != image_id:
             raise UserError(f"{place}: {image} is {ids[image]!r} before; keep one id")
         if owner.setdefault(image_id, image) != image:
@@ -109,6 +110,7 @@ def _corpus(requests: Sequence[Request]) -> Corpus:
 
 def _image_path(request: Request, path: Path) -> Path:
     image = path.parent / request.image
-    if not image.is_file():
-        raise UserError(f"{path}: request {request.request_id}: no image {image}; mend the path")
+    if not is_file(image):
+        place = f"{path}: request {request.request_id}"
+        raise UserError(f"{place}: no image {shown(image)}; mend the path")
     return image

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import httpx2
 
-from m1.files import read_text, write_text
+from m1.files import write_text
+from m1.reading import read_text
 
 
 @dataclass(frozen=True)

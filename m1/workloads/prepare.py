@@ -8,9 +8,10 @@ from pathlib import Path
 
 from m1.errors import UserError
 from m1.files import write_record, written_together
+from m1.images import image_bytes
 from m1.params import DataParams, WorkloadData
+from m1.reading import is_file, is_folder, shown
 from m1.schemas.requests import RequestSet, Sample, Workload
-from m1.workloads.images import image_bytes
 from m1.workloads.manifest import Manifest, folder_of
 from m1.workloads.scene_dataset import write_scene_dataset
 from m1.workloads.scorable import check_scorable
@@ -76,14 +77,16 @@ def _existing(chosen: WorkloadData) -> Path:
     """The file or folder that `root` stands for."""
     root = Path(chosen.root)
     if chosen.source == "jsonl":
-        if not root.is_file():
-            raise UserError(f"{root}: no such file; set root in params.yaml to the .jsonl file")
+        if not is_file(root):
+            raise UserError(
+                f"{shown(root)}: no such file; set root in params.yaml to the .jsonl file"
+            )
         if root.suffix == ".json":
             raise UserError(f"{root}: not a .jsonl file; set root in params.yaml to yours")
         return root
-    if not (folder := folder_of(root)).is_dir():
+    if not is_folder(folder := folder_of(root)):
         raise UserError(
-            f"{folder}: no such folder; run `m1 fetch {chosen.source}`, or set root in "
+            f"{shown(folder)}: no such folder; run `m1 fetch {chosen.source}`, or set root in "
             "params.yaml to the dataset's folder"
         )
     return folder

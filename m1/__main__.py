@@ -1,0 +1,15 @@
+"""The `m1` command, ready to be stopped before it imports what takes time."""
+
+from m1.stopping import begin
+
+
+def main() -> None:
+    """Run the command line."""
+    begin()
+    from m1.cli import app
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Images of users, opened in one guarded way: as bytes known to decode, or upright in RGB."""
+
+import io
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from m1.errors import UserError
+from m1.reading import read_bytes, shown
+from m1.schemas.base import describe
+from m1.schemas.requests import MOST_PIXELS
+
+# By content, whatever a file is named. Other formats run larger decoders, Ghostscript even.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+MOST_BYTES = 1 << 28
+ORIENTATION_TAG = 0x0112
+# What turns a picture upright, by what its camera noted.
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+PNG_BIT_DEPTH_AT = 24
+LEVELS_16_BIT = (1 << 16) - 1
+LEVELS_8_BIT = (1 << 8) - 1
+# With `cache.type: symlink` DVC puts links to its cache in the place of files.
+IN_DVC_CACHE = re.compile(r".*/files/md5/[0-9a-f]{2}/[0-9a-f]{30}")
+
+HINT = "replace it or leave it out"
+
+
+def image_bytes(path: Path, origin: str = "") -> bytes:
+    """The bytes of an image that can be decoded.
+
+    Args:
+        path: the file.
+        origin: the address that it was fetched from, if it was.
+
+    Raises:
+        UserError: naming where it came from, or else its path, and what is wrong with it.
+    """
+    content = read_bytes(path, MOST_BYTES)
+    _decoded(content, origin or shown(path), "fetch it again" if origin else HINT)
+    return content
+
+
+def open_image(folder: Path, name: str) -> Image.Image:
+    """Read an image of a request set as RGB, upright.
+
+    Args:
+        folder: the folder of the request set.
+        name: path of the image from there.
+
+    Raises:
+        UserError: if it is missing or no image, or lies outside the folder.
+    """
+    path = folder / name
+    _check_inside(path, folder)
+    content = read_bytes(path, MOST_BYTES)
+    return _in_rgb(_decoded(content, shown(path), "prepare the requests again"))
+
+
+def _check_inside(path: Path, folder: Path) -> None:
+    """A request set holds its own images: what else its paths lead to is not to be read."""
+    try:
+        real, home = path.resolve(), folder.resolve()
+    except (OSError, ValueError, RuntimeError):
+        return  # reading it tells why
+    if not real.is_relative_to(home) and not IN_DVC_CACHE.fullmatch(str(real)):
+        raise UserError(
+            f"{shown(path)}: leads out of the folder of the requests; prepare the requests again"
+        )
+
+
+def _decoded(content: bytes, place: str, hint: str) -> Image.Image:
+    """The first frame, upright.
+
+    Raises:
+        UserError: if the content is no image in one of the formats, damaged, or of absurd size.
+    """
+    try:
+        with warnings.catch_warnings():
+            # About sizes, which are checked here, and about EXIF, of which only one tag is used.
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(content), formats=FORMATS)
+            n_pixels = image.width * image.height
+            if n_pixels > MOST_PIXELS:
+                raise ValueError(
+                    f"a decompression bomb? {n_pixels} pixels of at most {MOST_PIXELS}"
+                )
+            image.load()
+            if image.format == "PNG":
+                _scale_transparency(image, bit_depth=content[PNG_BIT_DEPTH_AT])
+            return _upright(image)
+    except UnidentifiedImageError:
+        raise UserError(f"{place}: no JPEG, PNG, WebP or GIF; convert it, or {hint}") from None
+    except Exception as error:  # broken files make decoders raise almost anything
+        reason = describe(error) or type(error).__name__
+        raise UserError(f"{place}: not a readable image ({reason}); {hint}") from None
+
+
+def _scale_transparency(image: Image.Image, bit_depth: int) -> None:
+    """Have the colour that stands for transparent in the levels that Pillow gives the others."""
+    match image.info.get("transparency"):
+        case int(grey) if image.mode == "L" and bit_depth < 8:
+            image.info["transparency"] = grey * LEVELS_8_BIT // ((1 << bit_depth) - 1)
+        case tuple(colour) if bit_depth == 16:
+            image.info["transparency"] = tuple(level >> 8 for level in colour)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture as its camera was held; as it is where EXIF does not say so readably."""
+    try:
+        orientation: Any = image.getexif().get(ORIENTATION_TAG)
+        turn = UPRIGHT.get(orientation)
+    except Exception:  # EXIF is written by anything, and so raises anything
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+def _in_rgb(image: Image.Image) -> Image.Image:
+    """Eight bits a channel, what is transparent on white."""
+    if image.mode.startswith("I"):
+        return _from_16_bit(image)
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")
+
+
+def _from_16_bit(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits, which Pillow would cut off at 255 instead of scaling it."""
+    levels = np.asarray(image).astype(np.float64)
+    transparent = image.info.get("transparency")
+    if transparent is not None:
+        levels[levels == transparent] = LEVELS_16_BIT
+    scaled = np.rint(levels * (LEVELS_8_BIT / LEVELS_16_BIT)).clip(0, LEVELS_8_BIT)
+    return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")

@@ -1,0 +1,146 @@
+"""YAML as parameters are written in it: small, shallow, each key once and in letters."""
+
+import datetime
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from m1.errors import UserError
+from m1.reading import read_text, shown
+from m1.schemas.base import Record, describe
+
+R = TypeVar("R", bound=Record)
+
+# A file of parameters has about 8,000; PyYAML takes a second for 100,000.
+MOST_BYTES = 100_000
+MOST_DEPTH = 20
+MOST_VALUES = 20_000
+STR_TAG, MERGE_TAG = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+
+
+class NotTakenError(Exception):
+    """YAML that is right and yet no parameters: what, and in which line."""
+
+    def __init__(self, what: str, at: Any) -> None:  # noqa: ANN401 (a node or event of PyYAML)
+        """Note what, and where."""
+        super().__init__(f"{what}, in line {at.start_mark.line + 1}")
+
+
+def read_yaml(kind: type[R], path: Path, changes: Sequence[str] = ()) -> R:
+    """Read parameters of one kind.
+
+    Args:
+        kind: the record that they make.
+        path: the file.
+        changes: parameters to change, each a dotted key, `=` and a YAML value.
+
+    Raises:
+        UserError: naming the key, its value and what is allowed.
+    """
+    raw = parse_yaml(read_text(path, MOST_BYTES), shown(path))
+    for change in changes:
+        _set(raw, change)
+    try:
+        return kind.model_validate_json(json.dumps(raw))
+    except ValidationError as error:
+        raise UserError(f"{shown(path)}: {describe(error)}") from None
+
+
+def _set(raw: Any, change: str) -> None:  # noqa: ANN401 (whatever YAML holds)
+    """Change one parameter; strict validation tells what does not exist."""
+    key, equals, value = change.partition("=")
+    *sections, name = key.split(".")
+    for section in sections:
+        raw = raw.get(section) if isinstance(raw, dict) else None
+    place = f"--set {shown(change)}"
+    if not equals or not isinstance(raw, dict):
+        raise UserError(f"{place}: give section.key=value, such as model.device=cuda")
+    raw[name] = parse_yaml(value, place)
+
+
+def parse_yaml(text: str, place: str) -> Any:  # noqa: ANN401 (whatever YAML holds)
+    """Parse YAML into what JSON can hold too; dates are texts, and nothing is shared by aliases.
+
+    Args:
+        text: the YAML.
+        place: where it stands, for errors.
+
+    Raises:
+        UserError: if it is not YAML, or larger, deeper or stranger than parameters are.
+    """
+    if len(text) > MOST_BYTES:
+        raise UserError(
+            f"{place}: {len(text):,} characters, where at most {MOST_BYTES:,} are taken"
+        )
+    try:
+        return json.loads(json.dumps(yaml.load(text, Loader=_Loader), default=_as_text))
+    except (NotTakenError, TypeError) as error:
+        reason = str(error)
+    except yaml.YAMLError as error:
+        reason = f"not YAML: {error}"
+    except Exception as error:  # odd numbers and dates make PyYAML raise almost anything
+        reason = f"not YAML: {describe(error) or type(error).__name__}"
+    raise UserError(f"{place}: {shown(' '.join(reason.split()))}")
+
+
+def _as_text(value: object) -> str:
+    """A date as it was written; as text its key can be named."""
+    if isinstance(value, datetime.date):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} is no value of a parameter")
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses what takes much time or memory before it does."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """As PyYAML, to a depth."""
+        if self.depth >= MOST_DEPTH:
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise NotTakenError(f"nested deeper than {MOST_DEPTH} levels", event)
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+    def construct_document(self, node: yaml.Node) -> Any:  # noqa: ANN401 (whatever YAML holds)
+        """As PyYAML, up to a number of values with all aliases written out."""
+        for n_values, _ in enumerate(_written_out(node), start=1):
+            if n_values > MOST_VALUES:
+                raise NotTakenError(f"more than {MOST_VALUES:,} values with all aliases", node)
+        return super().construct_document(node)
+
+
+def _written_out(node: yaml.Node, depth: int = 0) -> Iterator[yaml.Node]:
+    """A node and all below it, as often as aliases repeat them."""
+    if depth > MOST_DEPTH:
+        raise NotTakenError(f"nested deeper than {MOST_DEPTH} levels, or in itself", node)
+    yield node
+    below = node.value if isinstance(node, yaml.SequenceNode) else []
+    if isinstance(node, yaml.MappingNode):
+        _check_keys([key for key, _ in node.value])
+        below = [value for _, value in node.value]
+    for child in below:
+        yield from _written_out(child, depth + 1)
+
+
+def _check_keys(keys: list[yaml.Node]) -> None:
+    """Each key is text, and is there once: PyYAML would take the last without a word."""
+    seen: set[str] = set()
+    for key in keys:
+        if key.tag not in (STR_TAG, MERGE_TAG):
+            raise NotTakenError(f"keys must be text, not {_written(key)}", key)
+        if key.value in seen:
+            raise NotTakenError(f"key {_written(key)} stands twice", key)
+        seen.add(key.value)
+
+
+def _written(node: yaml.Node) -> str:
+    return shown(str(node.value)) if isinstance(node, yaml.ScalarNode) else "a list or mapping"

@@ -1,0 +1,178 @@
+"""Signals, closed outputs and odd paths end a command in one line, whenever they come."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from m1.errors import UserError, in_one_line
+from m1.profiling.ctrl_c import CtrlC
+from m1.stopping import signals_raise
+
+ROOT = Path(__file__).resolve().parents[1]
+STAGES = ("answers", "contrast", "evaluate_scene_vlm", "figures", "pareto", "prepare", "profiling")
+COMMANDS = [*(f"stages.{name}" for name in STAGES), "stages.train_scene_vlm", "m1"]
+STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+def started(module: str, *options: str) -> subprocess.Popen[str]:
+    """A command, once it hears SIGTERM itself: from then on nothing may end it otherwise."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *options],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 30
+    while not hears_sigterm(process.pid):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+    return process
+
+
+def hears_sigterm(pid: int) -> bool:
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    (caught,) = [line.split()[1] for line in lines if line.startswith("SigCgt:")]
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+@pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)
+@pytest.mark.parametrize("module", COMMANDS)
+def test_a_signal_while_a_command_still_imports_is_one_line(module, number) -> None:
+    process = started(module, "--help")
+    process.send_signal(number)
+    output, told = process.communicate(timeout=30)
+    assert (process.returncode, output, told) == (STATUS[number], "", "stopped\n")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+@pytest.mark.parametrize("after_s", [0.1, 0.3, 1.0])
+def test_the_moment_does_not_matter(after_s) -> None:
+    process = started("stages.profiling", "--requests", "/dev/null/none")
+    time.sleep(after_s)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    # On a fast machine the command has ended by itself, in one line too.
+    assert (process.returncode, told) == (130, "stopped\n") or process.returncode == 1
+    assert len(told.splitlines()) == 1
+
+
+def test_a_signal_that_a_shell_has_ignored_stays_so() -> None:
+    code = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from m1.stopping import "
+    code += "begin; begin(); signal.raise_signal(signal.SIGINT); print('going on')"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (run.returncode, run.stdout) == (0, "going on\n")
+
+
+@pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)
+def test_a_signal_at_work_lets_files_be_put_away(number, capsys) -> None:
+    put_away = []
+
+    def command() -> None:
+        try:
+            signal.raise_signal(number)
+        finally:
+            put_away.append(True)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as left:
+        in_one_line(command)()
+    assert left.value.code == STATUS[number]
+    assert put_away == [True]
+    assert capsys.readouterr().err == "stopped\n"
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_nothing_is_left_of_the_handlers() -> None:
+    before = [signal.getsignal(number) for number in STATUS]
+    with signals_raise():
+        assert signal.getsignal(signal.SIGTERM) != before[1]
+    assert [signal.getsignal(number) for number in STATUS] == before
+
+
+@pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)
+def test_a_run_that_measures_finishes_its_request_by_either_signal(number, capfd) -> None:
+    done = []
+
+    def command() -> None:
+        with CtrlC() as ctrl_c, ctrl_c.one_request():
+            signal.raise_signal(number)
+            done.append("the request")
+
+    with pytest.raises(SystemExit) as left:
+        in_one_line(command)()
+    assert left.value.code == STATUS[number]
+    assert done == ["the request"]
+    assert "what was measured is kept" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (UserError("a: wrong"), "error: a: wrong\n"),
+        (OSError(36, "", "x" * 5000), f"error: {'x' * 297}...: File name too long\n"),
+        (PermissionError(13, "", "a\nb"), "error: a b: Permission denied\n"),
+        (MemoryError(), "error: out of memory; ask for less at once, or use a larger machine\n"),
+    ],
+    ids=["user", "long name", "permission", "memory"],
+)
+def test_what_ends_a_command_is_one_line(error, expected, capsys) -> None:
+    def command() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as left:
+        in_one_line(command)()
+    assert left.value.code == 1
+    assert capsys.readouterr().err == expected
+
+
+def test_mistakes_of_ours_are_not_hidden() -> None:
+    def command() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        in_one_line(command)()
+
+
+def shell(line: str) -> subprocess.CompletedProcess[str]:
+    script = f"set -o pipefail; {line}"
+    environment = os.environ | {"PYTHON": sys.executable}
+    # Without a buffer nothing is left to be written at the end, where it would fail again.
+    environment.pop("PYTHONUNBUFFERED", None)
+    return subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("command", ["show", "schema"])
+def test_a_reader_that_has_seen_enough_is_no_error(command) -> None:
+    run = shell(f'"$PYTHON" -m m1 {command} | head -n 1')
+    assert len(run.stdout.splitlines()) == 1
+    assert run.stderr == ""
+
+
+def test_a_reader_that_is_gone_is_told_nothing() -> None:
+    code = "import time; from m1.errors import in_one_line; time.sleep(1); "
+    code += "in_one_line(lambda: print('a'))()"
+    run = shell(f'"$PYTHON" -c "{code}" | true')
+    assert (run.returncode, run.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "status", "told"),
+    [
+        (">&-", 0, ""),
+        (">&- 2>&-", 0, ""),
+        ("> /dev/full", 1, "error: standard output: No space left on device\n"),
+    ],
+)
+@pytest.mark.parametrize("command", ["show", "schema"])
+def test_outputs_that_are_closed_or_full(command, outputs, status, told) -> None:
+    run = shell(f'"$PYTHON" -m m1 {command} {outputs}')
+    assert (run.returncode, run.stderr) == (status, told)
