@@ -140,7 +140,7 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("profile.n_trials", 1, "profile.n_trials = 1: Input should be greater than or equal to 2"),
     ("profile.e1_requests.qa", -3, "profile.e1_requests.qa = -3: .* greater than or equal to 1"),
     ("validity.closure", 0, "validity.closure = 0: Input should be greater than 0"),
-    ("validity.closure", float("nan"), "validity.closure = NaN: Input .* less than or equal to 1"),
+    ("validity.closure", float("nan"), "validity.closure = NaN: Input should be a finite number"),
     ("validity.cpu_busy", 1.5, "validity.cpu_busy = 1.5: .* less than or equal to 1"),
     ("analysis.n_resamples", 99, "analysis.n_resamples = 99: .* greater than or equal to 100"),
     ("analysis.confidence", 95, "analysis.confidence = 95: Input should be less than 1"),
@@ -163,11 +163,15 @@ MISTAKES: list[tuple[str, Any, str]] = [
         "profile.warmup_s = Infinity: .* equal to 86400",
     ),
     ("profile.max_new_tokens.qa", 10**6, "profile.max_new_tokens = .*: no output has more than .*"),
-    ("validity.drift", float("inf"), "validity.drift = Infinity: .* less than or equal to 1"),
+    ("validity.drift", float("inf"), "validity.drift = Infinity: Input should be a finite number"),
     ("validity.runtime_difference", 1e9, "validity.runtime_difference = 1000000000.0: .* to 100"),
     ("analysis.smallest_effect.share", float("nan"), "analysis.smallest_effect.share = NaN: .*"),
     ("analysis.quality_levels", [0.9] * 21, "analysis.quality_levels = .*: Tuple .* at most 20.*"),
-    ("fetch.timeout_s", float("inf"), "fetch.timeout_s = Infinity: .* less than or equal to 86400"),
+    (
+        "fetch.timeout_s",
+        float("inf"),
+        "fetch.timeout_s = Infinity: Input should be a finite number",
+    ),
     # Knobs
     ("knobs.top_k", [2, 2], r"knobs.top_k = \[2, 2\]: the values must differ from each other"),
     ("knobs.top_k", [2, None], r"knobs.top_k = \[2, null\]: null stands alone: .*"),
@@ -325,7 +329,7 @@ def test_a_byte_order_mark_and_aliases_within_reason_are_read(tmp_path: Path) ->
         ("knobs.top_k=" + "[" * 5000, "nested deeper than 20 levels"),
         ("x" * 5000, "give section.key=value, such as model.device=cuda"),
         ("model.config={a: 1, a: 2}", "key a stands twice"),
-        ("profile.warmup_s=.inf", "profile.warmup_s = Infinity: Input should be less than or eq"),
+        ("profile.warmup_s=.inf", "profile.warmup_s = Infinity: Input should be a finite number"),
     ],
 )
 def test_odd_changes_are_told_in_one_short_line(change: str, expected: str) -> None:
