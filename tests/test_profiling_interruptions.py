@@ -227,6 +227,25 @@ def test_on_a_gpu_a_thread_that_waits_without_running_tells_nothing(run) -> None
     assert len(attempts(usual_still_ms=0.1)) == 11
 
 
+def test_on_a_gpu_a_cell_that_begins_with_a_stop_is_known_by_the_others(run) -> None:
+    (row, *_) = run.go().rows
+    seen: list[int] = []
+
+    def attempt(_: Round, planned: Planned) -> Attempt:
+        seen.append(planned.order)
+        # Each a cell of its own, of which nothing is known.
+        found = row.model_copy(update={"order": planned.order, "vision_tokens": planned.order + 1})
+        stops = planned.order == 8 and seen.count(8) == 1
+        return Attempt(found, Elapsed(1.0), Elapsed(3300.0, still_ms=3000.0 if stops else 0.1))
+
+    with run.open(code="1") as journal:
+        steady = Undisturbed(journal, attempt, on_gpu=True)
+        for order in range(10):
+            steady.measure(ROUND, Planned(REQUEST, order=order))
+        assert [one.order for one in journal.interruptions] == [8]
+    assert seen == [*range(8), 8, 8, 9]
+
+
 ROUND = Round("e1", 0, "qa", WORLD.grid[0], "free", ())
 REQUEST = Request(
     request_id="1", image_id="1", image="1.png", prompt="What?", references=("this",), kind=None

@@ -6,7 +6,7 @@ is measured once more. Both are far beyond what a machine does by itself: a tail
 cut off.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from statistics import median
 
@@ -29,6 +29,8 @@ LEAST_KNOWN = 5
 # A thread that waits for a GPU, or for other threads, may do so without running: where it stands
 # still for such a share of the time anyway, its clock tells nothing.
 WAITS = 0.1
+# Requests whose clocks are remembered.
+MOST_SHARES = 100
 
 
 class Undisturbed:
@@ -49,7 +51,7 @@ class Undisturbed:
         self.warmed_up: dict[object, list[MeasuredRequest]] = defaultdict(list)
         for row in journal.rows.values():
             self.measured[_kind(row)].append(row)
-        self.still_shares: dict[object, list[float]] = defaultdict(list)
+        self.still_shares: deque[float] = deque(maxlen=MOST_SHARES)
         self.lost_s = 0.0
         """Time that attempts took which do not count."""
 
@@ -82,14 +84,17 @@ class Undisturbed:
         """What says that the thread or the machine stopped, if anything does."""
         told = {
             "preprocessing": _stopped(attempt.preprocessing, tells=True),
-            "answering": _stopped(attempt.answering, tells=self._clock_tells(attempt.row)),
+            "answering": _stopped(attempt.answering, tells=self._clock_tells()),
         }
         return next((f"while {what}, {reason}" for what, reason in told.items() if reason), None)
 
-    def _clock_tells(self, row: MeasuredRequest) -> bool:
-        """Whether the thread's clock advances with the wall's where nothing interrupts it."""
-        shares = self.still_shares[_kind(row)]
-        return median(shares) < WAITS if len(shares) >= LEAST_KNOWN else not self.on_gpu
+    def _clock_tells(self) -> bool:
+        """Whether the thread's clock advances with the wall's where nothing interrupts it.
+
+        How a thread waits for a device is the same in all cells, and warm-up tells it.
+        """
+        known = len(self.still_shares) >= LEAST_KNOWN
+        return median(self.still_shares) < WAITS if known else not self.on_gpu
 
     def _is_far_out(self, row: MeasuredRequest) -> bool:
         """Whether a request takes absurdly long for its cell, in all and for each token.
@@ -111,7 +116,7 @@ class Undisturbed:
 
     def _learn(self, attempt: Attempt) -> None:
         row = attempt.row
-        self.still_shares[_kind(row)].append(attempt.answering.still_share)
+        self.still_shares.append(attempt.answering.still_share)
         (self.measured if row.order >= 0 else self.warmed_up)[_kind(row)].append(row)
 
     def _note_far(self, far: Sequence[Attempt], last: Attempt | None = None) -> None:
