@@ -5,6 +5,7 @@ from pathlib import Path
 
 from m1.errors import UserError
 from m1.files import read_record
+from m1.reading import read_bytes
 from m1.schemas.requests import RequestSet
 
 AGAIN = "run `dvc repro -f` for the `prepare` stage of that workload"
@@ -42,10 +43,7 @@ def read_requests_and_images(folder: Path) -> RequestSet:
 
 
 def _digest(image: Path) -> str:
-    if not image.is_file():
-        raise UserError(f"{image}: no such file: {AGAIN}")
     try:
-        with image.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"{image}: cannot be read ({error.strerror}): {AGAIN}") from None
+        return hashlib.sha256(read_bytes(image)).hexdigest()
+    except UserError as error:
+        raise UserError(f"{error}: {AGAIN}") from None

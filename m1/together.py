@@ -56,8 +56,9 @@ class Together:
         place.parent.mkdir(parents=True, exist_ok=True)
         own = tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.")
         # Some writers choose the format by the ending.
-        self._new[place] = Path(own) / f"new{place.suffix}"
-        return Path(own) / f"new{place.suffix}"
+        partial = Path(own) / f"new{place.suffix}"
+        self._new[place] = partial
+        return partial
 
     def _move(self) -> None:
         """Move everything to its place; if one cannot be moved, put the earlier ones back."""
