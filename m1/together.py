@@ -1,5 +1,6 @@
 """Files and folders that take their places together, or none does."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -36,6 +37,7 @@ class Together:
 
     def file(self, place: Path) -> Path:
         """A path to write to, for a file whose place is `place`."""
+        self._check_no_folder(place)
         partial = self._beside(place)
         partial.touch()
         return partial
@@ -48,7 +50,14 @@ class Together:
 
     def nothing(self, place: Path) -> None:
         """Leave nothing at a place, where an earlier run may have left a file."""
+        self._check_no_folder(place)
         self._new[place] = None
+
+    def _check_no_folder(self, place: Path) -> None:
+        """Never take a folder, with all that is in it, for an earlier file."""
+        self.at = place
+        if place.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(place))
 
     def _beside(self, place: Path) -> Path:
         """A path of its own in the folder of a place, so that moving it is one step."""
