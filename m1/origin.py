@@ -59,6 +59,6 @@ def joint_fingerprint(record: Record, table: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def apart(one: Path, other: Path, difference: str, mend: str) -> UserError:
+def apart(one: Path, other: Path, difference: str, fix: str) -> UserError:
     """One line about two files that do not belong together."""
-    return UserError(f"{one} and {other} do not belong together: {difference}: {mend}")
+    return UserError(f"{one} and {other} do not belong together: {difference}: {fix}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from m1.errors import UserError
 from m1.files import read_record
+from m1.reading import check_inside, read_bytes
 from m1.schemas.requests import RequestSet
 
 AGAIN = "run `dvc repro -f` for the `prepare` stage of that workload"
@@ -30,10 +31,12 @@ def read_requests_and_images(folder: Path) -> RequestSet:
     """Read the requests of a folder, after seeing that each image is the one it was prepared with.
 
     Raises:
-        UserError: as `read_requests`, or naming an image that is another, or not there.
+        UserError: as `read_requests`, or naming an image that is another, not there, or outside of
+            the folder.
     """
     requests = read_requests(folder / "requests.json")
     for image in dict.fromkeys(request.image for request in requests.requests):
+        check_inside(folder / image, folder)
         if requests.image_digests.get(image) != _digest(folder / image):
             raise UserError(
                 f"{folder / image}: not the image that the requests were prepared with: {AGAIN}"
@@ -42,10 +45,7 @@ def read_requests_and_images(folder: Path) -> RequestSet:
 
 
 def _digest(image: Path) -> str:
-    if not image.is_file():
-        raise UserError(f"{image}: no such file: {AGAIN}")
     try:
-        with image.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"{image}: cannot be read ({error.strerror}): {AGAIN}") from None
+        return hashlib.sha256(read_bytes(image)).hexdigest()
+    except UserError as error:
+        raise UserError(f"{error}: {AGAIN}") from None

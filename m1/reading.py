@@ -1,6 +1,7 @@
 """The one way to open a file that a user names: a regular file of bearable size, or one line."""
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -11,6 +12,8 @@ BYTES_PER_GIB = 1 << 30
 MOST_BYTES = 2 * BYTES_PER_GIB
 # Longer than any path that is meant.
 LONGEST_SHOWN = 300
+# With `cache.type: symlink` DVC puts links to its cache in the place of files.
+IN_DVC_CACHE = re.compile(r".*/files/md5/[0-9a-f]{2}/[0-9a-f]{30}")
 
 
 def check_regular(path: Path, most_bytes: int = MOST_BYTES) -> None:
@@ -34,6 +37,22 @@ def check_regular(path: Path, most_bytes: int = MOST_BYTES) -> None:
     if found.st_size > most_bytes:
         size = f"{found.st_size:,} bytes of at most {most_bytes:,}"
         raise UserError(f"{shown(path)}: cannot be read (too large: {size})")
+
+
+def check_inside(path: Path, folder: Path) -> None:
+    """See that a path leads to what is in a folder of requests, which holds its own images.
+
+    Raises:
+        UserError: if it leads out of it.
+    """
+    try:
+        real, home = path.resolve(), folder.resolve()
+    except (OSError, ValueError, RuntimeError):
+        return  # reading it tells why
+    if not real.is_relative_to(home) and not IN_DVC_CACHE.fullmatch(str(real)):
+        raise UserError(
+            f"{shown(path)}: leads out of the folder of the requests; prepare the requests again"
+        )
 
 
 def is_file(path: Path) -> bool:

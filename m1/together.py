@@ -1,5 +1,6 @@
 """Files and folders that take their places together, or none does."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -36,6 +37,7 @@ class Together:
 
     def file(self, place: Path) -> Path:
         """A path to write to, for a file whose place is `place`."""
+        self._check_no_folder(place)
         partial = self._beside(place)
         partial.touch()
         return partial
@@ -48,7 +50,14 @@ class Together:
 
     def nothing(self, place: Path) -> None:
         """Leave nothing at a place, where an earlier run may have left a file."""
+        self._check_no_folder(place)
         self._new[place] = None
+
+    def _check_no_folder(self, place: Path) -> None:
+        """Never take a folder, with all that is in it, for an earlier file."""
+        self.at = place
+        if place.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(place))
 
     def _beside(self, place: Path) -> Path:
         """A path of its own in the folder of a place, so that moving it is one step."""
@@ -56,8 +65,9 @@ class Together:
         place.parent.mkdir(parents=True, exist_ok=True)
         own = tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.")
         # Some writers choose the format by the ending.
-        self._new[place] = Path(own) / f"new{place.suffix}"
-        return Path(own) / f"new{place.suffix}"
+        partial = Path(own) / f"new{place.suffix}"
+        self._new[place] = partial
+        return partial
 
     def _move(self) -> None:
         """Move everything to its place; if one cannot be moved, put the earlier ones back."""

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import typer
 
 from m1.analysis.cells import of_settings, rows_in_pass
@@ -12,6 +11,7 @@ from m1.analysis.evidence import gather_evidence
 from m1.analysis.inputs import ProfileFiles, read_frontiers
 from m1.analysis.latency import make_stage_result
 from m1.analysis.plots import (
+    Row,
     coupling_rows,
     decode_split_rows,
     latency_rows,
@@ -60,23 +60,23 @@ def main(
     stages = make_stage_result(e1, run.reference, params.analysis, repeats, frontiers.made_from)
     evidence = gather_evidence(e1, e2, scores, run.measured_grid, params.analysis)
     timed = make_timed_results(rows, scores, run, params.analysis)
-    cdf = rows_fingerprint(latency_rows(e1))
-    contrast = make_contrast(run, stages, timed, pareto, evidence, params.analysis, cdf)
+    cdf = latency_rows(e1)
+    contrast = make_contrast(
+        run, stages, timed, pareto, evidence, params.analysis, rows_fingerprint(cdf)
+    )
     summary = summarise(contrast, params.analysis.decision_level)
     with written_together() as results:
         results.record(stages, out / "e1_stage_latency.json")
         results.record(contrast, out / "m1_workload_contrast.json")
         results.record(summary, out / "summary.json")
-        write_plots(contrast, e1, results, plots)
+        write_plots(contrast, cdf, results, plots)
     print(*contrast.answers.model_dump().values(), sep="\n")
 
 
-def write_plots(
-    contrast: WorkloadContrast, e1: pd.DataFrame, results: Results, folder: Path
-) -> None:
+def write_plots(contrast: WorkloadContrast, cdf: list[Row], results: Results, folder: Path) -> None:
     """Write what `dvc plots` draws."""
     results.plot_rows(stage_rows(contrast), folder / "stage_breakdown.json")
-    results.plot_rows(latency_rows(e1), folder / "latency_cdf.json")
+    results.plot_rows(cdf, folder / "latency_cdf.json")
     results.plot_rows(sensitivity_rows(contrast), folder / "knob_sensitivity.json")
     results.plot_rows(decode_split_rows(contrast), folder / "decode_split.json")
     results.plot_rows(coupling_rows(contrast), folder / "knob_coupling.json")

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+# Nothing in the tests may reach for a model hub; its library looks here once, when it is imported.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
 from m1.params import ModelParams
 from m1.scene_vlm.evaluation import HeldOut
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.loading import load_vlm
-
-# Nothing in the tests may reach for a model hub.
-os.environ["HF_HUB_OFFLINE"] = "1"
 
 SCENE_VLM = Path(__file__).parent.parent / "data" / "models" / "scene-vlm"
 

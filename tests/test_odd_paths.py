@@ -17,7 +17,9 @@ from typer.testing import CliRunner, Result
 
 from m1.cli import app
 from m1.errors import in_one_line
-from m1.schemas.requests import WORKLOADS
+from m1.files import write_record
+from m1.prepared import read_requests
+from m1.schemas.requests import WORKLOADS, RequestSet
 from m1.workloads.prepare import prepare
 from stages import answers, contrast, figures, pareto, profiling
 from stages import prepare as preparing
@@ -183,9 +185,13 @@ def test_an_image_outside_of_its_request_set(project, image, tmp_path) -> None:
     folder = tmp_path / "qa"
     (folder / "link.png").symlink_to(ROOT / "plots" / "figures" / "m1_pareto_comparison.png")
     os.mkfifo(folder / "pipe.png")
-    text = (folder / "requests.json").read_text(encoding="utf-8")
-    first = next(part for part in text.split('"') if part.startswith("images/"))
-    (folder / "requests.json").write_text(text.replace(first, image), encoding="utf-8")
+    before = read_requests(folder / "requests.json")
+    first, *others = before.requests
+    led_astray = first.model_copy(update={"image": image})
+    after = RequestSet.of(
+        before.workload, before.source, (led_astray, *others), before.image_digests, before.corpus
+    )
+    write_record(after, folder / "requests.json")
     expected = "pipe, socket or device" if image == "pipe.png" else "leads out of the folder"
     for stage in ("profiling", "answers"):
         assert expected in refused(stage, "--requests", str(tmp_path))

@@ -160,7 +160,7 @@ MISTAKES: list[tuple[str, Any, str]] = [
     (
         "profile.warmup_s",
         float("inf"),
-        "profile.warmup_s = Infinity: .* equal to 86400",
+        "profile.warmup_s = Infinity: Input should be a finite number",
     ),
     ("profile.max_new_tokens.qa", 10**6, "profile.max_new_tokens = .*: no output has more than .*"),
     ("validity.drift", float("inf"), "validity.drift = Infinity: Input should be a finite number"),

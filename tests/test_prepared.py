@@ -76,7 +76,8 @@ def test_an_image_that_was_exchanged_or_lost_is_refused(folder) -> None:
     # Requests alone say nothing about it: scoring reads no images.
     assert read_requests(folder / "requests.json").requests
     other.unlink()
-    with pytest.raises(UserError, match=f"{other}: no such file: run `dvc repro -f`"):
+    lost = rf"{other}: cannot be read \(No such file or directory\): run `dvc repro -f`"
+    with pytest.raises(UserError, match=lost):
         read_requests_and_images(folder)
 
 

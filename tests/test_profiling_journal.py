@@ -21,9 +21,12 @@ from m1.profiling.journal import journal_key
 from m1.profiling.journals import Journals
 from m1.profiling.lasting_watch import LastingWatch
 from m1.profiling.warmup import WarmUp
-from m1.schemas.requests import WORKLOADS, RequestSet
+from m1.schemas.requests import WORKLOADS, Request, RequestSet
 
 N_KILLS = 20
+REQUEST = Request(
+    request_id="1", image_id="1", image="1.png", prompt="a", references=("b",), kind=None
+)
 TINY = {
     "knobs": {"vision_tokens": [16, 4], "top_k": None, "active_blocks": 6},
     "profile": {
@@ -216,7 +219,8 @@ def test_a_journal_under_the_name_of_another_is_refused(run) -> None:
 def test_the_key_holds_whatever_decides_what_a_row_means(vlm, monkeypatch) -> None:
     sections = load_params(ROOT / "params.yaml")
     sets = {
-        w: RequestSet.of(w, "none", requests=(), image_digests={}, corpus={}) for w in WORKLOADS
+        w: RequestSet.of(w, "none", requests=(REQUEST,), image_digests={}, corpus={})
+        for w in WORKLOADS
     }
 
     def made(**changes) -> str:

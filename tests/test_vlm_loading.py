@@ -181,10 +181,11 @@ def test_a_model_whose_image_does_not_go_into_the_prompt_is_refused(monkeypatch)
     [
         ("/nowhere/model", {}, "no such folder, and no hub id"),
         ("my/own/model", {}, "no such folder, and no hub id"),
+        ("~nouser/model", {}, "no such folder, and no hub id"),
         (str(PUBLISHED / "llava-1.5-7b"), {}, r"no \*\.safetensors in it; .* set model\.weights"),
         (str(SCENE_VLM), {"revision": "main"}, r"model\.revision = main: a folder has none"),
     ],
-    ids=["absent", "absent, relative", "without weights", "revision of a folder"],
+    ids=["absent", "absent, relative", "nobody's home", "without weights", "revision of a folder"],
 )
 def test_a_folder_that_is_not_what_it_should_be_is_told(source, changes, told) -> None:
     with pytest.raises(UserError, match=told):

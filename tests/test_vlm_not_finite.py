@@ -201,8 +201,7 @@ def test_answers_end_in_one_line_that_says_what_to_do(vlm, tmp_path) -> None:
     params = load_params(write_params(tmp_path, SMALL))
     photo(64, 48).save(tmp_path / "1.png")
     sets = {
-        w: RequestSet(workload=w, source="", fingerprint="", requests=(REQUEST,), corpus={})
-        for w in WORKLOADS
+        w: RequestSet.of(w, "", requests=(REQUEST,), image_digests={}, corpus={}) for w in WORKLOADS
     }
     how = How(params.model, params.knobs, params.quality, params.profile.max_new_tokens)
     answering = Answering(vlm, sets, dict.fromkeys(WORKLOADS, tmp_path), how, tmp_path / "kept")

@@ -1,6 +1,7 @@
 """What the stages read, held against each other: an error names two files that do not match."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -32,6 +33,11 @@ class ProfileFiles:
     run: ProfileRun
     rows: pd.DataFrame
 
+    @cached_property
+    def _fingerprint(self) -> str:
+        """Of the record and its rows, together."""
+        return joint_fingerprint(self.run, table_fingerprint(self.rows))
+
     @classmethod
     def read(cls, run_file: Path, rows_file: Path) -> Self:
         """Read both.
@@ -52,7 +58,7 @@ class ProfileFiles:
             analysis: the parameters that they are made with.
         """
         return MadeFrom(
-            run=joint_fingerprint(self.run, table_fingerprint(self.rows)),
+            run=self._fingerprint,
             answers=answers,
             requests=self.run.provenance.data_fingerprints,
             analysis=analysis.model_dump(mode="json"),

@@ -84,8 +84,7 @@ def mistakes_of_requests(requests: RequestSet, rows: pd.DataFrame) -> Iterator[s
 
 def _of_another_table(recorded: str | None, table: pd.DataFrame) -> Iterator[str]:
     """Whether a record is that of another table; those of earlier versions do not tell."""
-    found = table_fingerprint(table)
-    if recorded is not None and recorded != found:
+    if recorded is not None and recorded != (found := table_fingerprint(table)):
         yield f"the record is of a table with fingerprint {recorded[:8]}, this one has {found[:8]}"
 
 

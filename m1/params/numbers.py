@@ -24,7 +24,6 @@ RelativeLimit = Annotated[float, Field(gt=0.0, le=1.0)]
 Percent = Annotated[float, Field(ge=0.0, le=100.0)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 PositiveInt = Annotated[int, Field(ge=1, le=10_000_000)]
-PositiveFloat = Annotated[float, Field(gt=0.0, le=1e6)]
 Seconds = Annotated[float, Field(gt=0.0, le=86_400.0)]
 """Up to a day."""
 PathText = Annotated[str, Field(max_length=4096), AfterValidator(_without_zero)]

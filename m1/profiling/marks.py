@@ -88,8 +88,8 @@ def by_stage(marks: Marks, model: str) -> dict[Stage, float]:
         "prefill": read[FIRST_TOKEN] - seen,
         "decode": read[LAST_TOKEN] - read[FIRST_TOKEN],
     }
-    return {name: _not_negative(name, part, read[LAST_TOKEN] - start, model)
-            for name, part in stages.items()}  # fmt: skip
+    whole = read[LAST_TOKEN] - start
+    return {name: _not_negative(name, part, whole, model) for name, part in stages.items()}
 
 
 def _not_negative(stage: Stage, part: float, whole: float, model: str) -> float:
@@ -119,7 +119,7 @@ def projector_calls(marks: Marks) -> list[tuple[float, float]]:
     return calls
 
 
-def mark_first_token(clock: "Marker", observed: Observed) -> None:
+def mark_first_token(clock: Marker, observed: Observed) -> None:
     """Mark that the first token is known; from here on nothing is observed."""
     clock.mark(FIRST_TOKEN)
     observed.first_token_known = True

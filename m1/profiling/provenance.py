@@ -11,13 +11,13 @@ from typing import Any
 import psutil
 import torch
 
+from m1.kept import library_versions
 from m1.params import ModelParams
 from m1.profiling.quantisation import quantisation_of
 from m1.schemas.profile import Provenance
 from m1.schemas.requests import RequestSet, Workload
 from m1.vlm.loaded import LoadedVlm
 
-LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "pillow")
 BYTES_PER_GB = 1024**3
 # Not the results, which DVC removes before it runs a stage.
 WHAT_RUNS = ("m1", "stages", "params.yaml", "data/models")
@@ -57,7 +57,11 @@ def provenance(
         attention_implementation=str(config._attn_implementation),
         runtime=params.runtime,
         prompt_template=vlm.prompts.template,
-        versions={"python": platform.python_version(), **{n: version(n) for n in LIBRARIES}},
+        versions={
+            "python": platform.python_version(),
+            "numpy": version("numpy"),
+            **library_versions(),
+        },
         git_commit=commit,
         resumed_at=resumed_at,
     )

@@ -123,7 +123,7 @@ def _check_source(params: ModelParams) -> None:
 
 def _commit(params: ModelParams) -> str | None:
     """The commit on the hub that a branch or tag stands for now, so that all files are of one."""
-    if Path(params.source).expanduser().is_dir():
+    if is_folder(Path(params.source)):
         return None
     return extract_commit_hash(
         cached_file(params.source, CONFIG_NAME, revision=params.revision), None

@@ -14,6 +14,7 @@ from transformers.quantizers.auto import AutoHfQuantizer
 from transformers.utils.hub import cached_file
 
 from m1.errors import UserError
+from m1.reading import is_file
 from m1.schemas.settings import Weights
 
 ADAPTER = "adapter_config.json"
@@ -33,8 +34,8 @@ def check_files(source: str, revision: str | None) -> None:
             f"model.source = {source}: it has an {ADAPTER}, and adapters are not applied: merge "
             "the adapter into the weights and save the whole model, or remove the file"
         )
-    index = Path(source).expanduser() / WEIGHTS_INDEX
-    if index.is_file() and index.with_name(WEIGHTS).is_file():
+    index = Path(source) / WEIGHTS_INDEX
+    if is_file(index) and is_file(index.with_name(WEIGHTS)):
         others = set(json.loads(index.read_text())["weight_map"].values()) - {WEIGHTS}
         if others:
             raise UserError(

@@ -183,7 +183,7 @@ class Prompts:
         if prompt.strip() not in text or self._n_places(text) > 1:
             raise UserError(
                 f"the chat template of the model's {self.template} changes the prompt "
-                f"{prompt[:50]!r}: mend the template, or word the prompt otherwise"
+                f"{prompt[:50]!r}: fix the template, or word the prompt otherwise"
             )
 
 

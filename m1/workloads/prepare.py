@@ -41,8 +41,8 @@ def prepare(
         _dataset(chosen, data) as root,
         written_together() as results,
     ):
-        _check_replaceable(out)
         folder = results.folder(out)
+        _check_replaceable(out)
         dataset = read_source(workload, chosen, root, Path(made))
         sample = draw_sample(workload, dataset.requests, chosen.n_requests, data.seed)
         check_scorable(workload, sample, dataset.corpus)
