@@ -64,10 +64,10 @@ def written_together() -> Iterator[Results]:
 def cannot_be_written(path: Path, error: OSError) -> UserError:
     """One line about a disk that is full, a folder that is read-only and the like."""
     reason = os.strerror(error.errno) if error.errno else describe(error)
-    return UserError(
-        f"{shown(path)}: cannot be written ({reason}): make room or give leave to write, then run "
-        f"the same command again; {_earlier_results()}"
-    )
+    mend = "make room or give leave to write, then run the same command again"
+    if isinstance(error, IsADirectoryError | NotADirectoryError | FileExistsError):
+        mend = "something else is there: move it away, or name another place"
+    return UserError(f"{shown(path)}: cannot be written ({reason}): {mend}; {_earlier_results()}")
 
 
 def _earlier_results() -> str:
