@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+import tempfile
 from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -75,6 +76,25 @@ def _earlier_results() -> str:
     if "DVC_STAGE" in os.environ:
         return "earlier results are kept: `dvc checkout` brings back those that DVC removed"
     return "earlier results are as they were"
+
+
+@contextlib.contextmanager
+def temporary_files() -> Iterator[None]:
+    """A block that writes to a temporary folder, and does nothing else that could fail so.
+
+    Raises:
+        UserError: if that cannot be written, for want of room say.
+    """
+    try:
+        yield
+    except Exception as error:
+        # What tokenizers raise is a plain one that tells of the system's.
+        if not isinstance(error, OSError) and "os error" not in str(error):
+            raise
+        raise UserError(
+            f"{tempfile.gettempdir()}: temporary files cannot be written ({describe(error)}): make "
+            "room there, or set TMPDIR to another folder"
+        ) from None
 
 
 def check_writable(folder: Path) -> None:
