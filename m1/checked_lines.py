@@ -1,6 +1,7 @@
 """Files that only grow, a checked line at a time, and are whole up to where writing was cut off.
 
-Each line is the CRC-32 of a text in eight hexadecimal digits, a blank, and the text.
+Each line is the CRC-32 of the rest in eight hexadecimal digits, its number from 1, and a text, with
+blanks between. By the number, lines that are left out, moved or of another file are found.
 """
 
 import os
@@ -12,8 +13,8 @@ from m1.errors import UserError
 from m1.files import cannot_be_written
 from m1.reading import check_regular
 
-PREFIX = "%08x "
-LENGTH = len(PREFIX % 0)
+CRC = "%08x "
+LENGTH = len(CRC % 0)
 
 
 class CheckedLines:
@@ -36,6 +37,7 @@ class CheckedLines:
             os.truncate(path, n_whole)
             _sync_folder(path.parent)
             self.file = path.open("ab", buffering=0)
+            self.n_lines = len(self.texts)
         except OSError as error:
             raise cannot_be_written(path, error) from None
 
@@ -53,46 +55,56 @@ class CheckedLines:
         Raises:
             UserError: if it cannot be written.
         """
-        data = memoryview(_line(text))
+        data = memoryview(_line(text, self.n_lines + 1))
         try:
             while data:
                 data = data[self.file.write(data) :]
             os.fsync(self.file.fileno())
         except OSError as error:
             raise cannot_be_written(self.path, error) from None
+        self.n_lines += 1
 
     def close(self) -> None:
         """Close the file."""
         self.file.close()
 
 
-def _line(text: str) -> bytes:
-    data = text.encode()
-    return _prefix(data) + data + b"\n"
+def _line(text: str, number: int) -> bytes:
+    data = f"{number} {text}".encode()
+    return _crc(data) + data + b"\n"
 
 
-def _prefix(data: bytes) -> bytes:
-    return (PREFIX % zlib.crc32(data)).encode()
+def _crc(data: bytes) -> bytes:
+    return (CRC % zlib.crc32(data)).encode()
 
 
 def _whole_lines(path: Path) -> tuple[list[str], int]:
     """The texts of the whole lines, and how many bytes they take."""
     lines = path.read_bytes().split(b"\n")
-    texts = [_text(line) for line in lines[:-1]]
-    n_whole = texts.index(None) if None in texts else len(texts)
-    if any(text is not None for text in texts[n_whole:]):
-        raise UserError(
-            f"{path}: line {n_whole + 1} is damaged, though later ones are whole, so this is not "
-            "what a crash leaves: delete the file to start anew"
-        )
-    whole = [text for text in texts[:n_whole] if text is not None]
-    return whole, sum(len(line) + 1 for line in lines[:n_whole])
+    texts: list[str] = []
+    wrong = ""
+    for place, line in enumerate(lines[:-1], start=1):
+        found = _numbered_text(line)
+        if found is None:
+            wrong = wrong or f"line {place} is damaged, though later ones are whole"
+        elif wrong or found[0] != str(place):
+            wrong = wrong or f"line {place} is not in its place"
+            raise UserError(
+                f"{path}: {wrong}, so this is not what a crash leaves: delete the file to start "
+                "anew"
+            )
+        else:
+            texts.append(found[1])
+    return texts, sum(len(line) + 1 for line in lines[: len(texts)])
 
 
-def _text(line: bytes) -> str | None:
-    """The text of a line; nothing where it is not what was written."""
-    prefix, data = line[:LENGTH], line[LENGTH:]
-    return data.decode() if prefix == _prefix(data) else None
+def _numbered_text(line: bytes) -> tuple[str, str] | None:
+    """The number and the text of a line; nothing where it is not what was written."""
+    crc, data = line[:LENGTH], line[LENGTH:]
+    if crc != _crc(data):
+        return None
+    number, _, text = data.decode().partition(" ")
+    return number, text
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+import tempfile
 from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -64,10 +65,10 @@ def written_together() -> Iterator[Results]:
 def cannot_be_written(path: Path, error: OSError) -> UserError:
     """One line about a disk that is full, a folder that is read-only and the like."""
     reason = os.strerror(error.errno) if error.errno else describe(error)
-    return UserError(
-        f"{shown(path)}: cannot be written ({reason}): make room or give leave to write, then run "
-        f"the same command again; {_earlier_results()}"
-    )
+    mend = "make room or give leave to write, then run the same command again"
+    if isinstance(error, IsADirectoryError | NotADirectoryError | FileExistsError):
+        mend = "something else is there: move it away, or name another place"
+    return UserError(f"{shown(path)}: cannot be written ({reason}): {mend}; {_earlier_results()}")
 
 
 def _earlier_results() -> str:
@@ -75,6 +76,25 @@ def _earlier_results() -> str:
     if "DVC_STAGE" in os.environ:
         return "earlier results are kept: `dvc checkout` brings back those that DVC removed"
     return "earlier results are as they were"
+
+
+@contextlib.contextmanager
+def temporary_files() -> Iterator[None]:
+    """A block that writes to a temporary folder, and does nothing else that could fail so.
+
+    Raises:
+        UserError: if that cannot be written, for want of room say.
+    """
+    try:
+        yield
+    except Exception as error:
+        # What tokenizers raise is a plain one that tells of the system's.
+        if not isinstance(error, OSError) and "os error" not in str(error):
+            raise
+        raise UserError(
+            f"{tempfile.gettempdir()}: temporary files cannot be written ({describe(error)}): make "
+            "room there, or set TMPDIR to another folder"
+        ) from None
 
 
 def check_writable(folder: Path) -> None:

@@ -2,10 +2,15 @@
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Self
+
+# Beside the place of a file, and gone when the writer is: `.<name>.<process>.<what it is>`.
+EARLIER = "earlier"
+NEW = "new"
 
 
 class Together:
@@ -37,33 +42,36 @@ class Together:
 
     def file(self, place: Path) -> Path:
         """A path to write to, for a file whose place is `place`."""
-        self._check_no_folder(place)
+        self._begin(place)
+        _refuse_folder(place)
         partial = self._beside(place)
         partial.touch()
         return partial
 
     def folder(self, place: Path) -> Path:
         """An empty folder to write into, whose place is `place`."""
+        self._begin(place)
         partial = self._beside(place)
         partial.mkdir()
         return partial
 
     def nothing(self, place: Path) -> None:
         """Leave nothing at a place, where an earlier run may have left a file."""
-        self._check_no_folder(place)
+        self._begin(place)
+        _refuse_folder(place)
         self._new[place] = None
 
-    def _check_no_folder(self, place: Path) -> None:
-        """Never take a folder, with all that is in it, for an earlier file."""
+    def _begin(self, place: Path) -> None:
+        """Take a place that nothing else is written to."""
         self.at = place
-        if place.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(place))
+        if _plain(place) in map(_plain, self._new):
+            raise FileExistsError("another result goes there")
+        _mend(place)
 
     def _beside(self, place: Path) -> Path:
         """A path of its own in the folder of a place, so that moving it is one step."""
-        self.at = place
         place.parent.mkdir(parents=True, exist_ok=True)
-        own = tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.")
+        own = tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.{os.getpid()}.{NEW}")
         # Some writers choose the format by the ending.
         partial = Path(own) / f"new{place.suffix}"
         self._new[place] = partial
@@ -83,9 +91,25 @@ class Together:
                 if new:
                     new.replace(place)
         except BaseException:
-            for place, earlier in reversed(self._earlier.items()):
-                _put_back(place, earlier)
+            for place in reversed(list(self._earlier)):
+                self._put_back(place)
             raise
+
+    def _put_back(self, place: Path) -> None:
+        """Have a place as it was; one that cannot be does not keep the others from it."""
+        earlier, new = self._earlier[place], self._new[place]
+        if new and new.exists() and place.exists():
+            return  # It was never taken.
+        try:
+            if earlier is None:
+                _remove(place)
+                return
+            if place.is_dir():
+                shutil.rmtree(place)
+            earlier.replace(place)
+        except OSError:
+            # What was there stays beside it, and the next to write there puts it back.
+            del self._earlier[place]
 
     def _clear(self) -> None:
         """Remove what was not moved, and the earlier files that were set aside."""
@@ -97,6 +121,47 @@ class Together:
                 shutil.rmtree(new.parent, ignore_errors=True)
 
 
+def _plain(place: Path) -> str:
+    """A place without detours; links are left, since two may lead to one file of DVC's cache."""
+    return os.path.abspath(place)  # noqa: PTH100 (pathlib would follow them)
+
+
+def _refuse_folder(place: Path) -> None:
+    """See that no folder is where a file goes: all that is in it would be gone."""
+    if place.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(place))
+
+
+def _mend(place: Path) -> None:
+    """Remove what writers that were killed left beside a place; put back what they took from it."""
+    named = re.compile(rf"\.{re.escape(place.name)}\.([0-9]+)\.(?:{EARLIER}|{NEW}\w*)")
+    left = [path for path in _inside(place.parent) if _is_of_the_dead(named.fullmatch(path.name))]
+    for path in left:
+        if path.name.endswith(f".{EARLIER}") and not os.path.lexists(place):
+            path.rename(place)
+        else:
+            _remove(path)
+
+
+def _inside(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _is_of_the_dead(name: re.Match[str] | None) -> bool:
+    """Whether a name is that of something whose writer is no more."""
+    if name is None:
+        return False
+    if int(name[1]) == os.getpid():
+        return True  # In containers the numbers are few, and this one has written nothing yet.
+    try:
+        os.kill(int(name[1]), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        return False  # Somebody else's, and alive.
+    return False
+
+
 def _sync(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
@@ -106,7 +171,7 @@ def _set_aside(place: Path, new: Path | None) -> Path | None:
     """Keep what is at a place under another name, so that it can be put back."""
     if not place.exists() and not place.is_symlink():
         return None
-    aside = place.with_name(f".{place.name}.{os.getpid()}.earlier")
+    aside = place.with_name(f".{place.name}.{os.getpid()}.{EARLIER}")
     _remove(aside)
     if new is None or place.is_dir():
         place.rename(aside)
@@ -117,15 +182,6 @@ def _set_aside(place: Path, new: Path | None) -> Path | None:
         except OSError:  # not every file system has hard links
             shutil.copy2(place, aside)
     return aside
-
-
-def _put_back(place: Path, earlier: Path | None) -> None:
-    if earlier:
-        if place.is_dir():
-            shutil.rmtree(place)
-        earlier.replace(place)
-    else:
-        _remove(place)
 
 
 def _remove(path: Path) -> None:

@@ -43,10 +43,11 @@ def main(
         "m1_knob_coupling.png": draw_coupling(result),
     }
     with written_together() as results:
-        # No other run's where this one has none.
-        results.nothing(out / "m1_roofline.png")
         if cells_at(result.reference, result.roofline):
             figures["m1_roofline.png"] = draw_roofline(result)
+        else:
+            # No other run's where this one has none.
+            results.nothing(out / "m1_roofline.png")
         for name, figure in figures.items():
             save_figure(figure, results.file(out / name))
 

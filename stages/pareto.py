@@ -54,6 +54,7 @@ def main(
     result = result.model_copy(
         update={"made_from": made_from, "scores_fingerprint": rows_fingerprint(scores)}
     )
+    result = result.model_copy(update={"fingerprint": result.content_fingerprint})
     with written_together() as results:
         results.rows(scores, scores_file)
         results.record(result, out)

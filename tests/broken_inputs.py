@@ -11,6 +11,7 @@ import pandas as pd
 
 from m1.origin import table_fingerprint
 from m1.schemas.requests import RequestSet
+from m1.schemas.results import ParetoResult
 
 StageName = Literal["pareto", "contrast", "figures"]
 Break = Callable[[Path, Path], object]
@@ -75,6 +76,21 @@ def prepared_anew(place: str, value: Any) -> Break:
     return change_both
 
 
+def found_anew(place: str, value: Any) -> Break:
+    """A frontier that is changed and names itself after its content."""
+
+    def change_both(here: Path, _: Path) -> None:
+        edit(here / FRONTIER, {place: value})
+        named_anew(here / FRONTIER)
+
+    return change_both
+
+
+def named_anew(frontier: Path) -> None:
+    changed = ParetoResult.model_validate_json(frontier.read_text())
+    edit(frontier, {"fingerprint": changed.content_fingerprint})
+
+
 def of_other(*files: str) -> Break:
     """Files of the other run in the place of this one's."""
     return lambda here, other: [shutil.copy(other / file, here / file) for file in files]
@@ -100,6 +116,8 @@ def all_changed(file: str, change: Change) -> Break:
         edit(here / record, {fingerprint: table_fingerprint(table)})
         if number:
             edit(here / record, {number: len(table)})
+        if record == QA_FRONTIER:
+            named_anew(here / record)
 
     return change_both
 
@@ -215,14 +233,26 @@ MIXED = [
     Case("a score edited", "contrast", changed(QA_SCORES, cell("quality", 0.25)),
          (QA_SCORES, QA_FRONTIER), "found with other scores"),
     Case("frontiers of different answers", "contrast",
-         edited(FRONTIER, "made_from.answers", "0" * 64), (QA_FRONTIER, FRONTIER),
+         found_anew("made_from.answers", "0" * 64), (QA_FRONTIER, FRONTIER),
          "made from different answers"),
     Case("other parameters", "contrast",
          edited(FRONTIER, "made_from.analysis.seed", 2), (FRONTIER, PARAMS),
          "analysis.seed was 2 when the frontier was found, and is 1"),
     Case("a frontier that does not say", "contrast", edited(FRONTIER, "made_from", GONE),
          (FRONTIER,), "does not say what it was made from"),
-    Case("a setting less", "contrast", edited(FRONTIER, "frontier.points", lambda all_: [
+    Case("a latency of the frontier edited", "contrast",
+         edited(QA_FRONTIER, "frontier.points.1.latency_ms.value", 1.5), (QA_FRONTIER,),
+         "changed after the frontier was found"),
+    Case("a place on the frontier edited", "contrast",
+         edited(FRONTIER, "frontier.points.1.on_frontier", lambda it: not it), (FRONTIER,),
+         "changed after the frontier was found"),
+    Case("the agreement edited", "contrast",
+         edited(FRONTIER, "agreement.n_pairs", 5), (FRONTIER,),
+         "changed after the frontier was found"),
+    Case("a frontier without its fingerprint", "contrast",
+         edited(FRONTIER, "fingerprint", GONE), (FRONTIER,),
+         "changed after the frontier was found"),
+    Case("a setting less", "contrast", found_anew("frontier.points", lambda all_: [
         point for point in all_ if point["label"] != "16/4/4"]), (FRONTIER, RUN),
          "over other settings than E2"),
     Case("latencies of another run", "figures", of_other(CDF), (CONTRAST, CDF),

@@ -187,6 +187,28 @@ def test_a_broken_file_is_answered_again(world, keep) -> None:
     assert file.read_bytes() == whole
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda answers: answers[0].update(output_text="red"),
+        lambda answers: answers[1].update(n_output_tokens=1, finish_reason="length"),
+        lambda answers: answers[0].update(request_id=answers[1]["request_id"]),
+        lambda answers: answers.reverse(),
+        lambda answers: answers.pop(),
+        lambda answers: answers.clear(),
+    ],
+)
+def test_answers_that_were_changed_where_they_are_kept_are_made_again(world, change) -> None:
+    first, _ = world.run()
+    file = sorted(world.kept.iterdir())[1]
+    cell = json.loads(file.read_text())
+    change(cell["answers"])
+    file.write_text(json.dumps(cell))
+    again, made = world.run()
+    assert (made.n_cells_reused, made.n_cells_computed) == (3, 1)
+    assert again == first
+
+
 def test_a_file_under_anothers_name_is_not_believed(world) -> None:
     world.run()
     one, other, *_ = sorted(world.kept.iterdir())

@@ -67,6 +67,24 @@ def test_any_changed_byte_of_an_earlier_line_is_found(tmp_path) -> None:
         assert path.read_bytes() == changed
 
 
+@pytest.mark.parametrize(
+    "order", [[1, 2, 3, 4], [0, 2, 3, 4], [0, 1, 2, 4], [0, 2, 1, 3, 4], [0, 1, 1, 2, 3, 4]]
+)
+def test_lines_that_are_left_out_moved_or_doubled_are_found(tmp_path, order) -> None:
+    path = written(tmp_path / "journal.jsonl")
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[n] for n in order))
+    with pytest.raises(UserError, match=r"line \d is not in its place, .* delete the file"):
+        read(path)
+
+
+def test_lines_of_another_file_are_found(tmp_path) -> None:
+    path, other = written(tmp_path / "a.jsonl"), written(tmp_path / "b.jsonl", ["other"])
+    path.write_bytes(path.read_bytes() + other.read_bytes())
+    with pytest.raises(UserError, match="line 6 is not in its place"):
+        read(path)
+
+
 @pytest.mark.parametrize("call", ["fsync", "truncate"])
 def test_a_full_disk_is_one_line_about_the_file(tmp_path, monkeypatch, call) -> None:
     path = written(tmp_path / "journal.jsonl")

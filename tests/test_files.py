@@ -14,6 +14,7 @@ from m1.files import (
     read_plot_rows,
     read_record,
     read_rows,
+    temporary_files,
     write_plot_rows,
     write_record,
     write_rows,
@@ -277,3 +278,20 @@ def test_the_message_tells_what_dvc_did_with_earlier_results(tmp_path, monkeypat
     monkeypatch.setenv("DVC_STAGE", "profile")
     with pytest.raises(UserError, match=r"`dvc checkout` brings back those that DVC removed$"):
         write_text("new", tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), Exception("No space left (os error 28)")]
+)
+def test_a_temporary_folder_without_room_is_told_as_such(error) -> None:
+    def write() -> None:
+        raise error
+
+    told = "temporary files cannot be written .*No space left.* set TMPDIR"
+    with pytest.raises(UserError, match=told), temporary_files():
+        write()
+
+
+def test_of_temporary_files_no_other_error_is_told(tmp_path) -> None:
+    with pytest.raises(ZeroDivisionError), temporary_files():
+        _ = 1 / 0

@@ -1,4 +1,7 @@
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,3 +136,106 @@ def test_files_can_be_read_by_others(tmp_path: Path) -> None:
         (files.folder(tmp_path / "c") / "inside.txt").write_text("new")
     assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o644
     assert (tmp_path / "c").stat().st_mode & 0o755 == 0o755
+
+
+def never_to(call: Callable[..., Path], place: Path) -> Callable[..., Path]:
+    """A call that works, but never to one place: a mount point, or a file that cannot change."""
+
+    def refusing(path: Path, target: Path) -> Path:
+        if target == place:
+            raise OSError(16, os.strerror(16))
+        return call(path, target)
+
+    return refusing
+
+
+def fail_in_place(place: Path) -> None:
+    """Begin to write a folder, and fail."""
+
+    def write_and_fail(files: Together) -> None:
+        files.folder(place)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError), Together() as files:
+        write_and_fail(files)
+
+
+@pytest.mark.parametrize("stuck", ["deep/b.json", "c"])
+def test_a_place_that_cannot_be_taken_nor_put_back_leaves_the_others(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, stuck: str
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", never_to(Path.replace, folder / stuck))
+        with pytest.raises(OSError, match="busy"), Together() as files:
+            write_all(files, folder)
+    found = contents(folder)
+    if stuck == "c":
+        # It could not be put back, and is beside its place until the next one writes there.
+        assert found.pop(f".c.{os.getpid()}.earlier/inside.txt") == "old c"
+        fail_in_place(folder / "c")
+        found = contents(folder)
+    assert found == EARLIER
+
+
+@pytest.mark.parametrize("write", [Together.file, Together.nothing])
+def test_a_folder_in_the_place_of_a_file_is_not_removed(
+    folder: Path, write: Callable[[Together, Path], object]
+) -> None:
+    with Together() as files:
+        files.file(folder / "a.json").write_text("new a")
+        with pytest.raises(IsADirectoryError):
+            write(files, folder / "c")
+    assert contents(folder) == EARLIER | {"a.json": "new a"}
+
+
+def test_two_results_in_one_place_are_refused(folder: Path) -> None:
+    with Together() as files:
+        files.file(folder / "a.json").write_text("new a")
+        with pytest.raises(FileExistsError, match="another result goes there"):
+            files.file(folder / "deep" / ".." / "a.json")
+    assert contents(folder) == EARLIER | {"a.json": "new a"}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, "tests")
+from m1.together import Together
+from test_together import write_all
+
+calls = [Path.{call}, 0]
+
+def counted(path, target):
+    calls[1] += 1
+    if calls[1] == {at}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return calls[0](path, target)
+
+Path.{call} = counted
+with Together() as files:
+    write_all(files, Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize(("call", "at"), [("hardlink_to", 1), ("replace", 2), ("replace", 3)])
+def test_what_a_killed_writer_left_is_gone_after_the_next(folder: Path, call: str, at: int) -> None:
+    """Nothing of it may come into a folder that DVC tracks, such as that of the figures."""
+    program = KILLED.format(call=call, at=at)
+    done = subprocess.run([sys.executable, "-c", program, str(folder)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert list(folder.rglob(".*"))
+    # Somebody else's, who is alive, and what only looks alike.
+    others = [f".a.json.{os.getppid()}.new1", ".a.json.old", ".b.json.99999999.earlier"]
+    for name in others:
+        (folder / name).touch()
+    with Together() as files:
+        write_all(files, folder)
+    assert contents(folder) == LATER | dict.fromkeys(others, "")
+
+
+def test_a_folder_that_a_killed_writer_took_away_comes_back(folder: Path) -> None:
+    program = KILLED.format(call="replace", at=3)
+    subprocess.run([sys.executable, "-c", program, str(folder)], check=False)
+    assert not (folder / "c").exists()
+    fail_in_place(folder / "c")
+    assert (folder / "c" / "inside.txt").read_text() == "old c"

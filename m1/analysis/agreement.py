@@ -41,7 +41,8 @@ def check_same_origin(profile: ProfileFiles, answers: AnswerFiles) -> None:
             profile.run_file,
             answers.record_file,
             f"latencies and answers differ in {different}",
-            "make both with the same parameters (`dvc repro`)",
+            "make both with the same parameters (`dvc repro`; of a model that DVC does not watch, "
+            "as on the hub, with `dvc repro -f -s profile answers`)",
         )
 
 

@@ -203,6 +203,8 @@ def _origin(
         if (before := made_from.analysis.get(name)) != value:
             wrong = f"analysis.{name} was {before} when the frontier was found, and is {value}"
             raise apart(file, params_file, wrong, again)
+    if result.fingerprint != result.content_fingerprint:
+        raise UserError(f"{file}: changed after the frontier was found: {again}")
     frontier = result.frontier
     if frontier and {point.setting for point in frontier.points} != set(run.measured_grid):
         raise apart(file, profile.run_file, "the frontier is over other settings than E2", again)

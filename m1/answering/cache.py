@@ -11,6 +11,7 @@ from pathlib import Path
 from m1.errors import UserError
 from m1.files import read_record, write_record
 from m1.kept import PACKAGE, source_fingerprint
+from m1.origin import rows_fingerprint
 from m1.schemas.answers import Answer, AnsweredCell, AnswerKey
 
 CODE = (PACKAGE / "vlm", PACKAGE / "answering", PACKAGE / "images.py")
@@ -18,17 +19,20 @@ CODE = (PACKAGE / "vlm", PACKAGE / "answering", PACKAGE / "images.py")
 
 
 def find_answers(key: AnswerKey, folder: Path) -> tuple[Answer, ...] | None:
-    """The answers that were kept under a key; none where there are none, or no whole file."""
+    """The answers that were kept under a key; none where there are none, whole and unchanged."""
     try:
         cell = read_record(AnsweredCell, _path(key, folder))
     except UserError:
         return None
-    return cell.answers if cell.key == key else None
+    unchanged = cell.answers_fingerprint == rows_fingerprint(cell.answers)
+    return cell.answers if cell.key == key and unchanged else None
 
 
 def keep_answers(key: AnswerKey, answers: Sequence[Answer], folder: Path) -> None:
     """Keep the answers of a cell, whole or not at all."""
-    write_record(AnsweredCell(key=key, answers=tuple(answers)), _path(key, folder))
+    fingerprint = rows_fingerprint(answers)
+    cell = AnsweredCell(key=key, answers=tuple(answers), answers_fingerprint=fingerprint)
+    write_record(cell, _path(key, folder))
 
 
 def _path(key: AnswerKey, folder: Path) -> Path:

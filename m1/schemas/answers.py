@@ -72,6 +72,8 @@ class AnsweredCell(Record):
     """What they are the answers to."""
     answers: tuple[Answer, ...]
     """In the order of the request set."""
+    answers_fingerprint: Fingerprint
+    """Of the answers: those that were changed are not used."""
 
 
 class AnswersMade(Record):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from m1.files import temporary_files
 from m1.schemas.settings import Weights
 
 # The package in which transformers puts the code of model repositories.
@@ -48,7 +49,8 @@ def processor_fingerprint(processor: Any) -> str:  # noqa: ANN401 (of transforme
     tokenizer, images = (getattr(processor, n, None) for n in ("tokenizer", "image_processor"))
     digest = hashlib.sha256(_remote_code(processor, tokenizer, images).encode())
     with tempfile.TemporaryDirectory() as name:
-        processor.save_pretrained(name)
+        with temporary_files():
+            processor.save_pretrained(name)
         for file in sorted(path for path in Path(name).rglob("*") if path.is_file()):
             digest.update(file.relative_to(name).as_posix().encode())
             digest.update(hashlib.sha256(file.read_bytes()).digest())

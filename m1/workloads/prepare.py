@@ -2,12 +2,13 @@
 
 import contextlib
 import hashlib
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from m1.errors import UserError
-from m1.files import write_record, written_together
+from m1.files import temporary_files, write_record, written_together
 from m1.images import image_bytes
 from m1.params import DataParams, WorkloadData
 from m1.reading import is_file, is_folder, shown
@@ -69,7 +70,8 @@ def _dataset(chosen: WorkloadData, data: DataParams) -> Iterator[Path]:
         yield _existing(chosen)
         return
     with tempfile.TemporaryDirectory() as folder:
-        write_scene_dataset(Path(folder), data.seed, data.scenes)
+        with temporary_files():
+            write_scene_dataset(Path(folder), data.seed, data.scenes)
         yield Path(folder)
 
 
@@ -116,7 +118,7 @@ def _copy_images(images: dict[str, Path], copies: dict[str, str], folder: Path) 
 
 def _check_replaceable(out: Path) -> None:
     """See that what would be replaced is nothing, or requests: never somebody's other files."""
-    if out.is_dir() and ((out / REQUESTS_FILE).is_file() or not any(out.iterdir())):
+    if is_folder(out) and (is_file(out / REQUESTS_FILE) or not any(out.iterdir())):
         return
-    if out.exists():
+    if os.path.lexists(out):
         raise UserError(f"{out}: holds something else than requests; give a new or empty folder")

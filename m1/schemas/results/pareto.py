@@ -1,5 +1,6 @@
 """Result files of the pareto stage."""
 
+import hashlib
 from typing import Literal, Self
 
 from pydantic import model_validator
@@ -64,6 +65,14 @@ class ParetoResult(Record):
     """What it was made from; null in results of earlier versions."""
     scores_fingerprint: Fingerprint | None = None
     """Of the table of scored answers beside it; null in results of earlier versions."""
+    fingerprint: Fingerprint | None = None
+    """Of all else in this file; null in results of earlier versions."""
+
+    @property
+    def content_fingerprint(self) -> str:
+        """What `fingerprint` must be: of the content as it is now."""
+        content = self.model_dump_json(exclude={"fingerprint"})
+        return hashlib.sha256(content.encode()).hexdigest()
 
     @model_validator(mode="after")
     def _all_or_nothing(self) -> Self:
