@@ -109,6 +109,10 @@ MISTAKES: dict[str, tuple[list[Any], str]] = {
         [{"image_size": [16384, 16384], "prompt": "a", "references": ["a"]}],
         "image_size has more than 89478485 pixels",
     ),
+    "a made line": (
+        [{"image_size": [16384, 8], "prompt": "a", "references": ["a"]}],
+        "line 1: image_size: one side is more than 200 times the other",
+    ),
     "a missing image": (with_first(image="no.png"), "request qa-1: no image "),
     "an image that is none": (with_first(image="mine.jsonl"), "no JPEG, PNG, WebP or GIF"),
     "nothing": (["", "  "], "no request in it; write one a line"),
