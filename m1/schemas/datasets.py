@@ -13,7 +13,7 @@ Pixels = Annotated[int, Field(ge=1, le=16384)]
 class JsonlRequest(Record):
     """One line of a JSON Lines file of requests."""
 
-    image: str | None = None
+    image: Annotated[str, Field(min_length=1)] | None = None
     """Path of the image, relative to the file."""
     image_size: tuple[Pixels, Pixels] | None = None
     """Width and height in pixels: in the place of an image, one of random squares is made,
