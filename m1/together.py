@@ -6,6 +6,13 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
+# Links of this folder lead to files where outputs are files, and are still no results.
+DEVICES = Path("/dev")
+
+
+class NoPlaceError(OSError):
+    """A path that no result can take."""
+
 
 class Together:
     """What is written beside its places, until all of it is moved there at once.
@@ -37,12 +44,16 @@ class Together:
     def file(self, place: Path) -> Path:
         """A path to write to, for a file whose place is `place`."""
         partial = self._beside(place)
+        if place.is_dir():  # all that is in it would be gone
+            raise NoPlaceError("a folder")
         partial.touch()
         return partial
 
     def folder(self, place: Path) -> Path:
         """An empty folder to write into, whose place is `place`."""
         partial = self._beside(place)
+        if place.is_file():
+            raise NoPlaceError("a file, where a folder is to be")
         partial.mkdir()
         return partial
 
@@ -53,11 +64,27 @@ class Together:
     def _beside(self, place: Path) -> Path:
         """A path of its own in the folder of a place, so that moving it is one step."""
         self.at = place
+        self._check(place)
         place.parent.mkdir(parents=True, exist_ok=True)
         own = tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.")
         # Some writers choose the format by the ending.
         self._new[place] = Path(own) / f"new{place.suffix}"
         return Path(own) / f"new{place.suffix}"
+
+    def _check(self, place: Path) -> None:
+        """See that a place is one that a file or folder can take, and no other result takes.
+
+        Whoever may write anywhere would else replace `/dev/null` for all programs.
+        """
+        if not place.name:
+            raise NoPlaceError("no name")
+        if place.parent.absolute() == DEVICES or (
+            place.exists() and not place.is_file() and not place.is_dir()
+        ):
+            raise NoPlaceError("a pipe, socket or device")
+        taken = {other.absolute() for other, new in self._new.items() if new}
+        if taken & {place.absolute(), *place.absolute().parents}:
+            raise NoPlaceError("taken by another result of this command")
 
     def _move(self) -> None:
         """Move everything to its place; if one cannot be moved, put the earlier ones back."""

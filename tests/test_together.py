@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from m1.together import Together
+from m1.together import NoPlaceError, Together
 
 EARLIER = {"a.json": "old a", "deep/b.json": "old b", "c/inside.txt": "old c", "d.png": "old d"}
 LATER = {"a.json": "new a", "deep/b.json": "new b", "c/inside.txt": "new c"}
@@ -126,3 +126,40 @@ def test_files_can_be_read_by_others(tmp_path: Path) -> None:
         (files.folder(tmp_path / "c") / "inside.txt").write_text("new")
     assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o644
     assert (tmp_path / "c").stat().st_mode & 0o755 == 0o755
+
+
+def test_no_result_takes_the_place_of_a_pipe_or_device(tmp_path: Path) -> None:
+    """By renaming, which would take `/dev/null` away from all programs."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for place in (tmp_path / "pipe", tmp_path / "link", Path("/dev/none"), Path("/dev/stdout")):
+        for take in (Together.file, Together.folder):
+            files = Together()
+            with pytest.raises(NoPlaceError, match="a pipe, socket or device"), files:
+                take(files, place)
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.parametrize("place", ["", ".", "/"])
+def test_a_place_has_a_name(place: str) -> None:
+    with pytest.raises(NoPlaceError, match="no name"), Together() as files:
+        files.file(Path(place))
+
+
+@pytest.mark.parametrize("second", ["out", "out/b.json", "out/deep/b.json"])
+def test_one_result_is_not_lost_in_the_place_of_another(tmp_path: Path, second: str) -> None:
+    files = Together()
+    files.nothing(tmp_path / second)  # what is to go may be written after all
+    files.folder(tmp_path / "out")
+    with pytest.raises(NoPlaceError, match="another result"), files:
+        files.file(tmp_path / second)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_file_takes_the_place_of_a_folder_and_all_in_it(folder: Path) -> None:
+    with pytest.raises(NoPlaceError, match="a folder"), Together() as files:
+        files.file(folder / "c")
+    with pytest.raises(NoPlaceError, match="a file, where"), Together() as files:
+        files.folder(folder / "a.json")
+    assert contents(folder) == EARLIER

@@ -42,6 +42,7 @@ def prepare(
         _dataset(chosen, data) as root,
         written_together() as results,
     ):
+        results.at = out
         _check_replaceable(out)
         folder = results.folder(out)
         dataset = read_source(workload, chosen, root, Path(made))
