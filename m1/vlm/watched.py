@@ -5,6 +5,7 @@ from pathlib import Path
 
 from m1.errors import UserError
 from m1.params import ModelParams
+from m1.reading import is_folder
 
 # A DVC project of its own, which cannot be watched as a whole: dvc.yaml names its files one by one.
 EMBEDDED = Path("data/models/scene-vlm")
@@ -18,8 +19,9 @@ def check_watched(params: ModelParams) -> None:
     Raises:
         UserError: if the model is a folder that DVC does not look into.
     """
-    folder = Path(params.source).expanduser()
-    if "DVC_STAGE" not in os.environ or not folder.is_dir():
+    # Where nobody has that name, this leaves "~name" for loading to refuse; pathlib would raise.
+    folder = Path(os.path.expanduser(params.source))  # noqa: PTH111
+    if "DVC_STAGE" not in os.environ or not is_folder(folder):
         return
     if folder.resolve() == EMBEDDED.resolve():
         return
