@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from m1 import together
 from m1.together import NoPlaceError, Together
 
 EARLIER = {"a.json": "old a", "deep/b.json": "old b", "c/inside.txt": "old c", "d.png": "old d"}
@@ -128,20 +129,24 @@ def test_files_can_be_read_by_others(tmp_path: Path) -> None:
     assert (tmp_path / "c").stat().st_mode & 0o755 == 0o755
 
 
-def test_no_result_takes_the_place_of_a_pipe_or_device(tmp_path: Path) -> None:
-    """By renaming, which would take `/dev/null` away from all programs."""
+def test_no_result_takes_the_place_of_a_pipe_or_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By renaming, which would take `/dev/null` away from all programs; here of a folder's own."""
+    assert together.DEVICES == Path("/dev")
+    monkeypatch.setattr(together, "DEVICES", tmp_path / "dev")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("pipe")
-    for place in (tmp_path / "pipe", tmp_path / "link", Path("/dev/none"), Path("/dev/stdout")):
+    for name in ("pipe", "link", "dev/stdout"):
         for take in (Together.file, Together.folder):
             files = Together()
             with pytest.raises(NoPlaceError, match="a pipe, socket or device"), files:
-                take(files, place)
+                take(files, tmp_path / name)
     assert (tmp_path / "pipe").is_fifo()
     assert (tmp_path / "link").is_symlink()
 
 
-@pytest.mark.parametrize("place", ["", ".", "/"])
+@pytest.mark.parametrize("place", ["", "."])
 def test_a_place_has_a_name(place: str) -> None:
     with pytest.raises(NoPlaceError, match="no name"), Together() as files:
         files.file(Path(place))
