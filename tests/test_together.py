@@ -133,7 +133,7 @@ def test_no_result_takes_the_place_of_a_pipe_or_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By renaming, which would take `/dev/null` away from all programs; here of a folder's own."""
-    assert together.DEVICES == Path("/dev")
+    assert Path("/dev") == together.DEVICES
     monkeypatch.setattr(together, "DEVICES", tmp_path / "dev")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("pipe")
