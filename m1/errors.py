@@ -48,10 +48,21 @@ def in_one_line(command: Callable[P, None]) -> Callable[P, None]:
             if error.filename is None:
                 _silence()
             _leave(f"error: {_told(error)}", 1)
-        except MemoryError:
+        except (MemoryError, RuntimeError) as error:
+            if not _is_of_memory(error):
+                raise
             _leave("error: out of memory; ask for less at once, or use a larger machine", 1)
 
     return told
+
+
+def _is_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether memory was wanting; torch, which is not imported here, has errors of its own."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )
 
 
 def _told(error: OSError) -> str:

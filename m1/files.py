@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from m1.errors import UserError
 from m1.reading import check_regular, read_text, shown
 from m1.schemas.base import Record, describe
-from m1.together import Together
+from m1.together import NoPlaceError, Together
 
 # Only tables need pandas, which takes longer to import than all else that `m1 --help` imports.
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ def written_together() -> Iterator[Results]:
 def cannot_be_written(path: Path, error: OSError) -> UserError:
     """One line about a disk that is full, a folder that is read-only and the like."""
     reason = os.strerror(error.errno) if error.errno else describe(error)
-    mend = "make room or give leave to write, then run the same command again"
-    if isinstance(error, IsADirectoryError | NotADirectoryError | FileExistsError):
-        mend = "something else is there: move it away, or name another place"
-    return UserError(f"{shown(path)}: cannot be written ({reason}): {mend}; {_earlier_results()}")
+    advice = "make room or give leave to write, then run the same command again"
+    if isinstance(error, NoPlaceError | NotADirectoryError):
+        advice = "something else is there: move it away, or name another place"
+    return UserError(f"{shown(path)}: cannot be written ({reason}): {advice}; {_earlier_results()}")
 
 
 def _earlier_results() -> str:

@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from m1.errors import UserError
 from m1.reading import check_inside, read_bytes, shown
 from m1.schemas.base import describe
-from m1.schemas.requests import MOST_PIXELS
+from m1.schemas.requests import MOST_PIXELS, MOST_TIMES_AS_LONG
 
 # By content, whatever a file is named. Other formats run larger decoders, Ghostscript even.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
@@ -28,6 +28,9 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 PNG_BIT_DEPTH_AT = 24
+# Of an extended WebP: after the headers of file and chunk a byte of flags.
+WEBP_HEADER, WEBP_FLAGS_AT = b"VP8X", 20
+WEBP_ANIMATED, WEBP_ALPHA = 0x02, 0x10
 LEVELS_16_BIT = (1 << 16) - 1
 LEVELS_8_BIT = (1 << 8) - 1
 
@@ -62,11 +65,11 @@ def open_image(folder: Path, name: str) -> Image.Image:
     path = folder / name
     check_inside(path, folder)
     content = read_bytes(path, MOST_BYTES)
-    return _in_rgb(_decoded(content, shown(path), "prepare the requests again"))
+    return _decoded(content, shown(path), "prepare the requests again")
 
 
 def _decoded(content: bytes, place: str, hint: str) -> Image.Image:
-    """The first frame, upright.
+    """The first frame, upright, in RGB.
 
     Raises:
         UserError: if the content is no image in one of the formats, damaged, or of absurd size.
@@ -75,21 +78,45 @@ def _decoded(content: bytes, place: str, hint: str) -> Image.Image:
         with warnings.catch_warnings():
             # About sizes, which are checked here, and about EXIF, of which only one tag is used.
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
-            n_pixels = image.width * image.height
-            if n_pixels > MOST_PIXELS:
-                raise ValueError(
-                    f"a decompression bomb? {n_pixels} pixels of at most {MOST_PIXELS}"
-                )
+            image = Image.open(io.BytesIO(_with_alpha(content)), formats=FORMATS)
+            _check_size(image)
             image.load()
             if image.format == "PNG":
                 _scale_transparency(image, bit_depth=content[PNG_BIT_DEPTH_AT])
-            return _upright(image)
+            return _in_rgb(_upright(image))
     except UnidentifiedImageError:
         raise UserError(f"{place}: no JPEG, PNG, WebP or GIF; convert it, or {hint}") from None
     except Exception as error:  # broken files make decoders raise almost anything
         reason = describe(error) or type(error).__name__
         raise UserError(f"{place}: not a readable image ({reason}); {hint}") from None
+
+
+def _check_size(image: Image.Image) -> None:
+    """Whether a picture that is not decoded yet can be, and then be worked on.
+
+    Raises:
+        ValueError: if not.
+    """
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        raise ValueError(f"a decompression bomb? {width * height} pixels of at most {MOST_PIXELS}")
+    if max(width, height) > MOST_TIMES_AS_LONG * min(width, height):
+        raise ValueError(
+            f"{width} x {height} pixels: one side is more than {MOST_TIMES_AS_LONG} times the other"
+        )
+
+
+def _with_alpha(content: bytes) -> bytes:
+    """An animated WebP said to have alpha: what its first frame leaves free is transparent.
+
+    Writers note only whether frames have alpha, and Pillow then takes the rest for black.
+    """
+    is_webp = content[:4] == b"RIFF" and content[8:16] == b"WEBP" + WEBP_HEADER
+    flags = content[WEBP_FLAGS_AT] if is_webp and len(content) > WEBP_FLAGS_AT else 0
+    if not flags & WEBP_ANIMATED:
+        return content
+    said = bytes([flags | WEBP_ALPHA])
+    return content[:WEBP_FLAGS_AT] + said + content[WEBP_FLAGS_AT + 1 :]
 
 
 def _scale_transparency(image: Image.Image, bit_depth: int) -> None:

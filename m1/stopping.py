@@ -2,7 +2,7 @@
 
 Imports take seconds, and an exception in the middle of one comes out as several tracebacks: until a
 command has begun, a signal ends the process on the spot. From then on it raises, so that files are
-left whole.
+left whole. So this module imports little itself.
 """
 
 import os
@@ -10,7 +10,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -33,9 +32,9 @@ def begin() -> None:
         _handle(number, _leave)
     # Without, a file that is opened later would get the number that programs print to.
     if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
     if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
 
 
 def _leave(number: int, _: FrameType | None) -> None:

@@ -1,6 +1,5 @@
 """Files and folders that take their places together, or none does."""
 
-import errno
 import os
 import re
 import shutil
@@ -11,6 +10,12 @@ from typing import Self
 # Beside the place of a file, and gone when the writer is: `.<name>.<process>.<what it is>`.
 EARLIER = "earlier"
 NEW = "new"
+# Links of this folder lead to files where outputs are files, and are still no results.
+DEVICES = Path("/dev")
+
+
+class NoPlaceError(OSError):
+    """A path that no result can take."""
 
 
 class Together:
@@ -51,6 +56,8 @@ class Together:
     def folder(self, place: Path) -> Path:
         """An empty folder to write into, whose place is `place`."""
         self._begin(place)
+        if place.is_file():
+            raise NoPlaceError("a file, where a folder is to be")
         partial = self._beside(place)
         partial.mkdir()
         return partial
@@ -64,9 +71,8 @@ class Together:
     def _begin(self, place: Path) -> None:
         """Take a place that nothing else is written to."""
         self.at = place
-        if _plain(place) in map(_plain, self._new):
-            raise FileExistsError("another result goes there")
-        _mend(place)
+        self._check(place)
+        _clean_up(place)
 
     def _beside(self, place: Path) -> Path:
         """A path of its own in the folder of a place, so that moving it is one step."""
@@ -76,6 +82,21 @@ class Together:
         partial = Path(own) / f"new{place.suffix}"
         self._new[place] = partial
         return partial
+
+    def _check(self, place: Path) -> None:
+        """See that a place is one that a file or folder can take, and no other result takes.
+
+        Whoever may write anywhere would else replace `/dev/null` for all programs.
+        """
+        if not place.name:
+            raise NoPlaceError("no name")
+        if place.parent.absolute() == DEVICES or (
+            place.exists() and not place.is_file() and not place.is_dir()
+        ):
+            raise NoPlaceError("a pipe, socket or device")
+        taken = {_plain(other) for other, new in self._new.items() if new}
+        if taken & {_plain(place), *_plain(place).parents}:
+            raise NoPlaceError("taken by another result of this command")
 
     def _move(self) -> None:
         """Move everything to its place; if one cannot be moved, put the earlier ones back."""
@@ -121,18 +142,18 @@ class Together:
                 shutil.rmtree(new.parent, ignore_errors=True)
 
 
-def _plain(place: Path) -> str:
+def _plain(place: Path) -> Path:
     """A place without detours; links are left, since two may lead to one file of DVC's cache."""
-    return os.path.abspath(place)  # noqa: PTH100 (pathlib would follow them)
+    return Path(os.path.abspath(place))  # noqa: PTH100 (pathlib would follow them)
 
 
 def _refuse_folder(place: Path) -> None:
     """See that no folder is where a file goes: all that is in it would be gone."""
     if place.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(place))
+        raise NoPlaceError("a folder")
 
 
-def _mend(place: Path) -> None:
+def _clean_up(place: Path) -> None:
     """Remove what writers that were killed left beside a place; put back what they took from it."""
     named = re.compile(rf"\.{re.escape(place.name)}\.([0-9]+)\.(?:{EARLIER}|{NEW}\w*)")
     left = [path for path in _inside(place.parent) if _is_of_the_dead(named.fullmatch(path.name))]

@@ -133,17 +133,25 @@ def test_a_file_to_read_that_is_none(project, stage, option, value) -> None:
     assert value[:200] in told
 
 
-@pytest.mark.parametrize("value", ["data", "prepared/qa", LONG, LONG_WAY, "params.yaml/below"])
-@pytest.mark.parametrize(("stage", "option"), WRITTEN_FILES)
-def test_a_file_to_write_that_cannot_be(project, stage, option, value) -> None:
-    assert value[:200] in refused(stage, option, value)
-    assert (project / "prepared/qa/requests.json").exists()
-
-
 @pytest.mark.parametrize("option", ["--out", "--plot"])
 def test_two_results_in_one_file(project, option) -> None:
     told = refused("pareto", option, "data/scores/qa.parquet")
-    assert "data/scores/qa.parquet: cannot be written (another result goes there)" in told
+    assert "data/scores/qa.parquet: cannot be written (taken by another result" in told
+
+
+@pytest.mark.parametrize(
+    "value", ["data", "prepared/qa", LONG, LONG_WAY, "params.yaml/below", "", "pipe"]
+)
+@pytest.mark.parametrize(("stage", "option"), WRITTEN_FILES)
+def test_a_file_to_write_that_cannot_be(project, stage, option, value) -> None:
+    assert value[:200] in refused(stage, option, value)
+    assert Path("pipe").is_fifo()
+    assert (project / "prepared/qa/requests.json").exists()
+
+
+def test_two_results_at_one_place(project) -> None:
+    for sample in ("data/prepared", "data/prepared/sample.json"):
+        assert "taken by another result" in refused("prepare", "--sample", sample)
 
 
 @pytest.mark.parametrize("value", ["pipe", "params.yaml", LONG, LONG_WAY])

@@ -357,6 +357,12 @@ def test_a_long_value_is_cut(tmp_path: Path) -> None:
     assert len(message) < 150
 
 
+def test_a_long_key_is_cut(tmp_path: Path) -> None:
+    message = one_line(changed("k" * 10_000, 1, tmp_path))
+    assert message.endswith("... is not a known key; correct or remove it")
+    assert len(message) < 150
+
+
 def test_a_date_is_told_apart_from_a_number(tmp_path: Path) -> None:
     text = PARAMS.read_text(encoding="utf-8").replace("seed: 20240 ", "seed: 2024-05-01 ")
     assert one_line(write(text, tmp_path)).startswith('data.seed = "2024-05-01": ')

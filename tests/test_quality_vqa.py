@@ -54,6 +54,14 @@ def test_with_few_references_the_best_there_is_is_told(n: int, expected: float) 
     assert vqa_accuracy("cat", ["dog"] * n) == 0.0
 
 
+@pytest.mark.parametrize("answer", ["A", "a.", "(A)", "A)", " A ;", "(a)."])
+def test_the_letter_a_is_a_single_reference_as_other_letters_are(answer: str) -> None:
+    """Multiple choice: as an article, the normal form would leave nothing of it."""
+    assert vqa_accuracy(answer, ["A"]) == vqa_accuracy(answer, ["(A)"]) == 1
+    assert vqa_accuracy(answer.upper().replace("A", "B"), ["B"]) == 1
+    assert vqa_accuracy(answer, ["an"]) == vqa_accuracy("", ["A"]) == vqa_accuracy("?", ["A"]) == 0
+
+
 def test_a_single_reference_is_matched_exactly_once_normalised() -> None:
     assert vqa_accuracy("A cup.", ["cup"]) == 1.0
     assert vqa_accuracy("two cups", ["2 cups"]) == 1.0

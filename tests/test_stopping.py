@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from m1.errors import UserError, in_one_line
 from m1.profiling.ctrl_c import CtrlC
@@ -132,12 +133,37 @@ def test_what_ends_a_command_is_one_line(error, expected, capsys) -> None:
     assert capsys.readouterr().err == expected
 
 
-def test_mistakes_of_ours_are_not_hidden() -> None:
-    def command() -> None:
-        raise ZeroDivisionError
+def test_memory_that_torch_wants_is_one_line(capsys) -> None:
+    """In loading or a batch of answers, where nothing else catches it."""
 
-    with pytest.raises(ZeroDivisionError):
+    def on_cpu() -> None:
+        torch.empty(1 << 60, dtype=torch.uint8)
+
+    def on_gpu() -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 9 GiB.")
+
+    for command in (on_cpu, on_gpu):
+        with pytest.raises(SystemExit) as left:
+            in_one_line(command)()
+        assert left.value.code == 1
+        assert capsys.readouterr().err.startswith("error: out of memory; ")
+
+
+@pytest.mark.parametrize("mistake", [ZeroDivisionError, RuntimeError, NotImplementedError])
+def test_mistakes_of_ours_are_not_hidden(mistake) -> None:
+    def command() -> None:
+        raise mistake
+
+    with pytest.raises(mistake):
         in_one_line(command)()
+
+
+def test_little_is_imported_before_signals_are_handled() -> None:
+    code = "import sys, m1.stopping; print('pathlib' in sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=ROOT
+    )
+    assert run.stdout == "False\n", run.stderr
 
 
 def shell(line: str) -> subprocess.CompletedProcess[str]:

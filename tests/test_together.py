@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from m1.together import Together
+from m1 import together
+from m1.together import NoPlaceError, Together
 
 EARLIER = {"a.json": "old a", "deep/b.json": "old b", "c/inside.txt": "old c", "d.png": "old d"}
 LATER = {"a.json": "new a", "deep/b.json": "new b", "c/inside.txt": "new c"}
@@ -183,7 +184,7 @@ def test_a_folder_in_the_place_of_a_file_is_not_removed(
 ) -> None:
     with Together() as files:
         files.file(folder / "a.json").write_text("new a")
-        with pytest.raises(IsADirectoryError):
+        with pytest.raises(NoPlaceError, match="a folder"):
             write(files, folder / "c")
     assert contents(folder) == EARLIER | {"a.json": "new a"}
 
@@ -191,7 +192,7 @@ def test_a_folder_in_the_place_of_a_file_is_not_removed(
 def test_two_results_in_one_place_are_refused(folder: Path) -> None:
     with Together() as files:
         files.file(folder / "a.json").write_text("new a")
-        with pytest.raises(FileExistsError, match="another result goes there"):
+        with pytest.raises(NoPlaceError, match="another result"):
             files.file(folder / "deep" / ".." / "a.json")
     assert contents(folder) == EARLIER | {"a.json": "new a"}
 
@@ -239,3 +240,44 @@ def test_a_folder_that_a_killed_writer_took_away_comes_back(folder: Path) -> Non
     assert not (folder / "c").exists()
     fail_in_place(folder / "c")
     assert (folder / "c" / "inside.txt").read_text() == "old c"
+
+
+def test_no_result_takes_the_place_of_a_pipe_or_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By renaming, which would take `/dev/null` away from all programs; here of a folder's own."""
+    assert Path("/dev") == together.DEVICES
+    monkeypatch.setattr(together, "DEVICES", tmp_path / "dev")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link", "dev/stdout"):
+        for take in (Together.file, Together.folder):
+            files = Together()
+            with pytest.raises(NoPlaceError, match="a pipe, socket or device"), files:
+                take(files, tmp_path / name)
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.parametrize("place", ["", "."])
+def test_a_place_has_a_name(place: str) -> None:
+    with pytest.raises(NoPlaceError, match="no name"), Together() as files:
+        files.file(Path(place))
+
+
+@pytest.mark.parametrize("second", ["out", "out/b.json", "out/deep/b.json"])
+def test_one_result_is_not_lost_in_the_place_of_another(tmp_path: Path, second: str) -> None:
+    files = Together()
+    files.nothing(tmp_path / second)  # what is to go may be written after all
+    files.folder(tmp_path / "out")
+    with pytest.raises(NoPlaceError, match="another result"), files:
+        files.file(tmp_path / second)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_file_takes_the_place_of_a_folder_and_all_in_it(folder: Path) -> None:
+    with pytest.raises(NoPlaceError, match="a folder"), Together() as files:
+        files.file(folder / "c")
+    with pytest.raises(NoPlaceError, match="a file, where"), Together() as files:
+        files.folder(folder / "a.json")
+    assert contents(folder) == EARLIER

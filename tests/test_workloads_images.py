@@ -137,6 +137,16 @@ def test_a_picture_of_absurd_size_is_refused_before_it_is_decoded(
     assert all(re.search("large.jpg: not a readable image .*400000000 pixels", one) for one in told)
 
 
+@pytest.mark.parametrize("size", [(201, 1), (1, 201), (4_100, 20)])
+def test_a_line_is_no_picture_for_processors_would_make_it_as_many_times_as_long(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
+    path = saved(Image.new("RGB", size), tmp_path / "line.png")
+    told = refusals(path)
+    assert all("one side is more than 200 times the other" in one for one in told)
+    assert opened(saved(Image.new("RGB", (200, 1)), path)).size == (200, 1)
+
+
 # More than 8 bits a channel
 
 
@@ -208,6 +218,25 @@ def test_what_is_transparent_becomes_white(mode: str, suffix: str, tmp_path: Pat
     seen = opened(tmp_path / f"a{suffix}")
     assert near(seen, (5, 16), (255, 255, 255))
     assert near(seen, (59, 16), (10, 10, 10))
+
+
+def test_more_alphas_than_colours_are_told(tmp_path: Path) -> None:
+    more = [chunk(b"PLTE", bytes(RED + BLUE)), chunk(b"tRNS", b"\xff" * 300)]
+    (tmp_path / "a.png").write_bytes(png((2, 1), 8, 3, b"\0\0\1", *more))
+    told = refusals(tmp_path / "a.png")
+    assert all("not a readable image (palette index out of range)" in one for one in told)
+
+
+def test_what_the_first_frame_of_a_webp_leaves_free_is_white(tmp_path: Path) -> None:
+    """Here the writer notes no alpha, for no frame has any: the first covers a half."""
+    first = Image.new("RGBA", (64, 32), (0, 0, 0, 0))
+    first.paste((*RED, 255), (0, 0, 32, 32))
+    after = Image.new("RGBA", (64, 32), (*BLUE, 255))
+    first.save(tmp_path / "a.webp", save_all=True, append_images=[after], lossless=False)
+    assert not (tmp_path / "a.webp").read_bytes()[20] & 0x10
+    image = opened(tmp_path / "a.webp")
+    assert near(image, (5, 16), RED)
+    assert near(image, (59, 16), (255, 255, 255))
 
 
 def test_half_transparent_is_half_white(tmp_path: Path) -> None:

@@ -72,6 +72,26 @@ def test_images_are_looked_up_from_the_file_and_only_where_they_are_used(tmp_pat
     assert dataset.requests[1].request_id == "qa-3"
 
 
+def test_an_image_by_two_ways_is_one(tmp_path: Path) -> None:
+    """Else its requests would count as independent, and its captions as those of two images."""
+    ways = ("pics/a.png", "./pics/a.png", "pics//a.png", "pics/./a.png")
+    path = write(tmp_path, [LINES[0] | {"image": way} for way in ways])
+    prepared = prepare("qa", data_of("qa", path, n=4), tmp_path / "out")
+    assert {request.image_id for request in prepared.requests} == {"image-1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "copied"),
+    [("A b.JPG", "image-1.jpg"), ("a." + "y" * 250, "image-1"), ("Fig. 3 left", "image-1")],
+)
+def test_copies_have_an_ending_only_where_it_is_one(name: str, copied: str, tmp_path: Path) -> None:
+    path = write(tmp_path, [LINES[0] | {"image": name}])
+    Image.new("RGB", (8, 8), "red").save(tmp_path / name, "PNG")
+    prepared = prepare("qa", data_of("qa", path, n=1), tmp_path / "out")
+    assert prepared.requests[0].image == f"images/{copied}"
+    assert open_image(tmp_path / "out", f"images/{copied}").size == (8, 8)
+
+
 def with_first(**changes: Any) -> list[Any]:
     return [LINES[0] | changes, *LINES[1:]]
 
@@ -100,6 +120,8 @@ MISTAKES: dict[str, tuple[list[Any], str]] = {
     ),
     "an image with a long name": (with_first(image="x" * 5000), "request qa-1: no image /"),
     "an image with a zero byte": (with_first(image="a\0b"), "request qa-1: no image "),
+    "an image without a name": (with_first(image=""), 'line 1: image = "": '),
+    "an id of many bytes": (with_first(image_id="\u6f22" * 90), "use up to 100 letters"),
     "a long id": (with_first(image_id="x" * 101), "use up to 100 letters"),
     "half a character": (
         [r'{"image": "a.png", "prompt": "\ud800", "references": ["a"]}'],
@@ -108,6 +130,10 @@ MISTAKES: dict[str, tuple[list[Any], str]] = {
     "a huge made picture": (
         [{"image_size": [16384, 16384], "prompt": "a", "references": ["a"]}],
         "image_size has more than 89478485 pixels",
+    ),
+    "a made line": (
+        [{"image_size": [16384, 8], "prompt": "a", "references": ["a"]}],
+        "line 1: image_size: one side is more than 200 times the other",
     ),
     "a missing image": (with_first(image="no.png"), "request qa-1: no image "),
     "an image that is none": (with_first(image="mine.jsonl"), "no JPEG, PNG, WebP or GIF"),

@@ -98,8 +98,10 @@ def _accuracy(n_matches: int, n_references: int) -> float:
 
 
 def _exact_form(text: str) -> str:
-    """The normal form, but for an answer of which it leaves nothing ("A", the letter)."""
-    return normalise_answer(text) or text.strip().lower()
+    """The normal form, but for an answer of which it leaves nothing ("A" or "(A).", the letter)."""
+    one_line = " ".join(text.split())
+    kept = normalise_answer(text) or " ".join(_without_punctuation(one_line).lower().split())
+    return kept or one_line.lower()
 
 
 def _without_punctuation(text: str) -> str:

@@ -73,11 +73,14 @@ def _wrong(details: Mapping[str, Any]) -> str:
 
 def _place(loc: tuple[int | str, ...]) -> str:
     """The keys as people write them: `knobs.top_k[0]`."""
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc[1:])
-    return "".join([str(loc[0]), *parts]) if loc else "the whole"
+    parts = (f"[{part}]" if isinstance(part, int) else f".{_cut(part)}" for part in loc[1:])
+    return "".join([_cut(str(loc[0])), *parts]) if loc else "the whole"
 
 
 def _shown(value: object) -> str:
     """The value as JSON and YAML write it, cut where it is long."""
-    text = json.dumps(value, default=repr, ensure_ascii=False)
+    return _cut(json.dumps(value, default=repr, ensure_ascii=False))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."

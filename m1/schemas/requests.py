@@ -14,6 +14,9 @@ ByWorkload = Annotated[dict[Workload, T], with_each(WORKLOADS)]
 """Something for each workload, and for both."""
 # Of a picture that is read or made: what Pillow takes for a decompression bomb, 268 MB as RGB.
 MOST_PIXELS = 89_478_485
+# Where the shorter side is made a few hundred pixels, as many processors do it, the longer one is
+# made as many times as long: 1 x 60,000 pixels would take 12 GB.
+MOST_TIMES_AS_LONG = 200
 
 
 class Request(Record):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from m1.errors import UserError
 from m1.files import read_lines
@@ -15,6 +15,8 @@ from m1.workloads.official import check_unique
 
 # Copies of images are named by their id.
 SAFE_ID = re.compile(r"\w[\w.-]{0,99}")
+# Of the 255 that file systems take, with room for an ending.
+MOST_BYTES = 200
 
 Line = tuple[int, JsonlRequest]
 
@@ -61,8 +63,10 @@ def read_jsonl(path: Path, prompt: str, workload: Workload, made: Path) -> Datas
 
 def _image_of(number: int, line: JsonlRequest) -> str:
     """What names a line's image: its path, or its size and id where it is to be made."""
+    if line.image:
+        return str(PurePath(line.image))  # "./a.jpg" is "a.jpg"
     width, height = line.image_size or (0, 0)
-    return line.image or f"{width} x {height} {line.image_id or number}"
+    return f"{width} x {height} {line.image_id or number}"
 
 
 def _image_ids(lines: Sequence[Line], path: Path) -> dict[str, str]:
@@ -73,8 +77,11 @@ def _image_ids(lines: Sequence[Line], path: Path) -> dict[str, str]:
         image = _image_of(number, line)
         image_id = line.image_id or ids.get(image) or f"image-{len(ids) + 1}"
         place = f"{path}: line {number}: image_id {image_id!r}"
-        if not SAFE_ID.fullmatch(image_id):
-            raise UserError(f"{place}: use up to 100 letters, digits, '.', '-' and '_'")
+        if not SAFE_ID.fullmatch(image_id) or len(image_id.encode()) > MOST_BYTES:
+            raise UserError(
+                f"{place}: use up to 100 letters, digits, '.', '-' and '_', of {MOST_BYTES} bytes "
+                "together"
+            )
         if ids.setdefault(image, image_id) != image_id:
             raise UserError(f"{place}: {image} is {ids[image]!r} before; keep one id")
         if owner.setdefault(image_id, image) != image:

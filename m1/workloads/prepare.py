@@ -19,6 +19,7 @@ from m1.workloads.scorable import check_scorable
 from m1.workloads.sources import check_source, draw_sample, read_source
 
 REQUESTS_FILE = "requests.json"
+ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
 
 
 def prepare(
@@ -102,7 +103,9 @@ def _check_fetched(chosen: WorkloadData, images: Iterable[Path]) -> None:
 
 
 def _copied_image(image_id: str, path: Path) -> str:
-    return f"images/{image_id}{path.suffix.lower()}"
+    """A name for the copy; what stands after the last full stop need not be an ending."""
+    ending = path.suffix.lower()
+    return f"images/{image_id}{ending if ending in ENDINGS else ''}"
 
 
 def _copy_images(images: dict[str, Path], copies: dict[str, str], folder: Path) -> dict[str, str]:
