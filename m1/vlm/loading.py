@@ -28,6 +28,7 @@ from m1.vlm.fingerprint import processor_fingerprint
 from m1.vlm.graphs import record
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.loading_checks import check_config, check_files, check_quantised, check_weights
+from m1.vlm.memory_check import check_memory
 from m1.vlm.pooling_place import find_pooling
 from m1.vlm.random_weights import random_model
 from m1.vlm.runtime import EagerRuntime
@@ -57,6 +58,7 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
         check_files(params.source, params.revision)
         config = _config(params)
         check_config(params.source, config, params.weights)
+        check_memory(params, config, device)
         model = _model(params, config, device)
         vlm = ready(model, _processor(params, model), device, params.weights)
     except UserError:
