@@ -118,6 +118,16 @@ def test_a_configuration_that_does_not_fit_the_weights_is_refused(saved, changes
     assert re.search(told, refusal(saved, config={"text_config": changes}))
 
 
+def test_what_transformers_says_in_two_lines_is_told_whole(folder) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    edit_config(folder, text_config=config["text_config"] | {"num_hidden_layers": "six"})
+    assert "'num_hidden_layers': TypeError: Field 'num_hidden_layers' expected int" in refusal(
+        folder
+    )
+    edit_config(folder, text_config=config["text_config"] | {"hidden_act": "no-such"})
+    assert "KeyError: 'no-such'" in refusal(folder)
+
+
 def test_an_edited_configuration_is_refused_like_a_changed_one(folder) -> None:
     text = json.loads((folder / "config.json").read_text())["text_config"]
     edit_config(folder, text_config=text | {"num_hidden_layers": 5})
