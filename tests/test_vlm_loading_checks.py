@@ -118,6 +118,13 @@ def test_a_configuration_that_does_not_fit_the_weights_is_refused(saved, changes
     assert re.search(told, refusal(saved, config={"text_config": changes}))
 
 
+@pytest.mark.parametrize("weights", ["pretrained", "random"])
+def test_a_mixture_that_chooses_no_expert_is_refused(folder, weights) -> None:
+    none = {"text_config": {"num_experts_per_tok": 0}}
+    with pytest.raises(StructureError, match="no expert is chosen"):
+        load_vlm(params(folder, weights=weights, config=none))
+
+
 def test_what_transformers_says_in_two_lines_is_told_whole(folder) -> None:
     config = json.loads((folder / "config.json").read_text())
     edit_config(folder, text_config=config["text_config"] | {"num_hidden_layers": "six"})
