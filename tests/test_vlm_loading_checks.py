@@ -118,6 +118,23 @@ def test_a_configuration_that_does_not_fit_the_weights_is_refused(saved, changes
     assert re.search(told, refusal(saved, config={"text_config": changes}))
 
 
+@pytest.mark.parametrize("weights", ["pretrained", "random"])
+def test_a_mixture_that_chooses_no_expert_is_refused(folder, weights) -> None:
+    none = {"text_config": {"num_experts_per_tok": 0}}
+    with pytest.raises(StructureError, match="no expert is chosen"):
+        load_vlm(params(folder, weights=weights, config=none))
+
+
+def test_what_transformers_says_in_two_lines_is_told_whole(folder) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    edit_config(folder, text_config=config["text_config"] | {"num_hidden_layers": "six"})
+    assert "'num_hidden_layers': TypeError: Field 'num_hidden_layers' expected int" in refusal(
+        folder
+    )
+    edit_config(folder, text_config=config["text_config"] | {"hidden_act": "no-such"})
+    assert "KeyError: 'no-such'" in refusal(folder)
+
+
 def test_an_edited_configuration_is_refused_like_a_changed_one(folder) -> None:
     text = json.loads((folder / "config.json").read_text())["text_config"]
     edit_config(folder, text_config=text | {"num_hidden_layers": 5})
@@ -173,6 +190,22 @@ def test_weights_of_another_class_are_refused_unless_that_is_meant(folder) -> No
     load_vlm(params(folder))
 
 
+def test_a_class_that_is_no_list_is_read_as_one(folder) -> None:
+    built = json.loads((folder / "config.json").read_text())["architectures"][0]
+    edit_config(folder, architectures=built)
+    load_vlm(params(folder))
+    edit_config(folder, architectures="AnotherModel")
+    assert f"its weights are of AnotherModel and would be run as {built}" in refusal(folder)
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"[]", b'"eos"', b"\xff\xfe"])
+def test_a_generation_config_that_cannot_be_read_is_refused(folder, content) -> None:
+    (folder / "generation_config.json").write_bytes(content)
+    assert "generation_config.json is no JSON object" in refusal(folder)
+    (folder / "generation_config.json").unlink()
+    load_vlm(params(folder))
+
+
 # Adapters
 
 
@@ -183,6 +216,12 @@ def test_an_adapter_beside_the_weights_is_refused(folder, weights) -> None:
     assert "it has an adapter_config.json, and adapters are not applied" in refusal(
         folder, weights=weights
     )
+
+
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter_model.bin"])
+def test_weights_of_an_adapter_without_its_configuration_are_refused(folder, name) -> None:
+    save_file({"a": torch.ones(1)}, folder / name)
+    assert f"it has an {name}, and adapters are not applied" in refusal(folder)
 
 
 # Quantisation

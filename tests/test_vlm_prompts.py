@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -264,6 +265,20 @@ def test_a_template_that_changes_some_prompt_is_found(model) -> None:
     shouting = OWN.replace("part['text']", "part['text'] | replace('?!', '')")
     with pytest.raises(UserError, match=r"'q1': .* changes the prompt 'What\?!'"):
         check_prompts(model(as_jinja(shouting)).prompts, {"qa": requests("Who?", "What?!")})
+
+
+def test_a_prompt_longer_than_the_model_was_made_for_is_refused_at_once(vlm, monkeypatch) -> None:
+    assert vlm.prompts.most_tokens == 512
+    # Of as many bytes as the model has positions, and of more, but of fewer tokens.
+    check_prompts(vlm.prompts, {"qa": requests("a" * 512, "star " * 500)})
+    with pytest.raises(UserError, match=r"'q1': its prompt has 60\d tokens, .* made for 512"):
+        check_prompts(vlm.prompts, {"qa": requests(QUESTION, "star " * 600)})
+    language = vlm.structure.language_model.config
+    scaled = {"rope_type": "yarn", "factor": 4.0, "rope_theta": 1e4}
+    monkeypatch.setattr(language, "rope_parameters", scaled)
+    stretched = replace(vlm)
+    assert stretched.prompts.most_tokens is None
+    check_prompts(stretched.prompts, {"qa": requests("star " * 600)})
 
 
 @pytest.mark.parametrize("stage", ["profiling", "answers"])

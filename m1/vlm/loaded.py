@@ -57,7 +57,8 @@ class LoadedVlm:
     @cached_property
     def prompts(self) -> Prompts:
         """How prompts are written for it."""
-        return Prompts(self.processor, self.structure.image_token_id)
+        most = _most_positions(self.structure.language_model.config)
+        return Prompts(self.processor, self.structure.image_token_id, most)
 
     @cached_property
     def markup(self) -> Markup:
@@ -86,3 +87,10 @@ class LoadedVlm:
     def eos_token_ids(self) -> frozenset[int]:
         """Tokens that end an answer."""
         return frozenset(self.end_tokens.ids)
+
+
+def _most_positions(language: Any) -> int | None:  # noqa: ANN401 (a configuration)
+    """Positions that a language model was made for; none where it scales them to more."""
+    rope = getattr(language, "rope_parameters", None)
+    most = getattr(language, "max_position_embeddings", None)
+    return most if isinstance(most, int) and "'factor'" not in str(rope) else None

@@ -28,6 +28,7 @@ from m1.vlm.fingerprint import processor_fingerprint
 from m1.vlm.graphs import record
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.loading_checks import check_config, check_files, check_quantised, check_weights
+from m1.vlm.memory_check import check_memory
 from m1.vlm.pooling_place import find_pooling
 from m1.vlm.random_weights import random_model
 from m1.vlm.runtime import EagerRuntime
@@ -57,16 +58,25 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
         check_files(params.source, params.revision)
         config = _config(params)
         check_config(params.source, config, params.weights)
+        check_memory(params, config, device)
         model = _model(params, config, device)
         vlm = ready(model, _processor(params, model), device, params.weights)
     except UserError:
         raise
     except Exception as error:  # libraries and a model's own code raise almost anything
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        reason = _reason(error)
         raise UserError(f"model.source = {params.source}: cannot be loaded ({reason})") from None
     compute_experts(vlm.structure, params.experts)
     vlm = replace(vlm, revision=params.revision)
     return replace(vlm, runtime=_compiled(params, vlm)) if params.runtime == "compiled" else vlm
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, and the next where that only announces it."""
+    first, *rest = str(error).strip().split("\n")
+    if isinstance(error, KeyError) or not first:
+        return f"{type(error).__name__}: {first}".rstrip(": ")
+    return f"{first} {rest[0].strip()}" if first.endswith(":") and rest else first
 
 
 def _compiled(params: ModelParams, vlm: LoadedVlm) -> CompiledRuntime:

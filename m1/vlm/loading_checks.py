@@ -18,23 +18,30 @@ from m1.reading import is_file
 from m1.schemas.settings import Weights
 
 ADAPTER = "adapter_config.json"
+ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+GENERATION = "generation_config.json"
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 def check_files(source: str, revision: str | None) -> None:
-    """Whether beside a model's weights there is nothing that would change them.
+    """Whether beside a model's weights there is nothing that would change them, or is unreadable.
 
     Raises:
-        UserError: if there is an adapter, or a second set of weights.
+        UserError: if there is an adapter, a second set of weights, or a generation config that
+            transformers would pass over.
     """
-    tolerant = ("gated_repo", "missing_entries", "connection_errors")
-    options: dict[str, Any] = {f"_raise_exceptions_for_{name}": False for name in tolerant}
-    if cached_file(source, ADAPTER, revision=revision, **options) is not None:
+    folder = Path(source)
+    found = [name for name in ADAPTER_WEIGHTS if is_file(folder / name)]
+    if _file_of(source, revision, ADAPTER) is not None:
+        found.insert(0, ADAPTER)
+    if found:
         raise UserError(
-            f"model.source = {source}: it has an {ADAPTER}, and adapters are not applied: merge "
+            f"model.source = {source}: it has an {found[0]}, and adapters are not applied: merge "
             "the adapter into the weights and save the whole model, or remove the file"
         )
-    index = Path(source) / WEIGHTS_INDEX
+    if (generation := _file_of(source, revision, GENERATION)) is not None:
+        _check_generation(source, generation)
+    index = folder / WEIGHTS_INDEX
     if is_file(index) and is_file(index.with_name(WEIGHTS)):
         others = set(json.loads(index.read_text())["weight_map"].values()) - {WEIGHTS}
         if others:
@@ -42,6 +49,30 @@ def check_files(source: str, revision: str | None) -> None:
                 f"model.source = {source}: two sets of weights, {WEIGHTS} and what "
                 f"{WEIGHTS_INDEX} names ({min(others)}): remove one of them"
             )
+
+
+def _file_of(source: str, revision: str | None, name: str) -> Path | None:
+    """A file of a model's folder or repository, if it has one of that name."""
+    tolerant = ("gated_repo", "missing_entries", "connection_errors")
+    options: dict[str, Any] = {f"_raise_exceptions_for_{kind}": False for kind in tolerant}
+    found = cached_file(source, name, revision=revision, **options)
+    return None if found is None else Path(found)
+
+
+def _check_generation(source: str, file: Path) -> None:
+    """Without it outputs may end elsewhere, and a penalty be left out, without a word."""
+    try:
+        settings = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        reason = str(error).split("\n")[0]
+    else:
+        if isinstance(settings, dict):
+            return
+        reason = "not an object"
+    raise UserError(
+        f"model.source = {source}: {GENERATION} is no JSON object ({reason}): mend it, or remove "
+        "it if the model needs none"
+    )
 
 
 def check_config(source: str, config: PreTrainedConfig, weights: Weights) -> None:
@@ -133,7 +164,8 @@ def _why_not_the_weights(info: Mapping[str, Any]) -> str | None:
 
 
 def _why_not_the_class(model: PreTrainedModel) -> str | None:
-    saved: Sequence[str] = getattr(model.config, "architectures", None) or []
+    named: Sequence[str] | str = getattr(model.config, "architectures", None) or []
+    saved = [named] if isinstance(named, str) else named
     built = type(model).__name__
     if not saved or _plain(built) in map(_plain, saved):
         return None

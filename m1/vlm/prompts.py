@@ -45,6 +45,8 @@ class Prompts:
     """The model's processor."""
     image_token_id: int
     """Placeholder of a visual token."""
+    most_tokens: int | None = None
+    """Positions that the model was made for, where its configuration says so."""
 
     @property
     def tokenizer(self) -> Any:  # noqa: ANN401 (of transformers, or a stand-in's)
@@ -164,7 +166,8 @@ class Prompts:
         """Whether a prompt reaches the model as it is.
 
         Raises:
-            UserError: if it holds a token that is no text, or the template changes or drops it.
+            UserError: if it holds a token that is no text, is longer than the model was made for,
+                or the template changes or drops it.
         """
         held = [token for token in self.reserved if token in prompt]
         if held:
@@ -172,6 +175,7 @@ class Prompts:
                 f"its prompt holds {max(held, key=len)!r}, which this model does not read as text; "
                 "a prompt is plain text, and the image's place is put there for you: take it out"
             )
+        self._check_length(prompt)
         if self.template == "none":
             return
         try:
@@ -184,6 +188,23 @@ class Prompts:
             raise UserError(
                 f"the chat template of the model's {self.template} changes the prompt "
                 f"{prompt[:50]!r}: fix the template, or word the prompt otherwise"
+            )
+
+    def _check_length(self, prompt: str) -> None:
+        """Whether the model has a position for each token of a prompt.
+
+        Raises:
+            UserError: if it has not.
+        """
+        # A token is a byte at the least, so that hardly a prompt has to be counted.
+        if self.most_tokens is None or len(prompt.encode()) <= self.most_tokens:
+            return
+        n = len(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
+        if n > self.most_tokens:
+            raise UserError(
+                f"its prompt has {n} tokens, and the model was made for {self.most_tokens} "
+                "(max_position_embeddings in its configuration), those of the image included: "
+                "shorten it"
             )
 
 

@@ -144,6 +144,11 @@ def find_structure(model: PreTrainedModel) -> VlmStructure:
     if not hasattr(model.config, "image_token_id"):
         raise StructureError(f"{type(model).__name__}: its configuration has no image_token_id")
     holders = tuple(_top_k_holders(blocks, language_model))
+    if any(holder.value < 1 for holder in holders):
+        raise StructureError(
+            f"{type(model).__name__}: by its configuration no expert is chosen (top_k 0); check "
+            "config.json and model.config"
+        )
     return VlmStructure(
         model=model,
         vision_tower=vision_tower,
