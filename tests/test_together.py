@@ -124,13 +124,6 @@ def test_a_place_that_is_a_link_is_replaced_and_not_written_through(tmp_path: Pa
     assert (tmp_path / "a.json").read_text() == "new"
 
 
-@pytest.mark.parametrize("method", ["file", "nothing"])
-def test_a_folder_is_never_taken_for_an_earlier_file(folder: Path, method: str) -> None:
-    with Together() as files, pytest.raises(IsADirectoryError):
-        getattr(files, method)(folder / "deep")
-    assert contents(folder) == EARLIER
-
-
 def test_files_can_be_read_by_others(tmp_path: Path) -> None:
     with Together() as files:
         files.file(tmp_path / "a.json").write_text("new")
