@@ -189,9 +189,11 @@ def test_an_experiment_does_not_destroy_the_run_before_it(project: Project) -> N
 
 def test_a_raised_session_measures_again_and_going_back_does_not(project: Project) -> None:
     first = project.contents("data/profile")["data/profile/rows.parquet"]
-    assert "profiling" in project.dvc("exp", "run", "-S", "profile.session=2")
+    project.set("profile.session", 2)
+    assert "profiling" in project.dvc("repro")
     assert project.contents("data/profile")["data/profile/rows.parquet"] != first
-    assert "profiling" not in project.dvc("exp", "run", "-S", "profile.session=1")
+    project.set("profile.session", 1)
+    assert "profiling" not in project.dvc("repro")
     assert project.contents("data/profile")["data/profile/rows.parquet"] == first
 
 
@@ -230,7 +232,9 @@ def test_a_model_folder_that_changes_is_measured_again(project: Project, tmp_pat
     model = tmp_path / "mine"
     model.mkdir()
     (model / "generation_config.json").write_text("{}")
-    project.dvc("exp", "run", "-S", f"model.source={model}", "-S", f"model.watched={model}")
+    project.set("model.source", str(model))
+    project.set("model.watched", str(model))
+    project.dvc("repro")
     assert project.dvc("repro") == ""
     (model / "generation_config.json").write_text('{"repetition_penalty": 1.5}')
     assert {"profiling", "answers"} <= set(project.dvc("repro").split())
