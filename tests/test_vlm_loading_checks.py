@@ -75,6 +75,19 @@ def widen(tensors: Tensors) -> None:
     tensors[NORM] = torch.ones(33)
 
 
+EMBEDDING = "model.language_model.embed_tokens.weight"
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.float8_e4m3fn])
+def test_weights_of_8_bits_are_refused_where_nothing_says_how_they_were_quantised(
+    folder, dtype
+) -> None:
+    edit_weights(folder, lambda own: own.update({EMBEDDING: own[EMBEDDING].to(dtype)}))
+    told = refusal(folder)
+    assert f"{EMBEDDING} is stored as " in told
+    assert "has no quantization_config" in told
+
+
 def add_layer(tensors: Tensors) -> None:
     tensors[NORM.replace("layers.2", "layers.6")] = tensors[NORM].clone()
 

@@ -25,11 +25,12 @@ FinishReason = Literal["stop", "length"]
 class NotFiniteError(Exception):
     """A model whose numbers overflowed, or are none: what it writes means nothing."""
 
-    advice = "set model.dtype to bfloat16 or float32, or check the model's weights"
-
     def __init__(self, what: str, vlm: LoadedVlm) -> None:
         """Say what is not finite, and in which arithmetic."""
         dtype = str(vlm.model.dtype).removeprefix("torch.")
+        self.advice = "check the model's weights"
+        if dtype == "float16":  # its largest number is 65,504
+            self.advice = "set model.dtype to bfloat16 or float32, or check the model's weights"
         super().__init__(f"{what} not finite in {dtype}")
 
 

@@ -27,7 +27,13 @@ from m1.vlm.experts import compute_experts
 from m1.vlm.fingerprint import processor_fingerprint
 from m1.vlm.graphs import record
 from m1.vlm.loaded import LoadedVlm
-from m1.vlm.loading_checks import check_config, check_files, check_quantised, check_weights
+from m1.vlm.loading_checks import (
+    check_config,
+    check_files,
+    check_quantised,
+    check_stored,
+    check_weights,
+)
 from m1.vlm.memory_check import check_memory
 from m1.vlm.pooling_place import find_pooling
 from m1.vlm.random_weights import random_model
@@ -185,6 +191,7 @@ def _model(params: ModelParams, config: PreTrainedConfig, device: torch.device) 
     model, info = loaded
     check_quantised(params.source, model, config)
     check_weights(params.source, model, info)
+    check_stored(params.source, params.revision, config)
     on_device: PreTrainedModel = model.to(device)
     return on_device
 

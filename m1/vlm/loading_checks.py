@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.quantizers.auto import AutoHfQuantizer
 from transformers.utils.hub import cached_file
@@ -20,6 +21,7 @@ from m1.schemas.settings import Weights
 ADAPTER = "adapter_config.json"
 ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 GENERATION = "generation_config.json"
+EIGHT_BITS = {"I8", "U8", "F8_E4M3", "F8_E5M2"}
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
@@ -107,6 +109,30 @@ def _why_not_quantised(settings: Mapping[str, Any], weights: Weights, whole: boo
     if not AutoHfQuantizer.supports_quant_method(settings):
         return "which transformers does not know"
     return "and to be undone (dequantize)" if settings.get("dequantize") else None
+
+
+def check_stored(source: str, revision: str | None, config: PreTrainedConfig) -> None:
+    """Whether weights are stored as numbers that can be used as they are.
+
+    Without the scales that a quantisation keeps beside them, codes of 8 bits are no weights; they
+    would be taken for such without a word.
+
+    Raises:
+        UserError: naming a weight of 8 bits where no configuration asks for quantisation.
+    """
+    if any(getattr(part, "quantization_config", None) for part in _whole(config)):
+        return
+    first = _file_of(source, revision, WEIGHTS) or _file_of(source, revision, WEIGHTS_INDEX)
+    for file in sorted(first.parent.glob("*.safetensors")) if first else ():
+        with safe_open(file, "pt") as weights:
+            for name in weights.keys():  # noqa: SIM118 (it is no mapping)
+                stored = weights.get_slice(name)
+                if stored.get_dtype() in EIGHT_BITS and len(stored.get_shape()) > 1:
+                    raise UserError(
+                        f"model.source = {source}: {name} is stored as {stored.get_dtype()}, so it "
+                        "is quantised, and its configuration has no quantization_config: take the "
+                        "model without quantisation, or one whose configuration says how"
+                    )
 
 
 def check_quantised(source: str, model: PreTrainedModel, config: PreTrainedConfig) -> None:
