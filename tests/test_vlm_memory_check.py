@@ -41,11 +41,27 @@ def test_what_fits_exactly_is_loaded(folder, monkeypatch) -> None:
         load_vlm(params(folder))
 
 
-def test_random_weights_on_a_gpu_take_no_memory_of_the_host(folder, monkeypatch) -> None:
+@pytest.mark.parametrize("weights", ["pretrained", "random"])
+def test_on_a_gpu_its_own_memory_decides_and_the_hosts_does_not(
+    folder, monkeypatch, weights
+) -> None:
+    config, cuda = FAMILIES["llava"]()[0].config, torch.device("cuda")
+    asked = params(folder, weights=weights)
     monkeypatch.setattr(memory_check, "memory_bytes", lambda: 0)
-    memory_check.check_memory(
-        params(folder, weights="random"), FAMILIES["llava"]()[0].config, torch.device("cuda")
-    )
+    monkeypatch.setattr(memory_check, "gpu_bytes", lambda _: 1024**3)
+    memory_check.check_memory(asked, config, cuda)
+    monkeypatch.setattr(memory_check, "gpu_bytes", lambda _: 1024)
+    with pytest.raises(UserError, match=r"and cuda has 0\.0 GB of memory"):
+        memory_check.check_memory(asked, config, cuda)
+
+
+def test_a_model_that_cannot_be_built_without_memory_is_not_judged(folder, monkeypatch) -> None:
+    def needs_memory(*_: object) -> None:
+        raise RuntimeError("Tensor.item() cannot be called on meta tensors")
+
+    monkeypatch.setattr(memory_check, "random_model", needs_memory)
+    monkeypatch.setattr(memory_check, "memory_bytes", lambda: 0)
+    load_vlm(params(folder))
 
 
 def test_a_container_may_have_less_than_the_machine(tmp_path, monkeypatch) -> None:

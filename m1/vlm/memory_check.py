@@ -17,10 +17,11 @@ CONTAINER = Path("/sys/fs/cgroup/memory.max")
 
 
 def check_memory(params: ModelParams, config: PreTrainedConfig, device: torch.device) -> None:
-    """Whether this machine can hold a model, which the system would kill the process over.
+    """Whether a device can hold a model: on a CPU the system would kill the process over it.
 
-    Weights that are read go through the memory of the host, whatever the device. What is quantised
-    takes less than its configuration says, and is not judged.
+    On the way to a GPU weights are mapped from their files, so the host's memory decides nothing.
+    What is quantised takes less than its configuration says, and is not judged; nor is a model
+    whose code cannot be built without memory.
 
     Raises:
         UserError: with the size of the model and of the memory.
@@ -29,15 +30,14 @@ def check_memory(params: ModelParams, config: PreTrainedConfig, device: torch.de
         getattr(part, "quantization_config", None)
         for part in (config, config.get_text_config(decoder=True))
     )
-    if quantised or (params.weights == "random" and device.type != "cpu"):
-        return
-    needed, there = _bytes_of(params, config), memory_bytes()
-    if needed > there:
+    needed = None if quantised else _bytes_of(params, config)
+    there = memory_bytes() if device.type == "cpu" else gpu_bytes(device)
+    if needed is not None and needed > there:
         raise UserError(
             f"model.source = {params.source}: by its configuration its weights take "
-            f"{needed / BYTES_PER_GB:.1f} GB in {params.dtype}, and this machine has "
+            f"{needed / BYTES_PER_GB:.1f} GB in {params.dtype}, and {device.type} has "
             f"{there / BYTES_PER_GB:.1f} GB of memory: check config.json and model.config, set "
-            "model.dtype to bfloat16, or take a larger machine"
+            "model.dtype to bfloat16, or take a larger device"
         )
 
 
@@ -50,10 +50,21 @@ def memory_bytes() -> int:
         return there
 
 
-def _bytes_of(params: ModelParams, config: PreTrainedConfig) -> int:
-    """Bytes of a model's weights, built without memory for them; shared ones count once."""
+def gpu_bytes(device: torch.device) -> int:
+    """Memory of a GPU, whoever uses it now."""
+    return torch.cuda.get_device_properties(device).total_memory
+
+
+def _bytes_of(params: ModelParams, config: PreTrainedConfig) -> int | None:
+    """Bytes of a model's weights, built without memory for them; shared ones count once.
+
+    `None` where that fails: loading will tell why, or succeed with memory.
+    """
     dtype, nowhere = getattr(torch, params.dtype), torch.device("meta")
-    model = random_model(
-        copy.deepcopy(config), dtype, nowhere, params.attention, params.trust_remote_code
-    )
+    try:
+        model = random_model(
+            copy.deepcopy(config), dtype, nowhere, params.attention, params.trust_remote_code
+        )
+    except Exception:  # a model's own code raises almost anything
+        return None
     return sum(one.numel() * one.element_size() for one in model.parameters())
