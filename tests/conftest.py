@@ -35,3 +35,15 @@ def vlm() -> LoadedVlm:
 def held_out() -> HeldOut:
     """A few evaluation scenes with their pictures and questions."""
     return HeldOut.draw(12, seed=4)
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files and folders that were synced to the disk."""
+    paths: list[Path] = []
+
+    def note(handle: int) -> None:
+        paths.append(Path(f"/proc/self/fd/{handle}").resolve())
+
+    monkeypatch.setattr(os, "fsync", note)
+    return paths

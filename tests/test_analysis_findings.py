@@ -249,3 +249,28 @@ def test_settings_are_compared_at_the_decision_level() -> None:
         quality = evidence["qa"].quality
         assert quality is not None
         assert quality.best_fraction["active_blocks"][0] == blocks
+
+
+@pytest.mark.parametrize("few", WORKLOADS)
+def test_few_clusters_in_either_workload_decide_nothing(few: Workload) -> None:
+    evidence, analysis = dict(evidence_of(EXPECTED)), make_analysis(min_clusters=20)
+    scarce = dict.fromkeys(evidence[few].n_clusters, 19)
+    evidence[few] = replace(evidence[few], n_clusters=scarce)
+    assert judge_expectations(evidence["qa"], evidence["captioning"], analysis) == []
+    reasons = {one.reason for one in list_not_tested([], evidence, None, analysis.min_clusters)}
+    assert len(reasons) == 1
+    assert reasons.pop().endswith("there are 19.")
+
+
+def test_the_margin_of_the_stages_is_in_percentage_points_of_latency() -> None:
+    evidence = evidence_of(EXPECTED, seed=1, quality=False)
+    found = {
+        one.id: one
+        for one in judge_expectations(evidence["qa"], evidence["captioning"], make_analysis())
+    }
+    for name, workload, sign in (
+        ("qa-prefill-heavy", "qa", 1),
+        ("captioning-decode-heavy", "captioning", -1),
+    ):
+        *early, decode = evidence[workload].stage_share[0]
+        assert found[name].effect == pytest.approx(sign * 100 * (sum(early) - decode), rel=1e-9)

@@ -23,7 +23,7 @@ from m1.analysis.evidence import gather_evidence
 from m1.analysis.frontiers import best_at, find_frontier, make_frontier
 from m1.analysis.intervals import estimate
 from m1.analysis.samples import Sample, draw_samples
-from m1.analysis.trade_off import NoQualityError, draw_trade_off
+from m1.analysis.trade_off import NoQualityError, TradeOff, draw_trade_off
 from m1.errors import UserError
 from m1.params import AnalysisParams
 from m1.schemas.requests import WORKLOADS, Workload
@@ -339,3 +339,28 @@ def test_cut_outputs_are_counted_at_each_setting() -> None:
         assert point.cut_share.low <= point.cut_share.value <= point.cut_share.high
         assert point.cut_share.value == pytest.approx(0.2, abs=0.12)
     assert all(point.cut_share.high == 0 for point in frontier_in(SMALL, "captioning").points)
+
+
+def test_a_best_setting_has_its_own_latency_in_every_resample() -> None:
+    # Which setting is the best changes from resample to resample; its latency is one setting's.
+    rng = np.random.default_rng(2)
+    times = np.array([[100.0, 60.0, 30.0]]) * (1 + 0.01 * rng.random((12, 3)))
+    quality = (rng.random((12, 3)) < np.array([[1.0, 0.97, 0.9]])).astype(float)
+    frontier = frontier_by_hand(times, quality)
+    fractions = {point.setting: point.latency_fraction for point in frontier.points}
+    shares = [best.share_of_resamples for best in frontier.best_settings]
+    assert any(0.1 < share < 0.9 for share in shares)
+    for best in frontier.best_settings:
+        assert best.latency_fraction == fractions[best.setting]
+
+
+def test_a_draw_without_reference_quality_has_no_fraction_of_it() -> None:
+    nothing = np.zeros((2, 2))
+    drawn = TradeOff(
+        settings=(Setting(top_k=2), Setting(top_k=1)),
+        latency_ms=np.array([[2.0, 1.0], [2.0, 1.0]]),
+        quality=np.array([[1.0, 0.5], [0.0, 0.5]]),
+        cut_share=nothing,
+    )
+    assert drawn.quality_fraction[0].tolist() == [1.0, 0.5]
+    assert np.isnan(drawn.quality_fraction[1]).all()

@@ -7,6 +7,7 @@ import pytest
 from analysed import make_analysis, measured, of_experiment
 from simulated import World, simulate_rows
 
+from m1.analysis.jitter import cause
 from m1.analysis.latency import make_stage_result
 from m1.profiling.row_checks import jitter
 from m1.schemas.estimates import Variation
@@ -71,3 +72,9 @@ def test_nothing_is_told_without_repeats() -> None:
         e1 = of_experiment(rows, "e1")
         result = make_stage_result(e1, WORLD.grid[0], make_analysis(), some)
         assert result.latency["qa"].variation is None
+
+
+@pytest.mark.parametrize(("by_jitter", "blamed"), [(0.0708, "machine"), (0.0706, "requests")])
+def test_half_of_the_squared_distance_is_where_the_blame_changes(by_jitter, blamed) -> None:
+    # Half of 0.1 squared is 0.0707 squared.
+    assert cause(by_jitter, observed=0.1) == blamed

@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,14 @@ def test_a_full_disk_is_one_line_about_the_file(tmp_path, monkeypatch, call) -> 
     monkeypatch.setattr(os, call, full)
     with pytest.raises(UserError, match=r"journal\.jsonl: cannot be written \(No space left"):
         written(path, ["more"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks files up in /proc")
+def test_every_line_is_on_the_disk_before_the_next(tmp_path, synced) -> None:
+    path = tmp_path / "journal.jsonl"
+    with CheckedLines(path) as lines:
+        assert tmp_path in synced
+        synced.clear()
+        for n in range(3):
+            lines.append(f"line {n}")
+            assert synced == [path] * (n + 1)

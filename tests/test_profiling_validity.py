@@ -296,3 +296,34 @@ def test_a_request_measured_in_both_decode_modes_is_one_sample() -> None:
     twice = simulate_rows(3, replace(WORLD, e1_requests=40, decode_mode="both"))
     samples = next(c for c in judge(twice, QUIET, LIMITS).checks if c.name == "e1_requests")
     assert (samples.value, samples.passed) == (40, False)
+
+
+def test_longer_outputs_late_in_a_run_are_no_drift(rows) -> None:
+    def longer(row) -> bool:
+        return in_e1("captioning", 2 / 3, 1)(row) and row.decode_ms is not None
+
+    def n_longer(row) -> int:
+        return 2 * (row.n_output_tokens - 1) + 1
+
+    late = altered(
+        rows,
+        longer,
+        decode_ms=lambda r: 2 * r.decode_ms,
+        total_ms=lambda r: r.total_ms + r.decode_ms,
+        n_output_tokens=n_longer,
+    )
+    assert value(late, "drift") == value(rows, "drift")
+    assert "drift" not in failed(late)
+
+
+def test_the_furthest_number_of_visual_tokens_is_told(rows) -> None:
+    off = {rows[3].order: 100, rows[4].order: 130}
+    planned = altered(
+        rows,
+        lambda row: row.order in off,
+        vision_tokens=lambda row: 144,
+        planned_vision_tokens=lambda row: off[row.order],
+        observed_vision_tokens=lambda row: off[row.order],
+    )
+    (check,) = (c for c in judge(planned, QUIET, LIMITS).checks if c.name == "actuation")
+    assert "planned within 30.6% of what was asked for" in check.detail

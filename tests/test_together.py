@@ -274,3 +274,12 @@ def test_no_file_takes_the_place_of_a_folder_and_all_in_it(folder: Path) -> None
     with pytest.raises(NoPlaceError, match="a file, where"), Together() as files:
         files.folder(folder / "a.json")
     assert contents(folder) == EARLIER
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks files up in /proc")
+def test_what_takes_its_place_is_on_the_disk(tmp_path: Path, synced: list[Path]) -> None:
+    with Together() as files:
+        written = files.file(tmp_path / "a.json")
+        written.write_text("new a")
+        assert synced == []
+    assert written in synced

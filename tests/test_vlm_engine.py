@@ -1,6 +1,7 @@
 """The greedy engine says what `generate` says, and reports what it did."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from tokenizers.processors import TemplateProcessing
 from m1.schemas.settings import Setting
 from m1.vlm.batching import answer_in_batches
 from m1.vlm.encoding import count_visual_tokens, encode
-from m1.vlm.engine import answer, text_of
+from m1.vlm.engine import answer, text_of, token_ids
 from m1.vlm.knobs import applied
 from m1.vlm.loading import ready
 from m1.workloads.scene_language import CAPTION_PROMPT, captions
@@ -136,3 +137,16 @@ def test_a_first_token_is_put_in_front_unless_the_template_has_it() -> None:
         ids = encode(own, photo(64, 64), "What is this?")["input_ids"][0].tolist()
         assert ids[0] == bos
         assert ids.count(bos) == 1
+
+
+def test_a_text_counted_by_itself_has_no_special_tokens(vlm) -> None:
+    tokenizer = copy.deepcopy(vlm.processor.tokenizer)
+    end = tokenizer.eos_token
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{end} $A {end}", special_tokens=[(end, tokenizer.eos_token_id)]
+    )
+    processor = copy.copy(vlm.processor)
+    processor.tokenizer = tokenizer
+    adding = replace(vlm, processor=processor)
+    assert len(tokenizer("red")["input_ids"]) == len(tokenizer.tokenize("red")) + 2
+    assert token_ids(adding, "red") == token_ids(vlm, "red") != []
