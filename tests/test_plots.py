@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,11 +16,18 @@ from dvc_render.vega import VegaRenderer
 from import_graph import ROOT
 from PIL import Image
 
-from m1.analysis.plots import coupling_rows, decode_split_rows
-from m1.figures.style import STAGE_COLOURS
+from m1.analysis.plots import (
+    coupling_rows,
+    decode_split_rows,
+    frontier_rows,
+    judged,
+    sensitivity_rows,
+    stage_rows,
+)
+from m1.figures.style import INVALID_COLOUR, STAGE_COLOURS
 from m1.files import write_plot_rows
 from m1.schemas.profile import STAGES
-from m1.schemas.requests import WORKLOADS, Workload
+from m1.schemas.requests import WORKLOADS
 from m1.schemas.settings import KNOBS
 
 Row = dict[str, Any]
@@ -29,8 +35,8 @@ Spec = dict[str, Any]
 
 TEMPLATES = ROOT / ".dvc" / "plots"
 REVISIONS = ("HEAD~1", "HEAD")
-# The oldest version at hand; DVC's own page loads 5.2, newer tools load newer ones.
-VEGA_LITE = "5.8"
+# The page of `make install` has the newest at hand; DVC's own page loads 5.2, near the oldest.
+NEWEST, OLDEST = "6.4", "5.8"
 
 
 def read_plots() -> dict[str, dict[str, Any]]:
@@ -43,74 +49,26 @@ PLOTS = read_plots()
 each_plot = pytest.mark.parametrize("name", PLOTS)
 
 
-def stage_rows() -> Iterator[Row]:
-    for workload in WORKLOADS:
-        start = 0.0
-        for stage, estimate in example.breakdown(workload).items():
-            time = estimate.mean_ms
-            end = start + time.value
-            yield {
-                "workload": workload,
-                "stage": stage,
-                "mean_ms": time.value,
-                "low": time.low,
-                "high": time.high,
-                "share": estimate.share.value,
-                "start_ms": start,
-                "end_ms": end,
-            }
-            start = end
-
-
-def frontier_rows(workload: Workload) -> Iterator[Row]:
-    for point in example.frontier(workload).points:
-        latency, quality = point.latency_ms, point.quality
-        yield {
-            "workload": workload,
-            "setting": point.label,
-            "latency_ms": latency.value,
-            "latency_low": latency.low,
-            "latency_high": latency.high,
-            "quality": quality.value,
-            "quality_low": quality.low,
-            "quality_high": quality.high,
-            "on_frontier": point.on_frontier,
-            "frontier_share": point.frontier_share,
-            **point.setting.model_dump(),
-        }
-
-
-def sensitivity_rows() -> Iterator[Row]:
-    for workload, knob in ((w, k) for w in WORKLOADS for k in KNOBS):
-        for point in example.sensitivity(workload, knob)[1:]:
-            change = point.latency_change_percent
-            yield {
-                "workload": workload,
-                "knob": knob,
-                "value": point.value,
-                "change_percent": change.value,
-                "low": change.low,
-                "high": change.high,
-            }
-
-
-CONTRAST = example.contrast()
-ROWS: dict[str, list[Row]] = {
-    "plots/data/stage_breakdown.json": list(stage_rows()),
-    "plots/data/latency_cdf.json": [point.model_dump() for point in example.cdf_points()],
-    "plots/data/frontier_qa.json": list(frontier_rows("qa")),
-    "plots/data/frontier_captioning.json": list(frontier_rows("captioning")),
-    "plots/data/knob_sensitivity.json": list(sensitivity_rows()),
-    "plots/data/decode_split.json": decode_split_rows(CONTRAST),
-    "plots/data/knob_coupling.json": coupling_rows(CONTRAST),
+CONTRAST = example.contrast(
+    sensitivity={w: {k: example.sensitivity(w, k)[1:] for k in KNOBS} for w in WORKLOADS}
+)
+CHARTS: dict[str, list[Row]] = {
+    "stage_breakdown": stage_rows(CONTRAST),
+    "latency_cdf": [point.model_dump(exclude={"validity"}) for point in example.cdf_points()],
+    "frontier_qa": frontier_rows(example.frontier("qa")),
+    "frontier_captioning": frontier_rows(example.frontier("captioning")),
+    "knob_sensitivity": sensitivity_rows(CONTRAST),
+    "decode_split": decode_split_rows(CONTRAST),
+    "knob_coupling": coupling_rows(CONTRAST),
 }
+ROWS = {f"plots/data/{name}.json": judged(rows, CONTRAST.validity) for name, rows in CHARTS.items()}
 BEST = {w: sum(point.on_frontier for point in example.frontier(w).points) for w in WORKLOADS}
 WIDE = sum(row["share"] > 0.08 for row in ROWS["plots/data/stage_breakdown.json"])
 SETTINGS = len(example.GRID)
 # Marks in the drawing for each revision: a layer that draws nothing is missing here.
 MARKS: dict[str, dict[str, int]] = {
     "stage_breakdown": {"rect": 8, "rule": 8, "text": WIDE},
-    "latency_cdf": {"line": 2},
+    "latency_cdf": {"line": 2, "symbol": len(example.cdf_points())},
     "frontier_qa": {"symbol": SETTINGS, "rule": 2 * SETTINGS, "line": 1},
     "frontier_captioning": {"symbol": SETTINGS, "rule": 2 * SETTINGS, "line": 1},
     "knob_sensitivity": {"rect": 12, "rule": 12},
@@ -129,11 +87,12 @@ BARS = {
 }
 
 
-def fill(name: str, template: Path | None = None) -> Spec:
-    """The specification that DVC makes of a plot with two revisions."""
+def fill(name: str, template: Path | None = None, **revisions: list[Row]) -> Spec:
+    """The specification that DVC makes of a plot with revisions, two of the same unless given."""
     plot = PLOTS[name]
     ((path, y),) = plot["y"].items()
-    rows = [row | {"rev": rev} for rev in REVISIONS for row in ROWS[path]]
+    drawn = revisions or dict.fromkeys(REVISIONS, ROWS[path])
+    rows = [row | {"rev": rev} for rev, of_it in drawn.items() for row in of_it]
     labels = {key: plot[key] for key in ("title", "x_label", "y_label") if key in plot}
     properties = {"template": template or plot["template"], "template_dir": str(TEMPLATES)}
     renderer = VegaRenderer(rows, name, x=plot["x"], y=y, **labels, **properties)
@@ -148,8 +107,8 @@ def unknown_fields(spec: Spec, rows: list[Row]) -> set[str]:
     return used - set(re.findall(r'"as": "(\w+)"', text)) - set(rows[0]) - GIVEN
 
 
-def draw(spec: Spec) -> ElementTree.Element:
-    return ElementTree.fromstring(vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE))
+def draw(spec: Spec, vega_lite: str = NEWEST) -> ElementTree.Element:
+    return ElementTree.fromstring(vl_convert.vegalite_to_svg(spec, vl_version=vega_lite))
 
 
 def marks(svg: ElementTree.Element, kind: str) -> list[ElementTree.Element]:
@@ -181,7 +140,7 @@ def test_no_anchor_stays_unfilled(name: str) -> None:
 
 @each_plot
 def test_every_mark_is_drawn_for_both_revisions(name: str) -> None:
-    svg = draw(fill(name))
+    svg = draw(fill(name), OLDEST)
     drawn = {kind: len(marks(svg, kind)) for kind in MARKS[name]}
     assert drawn == {kind: 2 * number for kind, number in MARKS[name].items()}
     assert set(REVISIONS) <= words(svg)
@@ -197,11 +156,44 @@ def test_axes_have_titles_with_units(name: str) -> None:
 
 @each_plot
 def test_numbers_stay_numbers(name: str) -> None:
-    texts = {"workload", "stage", "knob", "setting", "part", "panel", "rev"}
+    texts = {"workload", "stage", "knob", "setting", "part", "panel", "rev", "validity"}
     if name == "knob_coupling":
         texts |= {"value"}  # names of knobs are among them
     for row in fill(name)["data"]["values"]:
         assert all(isinstance(row[key], (int, float)) for key in row if key not in texts)
+
+
+FAILED = example.validity("The machine was hot.", "It drifted.", "It was busy.")
+
+
+@each_plot
+def test_charts_say_in_red_which_revision_is_invalid_and_why(name: str) -> None:
+    revisions = {
+        "old": CHARTS[name],  # of a version that wrote no verdict
+        "good": judged(CHARTS[name], example.validity()),
+        "bad": judged(CHARTS[name], FAILED),
+    }
+    svg = draw(fill(name, **revisions))
+    told = {
+        text.text: text.get("fill")
+        for text in svg.iter()
+        if text.tag.endswith("text") and (text.text or "").startswith(tuple(revisions))
+    }
+    assert told == {"old": "black", "good": "black", f"bad, {FAILED.in_short}": INVALID_COLOUR}
+    alone = draw(fill(name, workspace=revisions["bad"]))
+    assert f"workspace, {FAILED.in_short}" in words(alone)
+    # Nothing is hidden.
+    assert {kind: len(marks(alone, kind)) for kind in MARKS[name]} == MARKS[name]
+
+
+@each_plot
+def test_hovering_tells_the_revision_the_interval_and_how_many_requests(name: str) -> None:
+    (tooltip,) = re.findall(r'"tooltip": \[(.*?)\]', json.dumps(fill(name)))
+    fields = re.findall(r'"field": "(\w+)"(?:, "title": "(.*?)")?', tooltip)
+    told = " ".join(title or field for field, title in fields)
+    assert told.startswith("revision")
+    assert "requests" in told
+    assert (" from" in told and " to" in told) or name == "latency_cdf"
 
 
 @pytest.mark.parametrize("name", ["stage_breakdown", *BARS])
