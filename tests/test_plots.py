@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -26,6 +28,7 @@ from m1.analysis.plots import (
 )
 from m1.figures.style import INVALID_COLOUR, STAGE_COLOURS
 from m1.files import write_plot_rows
+from m1.plots_page import make_page
 from m1.schemas.profile import STAGES
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.settings import KNOBS
@@ -233,24 +236,71 @@ def test_a_misspelt_field_is_found(field: str, tmp_path: Path) -> None:
     assert found == {f"{field}_"}
 
 
-def test_dvc_compares_two_commits(tmp_path: Path) -> None:
-    """DVC reads dvc.yaml and the data files itself, figures included."""
-    start_repository(tmp_path)
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `dvc plots diff` makes of two commits, on the page that `make install` writes."""
+    folder = tmp_path_factory.mktemp("compared")
+    start_repository(folder)
+    (folder / ".dvc" / "plots_page.html").write_text(make_page(), encoding="utf-8")
+    dvc(folder, "config", "--local", "plots.html_template", "plots_page.html")
     for shade in (0, 255):
         for path, rows in ROWS.items():
-            write_plot_rows([row | {"shade": shade} for row in rows], tmp_path / path)
-        (tmp_path / "plots" / "figures").mkdir(exist_ok=True)
-        Image.new("L", (4, 4), shade).save(tmp_path / "plots" / "figures" / "m1_example.png")
-        commit(tmp_path)
-    dvc(tmp_path, "plots", "diff", *REVISIONS, "--out", "page")
-    page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
-    specs = [json.loads(spec) for spec in re.findall(r"var spec = (\{.*?\});\s*vegaEmbed", page)]
-    assert re.findall(r'<div id = "(\w+)">', page) == list(PLOTS)
-    assert page.count("m1_example.png") >= 2
+            write_plot_rows([row | {"shade": shade} for row in rows], folder / path)
+        (folder / "plots" / "figures").mkdir(exist_ok=True)
+        Image.new("L", (4, 4), shade).save(folder / "plots" / "figures" / "m1_example.png")
+        commit(folder)
+    dvc(folder, "plots", "diff", *REVISIONS, "--out", "page")
+    return folder / "page" / "index.html"
+
+
+def test_dvc_compares_two_commits(page: Path) -> None:
+    """DVC reads dvc.yaml and the data files itself, figures included."""
+    text = page.read_text(encoding="utf-8")
+    specs = [json.loads(spec) for spec in re.findall(r"var spec = (\{.*?\});\s*vegaEmbed", text)]
+    assert re.findall(r'<div id = "(\w+)">', text) == list(PLOTS)
+    assert text.count("m1_example.png") >= 2
     for spec, rows in zip(specs, ROWS.values(), strict=True):
         values = spec["data"]["values"]
         assert [row["rev"] for row in values] == [rev for rev in REVISIONS for _ in rows]
         assert [row["shade"] for row in values] == [shade for shade in (0, 255) for _ in rows]
+
+
+class Links(HTMLParser):
+    """Collects what the tags of a page refer to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value or "" for name, value in attrs if name in ("src", "href")]
+
+
+def test_the_page_of_the_plots_refers_to_nothing_outside(page: Path) -> None:
+    links = Links()
+    links.feed(page.read_text(encoding="utf-8"))
+    assert {Path(link).name[-14:] for link in links.found} == {"m1_example.png"}
+    assert all((page.parent / link).is_file() for link in links.found)
+
+
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
+
+
+@pytest.mark.skipif(not BROWSER, reason="no Chromium here to draw the page")
+def test_a_browser_draws_every_chart_without_a_network(page: Path, tmp_path: Path) -> None:
+    run = subprocess.run(
+        [
+            BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}",
+            "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=10000",
+            "--enable-logging=stderr", "--dump-dom", page.as_uri(),
+        ],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert run.stdout.count('class="marks"') == len(PLOTS)
+    # What cannot be loaded is an error in the console.
+    assert "CONSOLE" not in run.stderr
 
 
 def test_dvc_draws_the_rest_where_there_is_no_frontier(tmp_path: Path) -> None:
