@@ -1,5 +1,6 @@
 """Contrast the workloads and answer the four key questions."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,8 @@ from m1.analysis.plots import (
     Row,
     coupling_rows,
     decode_split_rows,
+    frontier_rows,
+    judged,
     latency_rows,
     sensitivity_rows,
     stage_rows,
@@ -22,10 +25,11 @@ from m1.analysis.summary import summarise
 from m1.analysis.timed_results import make_timed_results
 from m1.analysis.validity import counting_answers
 from m1.errors import run_command
-from m1.files import Results, written_together
+from m1.files import written_together
 from m1.origin import rows_fingerprint
 from m1.params import load_params
-from m1.schemas.results import WorkloadContrast
+from m1.schemas.requests import Workload
+from m1.schemas.results import ParetoResult, WorkloadContrast
 from m1.schemas.settings import decode_passes
 
 
@@ -60,7 +64,7 @@ def main(
     stages = make_stage_result(e1, run.reference, params.analysis, repeats, frontiers.made_from)
     evidence = gather_evidence(e1, e2, scores, run.measured_grid, params.analysis)
     timed = make_timed_results(rows, scores, run, params.analysis)
-    cdf = latency_rows(e1)
+    cdf = judged(latency_rows(e1), run.validity)
     contrast = make_contrast(
         run, stages, timed, pareto, evidence, params.analysis, rows_fingerprint(cdf)
     )
@@ -69,17 +73,27 @@ def main(
         results.record(stages, out / "e1_stage_latency.json")
         results.record(contrast, out / "m1_workload_contrast.json")
         results.record(summary, out / "summary.json")
-        write_plots(contrast, cdf, results, plots)
+        results.plot_rows(cdf, plots / "latency_cdf.json")
+        for name, chart in charts_of(contrast, pareto).items():
+            results.plot_rows(judged(chart, contrast.validity), plots / f"{name}.json")
     print(*contrast.answers.model_dump().values(), sep="\n")
 
 
-def write_plots(contrast: WorkloadContrast, cdf: list[Row], results: Results, folder: Path) -> None:
-    """Write what `dvc plots` draws."""
-    results.plot_rows(stage_rows(contrast), folder / "stage_breakdown.json")
-    results.plot_rows(cdf, folder / "latency_cdf.json")
-    results.plot_rows(sensitivity_rows(contrast), folder / "knob_sensitivity.json")
-    results.plot_rows(decode_split_rows(contrast), folder / "decode_split.json")
-    results.plot_rows(coupling_rows(contrast), folder / "knob_coupling.json")
+def charts_of(
+    contrast: WorkloadContrast, pareto: Mapping[Workload, ParetoResult]
+) -> dict[str, list[Row]]:
+    """What `dvc plots` draws beside the latencies, by the name of the chart.
+
+    Where there is no quality, its chart has no rows.
+    """
+    frontiers = {workload: result.frontier for workload, result in pareto.items()}
+    return {
+        "stage_breakdown": stage_rows(contrast),
+        "knob_sensitivity": sensitivity_rows(contrast),
+        "decode_split": decode_split_rows(contrast),
+        "knob_coupling": coupling_rows(contrast),
+        **{f"frontier_{w}": frontier_rows(one) if one else [] for w, one in frontiers.items()},
+    }
 
 
 if __name__ == "__main__":

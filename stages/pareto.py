@@ -10,7 +10,6 @@ from m1.analysis.agreement import check_same_origin, compare
 from m1.analysis.cells import of_settings, rows_in_pass
 from m1.analysis.frontiers import find_frontier
 from m1.analysis.inputs import AnswerFiles, ProfileFiles, read_scored_requests
-from m1.analysis.plots import frontier_rows
 from m1.analysis.scoring import score_rows, scored_answers
 from m1.analysis.trade_off import NoQualityError
 from m1.errors import run_command
@@ -29,7 +28,6 @@ def main(
     requests_file: Annotated[Path, typer.Option("--requests", help="Its requests.json.")],
     scores_file: Annotated[Path, typer.Option("--scores", help="Where the scored answers go.")],
     out: Annotated[Path, typer.Option(help="Where the frontier goes.")],
-    plot: Annotated[Path, typer.Option(help="Where the rows of its plot go.")],
     profile: Annotated[Path, typer.Option(help="Folder of measured requests.")] = Path(
         "data/profile"
     ),
@@ -58,7 +56,6 @@ def main(
     with written_together() as results:
         results.rows(scores, scores_file)
         results.record(result, out)
-        results.plot_rows(frontier_rows(result), plot)
     print(f"{workload}: {outcome(result)}")
 
 

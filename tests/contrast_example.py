@@ -115,7 +115,12 @@ def distribution(workload: Workload) -> LatencyDistribution:
 
 def cdf_points() -> list[LatencyPoint]:
     return [
-        LatencyPoint(workload=workload, latency_ms=latency, share_of_requests=(i + 1) / N_E1)
+        LatencyPoint(
+            workload=workload,
+            latency_ms=latency,
+            share_of_requests=(i + 1) / N_E1,
+            validity="valid",
+        )
         for workload in WORKLOADS
         for i, latency in enumerate(latencies_ms(workload))
     ]

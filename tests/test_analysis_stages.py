@@ -46,13 +46,23 @@ T = TypeVar("T", MeasuredRequest, Answer)
 FRONTIER_FIELDS = {
     "workload", "setting", "latency_ms", "latency_low", "latency_high", "quality", "quality_low",
     "quality_high", "on_frontier", "frontier_share", "vision_tokens", "top_k", "active_blocks",
+    "n_timed", "n_scored", "validity",
 }  # fmt: skip
-STAGE_FIELDS = {"workload", "stage", "mean_ms", "low", "high", "share", "start_ms", "end_ms"}
+STAGE_FIELDS = {
+    "workload", "stage", "mean_ms", "low", "high", "share", "start_ms", "end_ms", "n_requests",
+    "validity",
+}  # fmt: skip
 DECODE_FIELDS = {
     "workload", "knob", "value", "part", "change_percent", "low", "high", "change_ms",
+    "n_requests", "validity",
 }  # fmt: skip
-COUPLING_FIELDS = {"workload", "panel", "value", "hypervolume", "low", "high", "change"}
-SENSITIVITY_FIELDS = {"workload", "knob", "value", "change_percent", "low", "high"}
+COUPLING_FIELDS = {
+    "workload", "panel", "value", "hypervolume", "low", "high", "change", "n_timed", "n_scored",
+    "validity",
+}  # fmt: skip
+SENSITIVITY_FIELDS = {
+    "workload", "knob", "value", "change_percent", "low", "high", "n_requests", "validity",
+}  # fmt: skip
 WORLD = World(
     vision_tokens=(144, 16),
     top_k=(4, 2),
@@ -104,7 +114,6 @@ def pareto_options(workload: str) -> dict[str, str]:
         "--requests": f"data/requests/{workload}/requests.json",
         "--scores": f"data/scores/{workload}.parquet",
         "--out": f"metrics/e2_pareto_{workload}.json",
-        "--plot": f"plots/data/frontier_{workload}.json",
     }
 
 
@@ -143,14 +152,20 @@ def read_frontier(project: Path, workload: str) -> Frontier:
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
-def test_pareto_writes_scores_frontier_and_plot(project: Path, workload: str) -> None:
+def test_pareto_writes_scores_and_frontier(project: Path, workload: str) -> None:
     scores = read_rows(ScoredAnswer, project / f"data/scores/{workload}.parquet")
     assert len(scores) == len(WORLD.grid) * 34
     assert set(scores["workload"]) == {workload}
     frontier = read_frontier(project, workload)
     assert (frontier.timed.n_requests, frontier.scored.n_requests) == (30, 34)
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_frontiers_are_drawn_point_by_point(project: Path, workload: str) -> None:
+    frontier = read_frontier(project, workload)
     rows = plot_rows(project, f"frontier_{workload}")
     assert [row["setting"] for row in rows] == [point.label for point in frontier.points]
+    assert {(row["n_timed"], row["n_scored"]) for row in rows} == {(30, 34)}
     assert all(row.keys() == FRONTIER_FIELDS for row in rows)
     assert [row["on_frontier"] for row in rows] == [p.on_frontier for p in frontier.points]
 
@@ -208,6 +223,20 @@ def test_contrast_carries_e1_e2_and_the_run(project: Path) -> None:
         assert contrast.timed[workload].n_requests == 30
         assert set(contrast.sensitivity[workload]) == set(KNOBS)
     assert len(contrast.findings) == 8
+
+
+def test_each_chart_bears_the_verdict_on_the_run(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder)
+    params = folder / "params.yaml"
+    params.write_text(params.read_text().replace("min_answers: 5", "min_answers: 50"))
+    done = run_stage(folder, "contrast")
+    assert done.returncode == 0, done.stderr
+    for chart in (folder / "plots/data").iterdir():
+        found = [
+            {row["validity"] for row in plot_rows(one, chart.stem)} for one in (project, folder)
+        ]
+        assert found == [{"valid"}, {"INVALID: answers"}], chart
 
 
 def test_the_answers_tell_the_speed_of_decode_that_is_split(project: Path) -> None:
@@ -567,8 +596,8 @@ STAGES_THAT_WRITE = {
 
 
 OUTPUTS = {
-    "pareto": ("data/scores/captioning.parquet", "*/*captioning.json"),
-    "contrast": ("metrics/[!e2]*.json", "metrics/e1*.json", "plots/data/[!f]*.json"),
+    "pareto": ("data/scores/captioning.parquet", "metrics/*captioning.json"),
+    "contrast": ("metrics/[!e2]*.json", "metrics/e1*.json", "plots/data/*.json"),
     "figures": ("plots/figures/*.png",),
 }
 

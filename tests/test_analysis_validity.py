@@ -1,11 +1,14 @@
 """A run is judged by its answers too, once they are scored."""
 
+from typing import Literal
+
 import contrast_example as example
 import pytest
 from simulated import simulate_run
 
 from m1.analysis.summary import summarise
 from m1.analysis.validity import counting_answers
+from m1.schemas.profile import Validity
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import ParetoResult
 
@@ -43,6 +46,24 @@ def test_other_reasons_stay() -> None:
     reasons = counting_answers(drifted, results, 50).validity.reasons
     assert reasons[0] == "it drifted"
     assert reasons[1] == "answers of a workload scored at each setting: 3, fewer than 50"
+
+
+def test_a_few_words_name_two_failed_checks_and_count_the_rest() -> None:
+    check = example.validity("x").checks[0]
+    told = []
+    for failed in ([], ["drift"], ["drift", "jitter"], ["drift", "jitter", "clocks", "answers"]):
+        checks = [check.model_copy(update={"name": name}) for name in failed]
+        passed = check.model_copy(update={"passed": True})
+        verdict: Literal["valid", "invalid"] = "invalid" if failed else "valid"
+        told.append(
+            Validity(verdict=verdict, reasons=tuple(failed), checks=(passed, *checks)).in_short
+        )
+    assert told == [
+        "valid",
+        "INVALID: drift",
+        "INVALID: drift, jitter",
+        "INVALID: drift, jitter and 2 more",
+    ]
 
 
 def test_a_run_without_quality_has_no_answers_to_count() -> None:

@@ -47,13 +47,16 @@ write(options["--out"] + "/answers.parquet", uuid.uuid4().hex)
 """,
     "pareto": """
 made = read("data/profile/rows.parquet") + read("data/answers/answers.parquet")
-for name in ("--scores", "--out", "--plot"):
+for name in ("--scores", "--out"):
     write(options[name], made)
 """,
     "contrast": """
 for name in ("e1_stage_latency", "m1_workload_contrast", "summary"):
     write(f"metrics/{name}.json", '{"of": "' + read("metrics/e2_pareto_qa.json") + '"}')
-for name in ("stage_breakdown", "latency_cdf", "knob_sensitivity", "decode_split", "knob_coupling"):
+for name in (
+    "stage_breakdown", "latency_cdf", "frontier_qa", "frontier_captioning", "knob_sensitivity",
+    "decode_split", "knob_coupling",
+):
     write(f"plots/data/{name}.json", read("metrics/e2_pareto_qa.json"))
 """,
     "figures": """

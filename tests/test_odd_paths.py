@@ -61,7 +61,7 @@ READ_FILES = [
     ("figures", "--contrast"), ("figures", "--cdf"),
 ]  # fmt: skip
 WRITTEN_FILES = [
-    ("prepare", "--sample"), ("pareto", "--scores"), ("pareto", "--out"), ("pareto", "--plot"),
+    ("prepare", "--sample"), ("pareto", "--scores"), ("pareto", "--out"),
 ]  # fmt: skip
 FOLDERS = [
     ("prepare", "--out"), ("profiling", "--requests"), ("profiling", "--out"),

@@ -2,9 +2,10 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,11 +18,19 @@ from dvc_render.vega import VegaRenderer
 from import_graph import ROOT
 from PIL import Image
 
-from m1.analysis.plots import coupling_rows, decode_split_rows
-from m1.figures.style import STAGE_COLOURS
+from m1.analysis.plots import (
+    coupling_rows,
+    decode_split_rows,
+    frontier_rows,
+    judged,
+    sensitivity_rows,
+    stage_rows,
+)
+from m1.figures.style import INVALID_COLOUR, STAGE_COLOURS
 from m1.files import write_plot_rows
+from m1.plots_page import make_page
 from m1.schemas.profile import STAGES
-from m1.schemas.requests import WORKLOADS, Workload
+from m1.schemas.requests import WORKLOADS
 from m1.schemas.settings import KNOBS
 
 Row = dict[str, Any]
@@ -29,8 +38,8 @@ Spec = dict[str, Any]
 
 TEMPLATES = ROOT / ".dvc" / "plots"
 REVISIONS = ("HEAD~1", "HEAD")
-# The oldest version at hand; DVC's own page loads 5.2, newer tools load newer ones.
-VEGA_LITE = "5.8"
+# The page of `make install` has the newest at hand; DVC's own page loads 5.2, near the oldest.
+NEWEST, OLDEST = "6.4", "5.8"
 
 
 def read_plots() -> dict[str, dict[str, Any]]:
@@ -43,74 +52,26 @@ PLOTS = read_plots()
 each_plot = pytest.mark.parametrize("name", PLOTS)
 
 
-def stage_rows() -> Iterator[Row]:
-    for workload in WORKLOADS:
-        start = 0.0
-        for stage, estimate in example.breakdown(workload).items():
-            time = estimate.mean_ms
-            end = start + time.value
-            yield {
-                "workload": workload,
-                "stage": stage,
-                "mean_ms": time.value,
-                "low": time.low,
-                "high": time.high,
-                "share": estimate.share.value,
-                "start_ms": start,
-                "end_ms": end,
-            }
-            start = end
-
-
-def frontier_rows(workload: Workload) -> Iterator[Row]:
-    for point in example.frontier(workload).points:
-        latency, quality = point.latency_ms, point.quality
-        yield {
-            "workload": workload,
-            "setting": point.label,
-            "latency_ms": latency.value,
-            "latency_low": latency.low,
-            "latency_high": latency.high,
-            "quality": quality.value,
-            "quality_low": quality.low,
-            "quality_high": quality.high,
-            "on_frontier": point.on_frontier,
-            "frontier_share": point.frontier_share,
-            **point.setting.model_dump(),
-        }
-
-
-def sensitivity_rows() -> Iterator[Row]:
-    for workload, knob in ((w, k) for w in WORKLOADS for k in KNOBS):
-        for point in example.sensitivity(workload, knob)[1:]:
-            change = point.latency_change_percent
-            yield {
-                "workload": workload,
-                "knob": knob,
-                "value": point.value,
-                "change_percent": change.value,
-                "low": change.low,
-                "high": change.high,
-            }
-
-
-CONTRAST = example.contrast()
-ROWS: dict[str, list[Row]] = {
-    "plots/data/stage_breakdown.json": list(stage_rows()),
-    "plots/data/latency_cdf.json": [point.model_dump() for point in example.cdf_points()],
-    "plots/data/frontier_qa.json": list(frontier_rows("qa")),
-    "plots/data/frontier_captioning.json": list(frontier_rows("captioning")),
-    "plots/data/knob_sensitivity.json": list(sensitivity_rows()),
-    "plots/data/decode_split.json": decode_split_rows(CONTRAST),
-    "plots/data/knob_coupling.json": coupling_rows(CONTRAST),
+CONTRAST = example.contrast(
+    sensitivity={w: {k: example.sensitivity(w, k)[1:] for k in KNOBS} for w in WORKLOADS}
+)
+CHARTS: dict[str, list[Row]] = {
+    "stage_breakdown": stage_rows(CONTRAST),
+    "latency_cdf": [point.model_dump(exclude={"validity"}) for point in example.cdf_points()],
+    "frontier_qa": frontier_rows(example.frontier("qa")),
+    "frontier_captioning": frontier_rows(example.frontier("captioning")),
+    "knob_sensitivity": sensitivity_rows(CONTRAST),
+    "decode_split": decode_split_rows(CONTRAST),
+    "knob_coupling": coupling_rows(CONTRAST),
 }
+ROWS = {f"plots/data/{name}.json": judged(rows, CONTRAST.validity) for name, rows in CHARTS.items()}
 BEST = {w: sum(point.on_frontier for point in example.frontier(w).points) for w in WORKLOADS}
 WIDE = sum(row["share"] > 0.08 for row in ROWS["plots/data/stage_breakdown.json"])
 SETTINGS = len(example.GRID)
 # Marks in the drawing for each revision: a layer that draws nothing is missing here.
 MARKS: dict[str, dict[str, int]] = {
     "stage_breakdown": {"rect": 8, "rule": 8, "text": WIDE},
-    "latency_cdf": {"line": 2},
+    "latency_cdf": {"line": 2, "symbol": len(example.cdf_points())},
     "frontier_qa": {"symbol": SETTINGS, "rule": 2 * SETTINGS, "line": 1},
     "frontier_captioning": {"symbol": SETTINGS, "rule": 2 * SETTINGS, "line": 1},
     "knob_sensitivity": {"rect": 12, "rule": 12},
@@ -129,11 +90,12 @@ BARS = {
 }
 
 
-def fill(name: str, template: Path | None = None) -> Spec:
-    """The specification that DVC makes of a plot with two revisions."""
+def fill(name: str, template: Path | None = None, **revisions: list[Row]) -> Spec:
+    """The specification that DVC makes of a plot with revisions, two of the same unless given."""
     plot = PLOTS[name]
     ((path, y),) = plot["y"].items()
-    rows = [row | {"rev": rev} for rev in REVISIONS for row in ROWS[path]]
+    drawn = revisions or dict.fromkeys(REVISIONS, ROWS[path])
+    rows = [row | {"rev": rev} for rev, of_it in drawn.items() for row in of_it]
     labels = {key: plot[key] for key in ("title", "x_label", "y_label") if key in plot}
     properties = {"template": template or plot["template"], "template_dir": str(TEMPLATES)}
     renderer = VegaRenderer(rows, name, x=plot["x"], y=y, **labels, **properties)
@@ -148,8 +110,8 @@ def unknown_fields(spec: Spec, rows: list[Row]) -> set[str]:
     return used - set(re.findall(r'"as": "(\w+)"', text)) - set(rows[0]) - GIVEN
 
 
-def draw(spec: Spec) -> ElementTree.Element:
-    return ElementTree.fromstring(vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE))
+def draw(spec: Spec, vega_lite: str = NEWEST) -> ElementTree.Element:
+    return ElementTree.fromstring(vl_convert.vegalite_to_svg(spec, vl_version=vega_lite))
 
 
 def marks(svg: ElementTree.Element, kind: str) -> list[ElementTree.Element]:
@@ -181,7 +143,7 @@ def test_no_anchor_stays_unfilled(name: str) -> None:
 
 @each_plot
 def test_every_mark_is_drawn_for_both_revisions(name: str) -> None:
-    svg = draw(fill(name))
+    svg = draw(fill(name), OLDEST)
     drawn = {kind: len(marks(svg, kind)) for kind in MARKS[name]}
     assert drawn == {kind: 2 * number for kind, number in MARKS[name].items()}
     assert set(REVISIONS) <= words(svg)
@@ -197,11 +159,44 @@ def test_axes_have_titles_with_units(name: str) -> None:
 
 @each_plot
 def test_numbers_stay_numbers(name: str) -> None:
-    texts = {"workload", "stage", "knob", "setting", "part", "panel", "rev"}
+    texts = {"workload", "stage", "knob", "setting", "part", "panel", "rev", "validity"}
     if name == "knob_coupling":
         texts |= {"value"}  # names of knobs are among them
     for row in fill(name)["data"]["values"]:
         assert all(isinstance(row[key], (int, float)) for key in row if key not in texts)
+
+
+FAILED = example.validity("The machine was hot.", "It drifted.", "It was busy.")
+
+
+@each_plot
+def test_charts_say_in_red_which_revision_is_invalid_and_why(name: str) -> None:
+    revisions = {
+        "old": CHARTS[name],  # of a version that wrote no verdict
+        "good": judged(CHARTS[name], example.validity()),
+        "bad": judged(CHARTS[name], FAILED),
+    }
+    svg = draw(fill(name, **revisions))
+    told = {
+        text.text: text.get("fill")
+        for text in svg.iter()
+        if text.tag.endswith("text") and (text.text or "").startswith(tuple(revisions))
+    }
+    assert told == {"old": "black", "good": "black", f"bad, {FAILED.in_short}": INVALID_COLOUR}
+    alone = draw(fill(name, workspace=revisions["bad"]))
+    assert f"workspace, {FAILED.in_short}" in words(alone)
+    # Nothing is hidden.
+    assert {kind: len(marks(alone, kind)) for kind in MARKS[name]} == MARKS[name]
+
+
+@each_plot
+def test_hovering_tells_the_revision_the_interval_and_how_many_requests(name: str) -> None:
+    (tooltip,) = re.findall(r'"tooltip": \[(.*?)\]', json.dumps(fill(name)))
+    fields = re.findall(r'"field": "(\w+)"(?:, "title": "(.*?)")?', tooltip)
+    told = " ".join(title or field for field, title in fields)
+    assert told.startswith("revision")
+    assert "requests" in told
+    assert (" from" in told and " to" in told) or name == "latency_cdf"
 
 
 @pytest.mark.parametrize("name", ["stage_breakdown", *BARS])
@@ -241,24 +236,71 @@ def test_a_misspelt_field_is_found(field: str, tmp_path: Path) -> None:
     assert found == {f"{field}_"}
 
 
-def test_dvc_compares_two_commits(tmp_path: Path) -> None:
-    """DVC reads dvc.yaml and the data files itself, figures included."""
-    start_repository(tmp_path)
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `dvc plots diff` makes of two commits, on the page that `make install` writes."""
+    folder = tmp_path_factory.mktemp("compared")
+    start_repository(folder)
+    (folder / ".dvc" / "plots_page.html").write_text(make_page(), encoding="utf-8")
+    dvc(folder, "config", "--local", "plots.html_template", "plots_page.html")
     for shade in (0, 255):
         for path, rows in ROWS.items():
-            write_plot_rows([row | {"shade": shade} for row in rows], tmp_path / path)
-        (tmp_path / "plots" / "figures").mkdir(exist_ok=True)
-        Image.new("L", (4, 4), shade).save(tmp_path / "plots" / "figures" / "m1_example.png")
-        commit(tmp_path)
-    dvc(tmp_path, "plots", "diff", *REVISIONS, "--out", "page")
-    page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
-    specs = [json.loads(spec) for spec in re.findall(r"var spec = (\{.*?\});\s*vegaEmbed", page)]
-    assert re.findall(r'<div id = "(\w+)">', page) == list(PLOTS)
-    assert page.count("m1_example.png") >= 2
+            write_plot_rows([row | {"shade": shade} for row in rows], folder / path)
+        (folder / "plots" / "figures").mkdir(exist_ok=True)
+        Image.new("L", (4, 4), shade).save(folder / "plots" / "figures" / "m1_example.png")
+        commit(folder)
+    dvc(folder, "plots", "diff", *REVISIONS, "--out", "page")
+    return folder / "page" / "index.html"
+
+
+def test_dvc_compares_two_commits(page: Path) -> None:
+    """DVC reads dvc.yaml and the data files itself, figures included."""
+    text = page.read_text(encoding="utf-8")
+    specs = [json.loads(spec) for spec in re.findall(r"var spec = (\{.*?\});\s*vegaEmbed", text)]
+    assert re.findall(r'<div id = "(\w+)">', text) == list(PLOTS)
+    assert text.count("m1_example.png") >= 2
     for spec, rows in zip(specs, ROWS.values(), strict=True):
         values = spec["data"]["values"]
         assert [row["rev"] for row in values] == [rev for rev in REVISIONS for _ in rows]
         assert [row["shade"] for row in values] == [shade for shade in (0, 255) for _ in rows]
+
+
+class Links(HTMLParser):
+    """Collects what the tags of a page refer to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value or "" for name, value in attrs if name in ("src", "href")]
+
+
+def test_the_page_of_the_plots_refers_to_nothing_outside(page: Path) -> None:
+    links = Links()
+    links.feed(page.read_text(encoding="utf-8"))
+    assert {Path(link).name[-14:] for link in links.found} == {"m1_example.png"}
+    assert all((page.parent / link).is_file() for link in links.found)
+
+
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
+
+
+@pytest.mark.skipif(not BROWSER, reason="no Chromium here to draw the page")
+def test_a_browser_draws_every_chart_without_a_network(page: Path, tmp_path: Path) -> None:
+    run = subprocess.run(
+        [
+            BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}",
+            "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=10000",
+            "--enable-logging=stderr", "--dump-dom", page.as_uri(),
+        ],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert run.stdout.count('class="marks"') == len(PLOTS)
+    # What cannot be loaded is an error in the console.
+    assert "CONSOLE" not in run.stderr
 
 
 def test_dvc_draws_the_rest_where_there_is_no_frontier(tmp_path: Path) -> None:

@@ -6,17 +6,26 @@ from typing import Any
 
 import pandas as pd
 
-from m1.schemas.profile import Stage
+from m1.schemas.profile import Stage, Validity
 from m1.schemas.requests import WORKLOADS, Workload
-from m1.schemas.results import Frontier, ParetoResult, StageEstimate, WorkloadContrast
+from m1.schemas.results import Frontier, StageEstimate, WorkloadContrast
 
 Row = dict[str, Any]
 ONE_OR_ALL = "moving one knob or all"
 
 
+def judged(rows: list[Row], validity: Validity) -> list[Row]:
+    """The rows with the verdict on their run: a chart of several revisions shows whose is whose."""
+    return [row | {"validity": validity.in_short} for row in rows]
+
+
 def stage_rows(contrast: WorkloadContrast) -> list[Row]:
     """A bar for each stage, from where the stage before it ends."""
-    return [row for w in WORKLOADS for row in _stacked(w, contrast.stage_breakdown[w])]
+    return [
+        row | {"n_requests": contrast.latency[w].n}
+        for w in WORKLOADS
+        for row in _stacked(w, contrast.stage_breakdown[w])
+    ]
 
 
 def _stacked(workload: Workload, stages: Mapping[Stage, StageEstimate]) -> list[Row]:
@@ -46,11 +55,11 @@ def latency_rows(rows: pd.DataFrame) -> list[Row]:
     ]
 
 
-def frontier_rows(result: ParetoResult) -> list[Row]:
-    """A point for each setting; none where there is no quality."""
+def frontier_rows(frontier: Frontier) -> list[Row]:
+    """A point for each setting."""
     return [
         {
-            "workload": result.workload,
+            "workload": frontier.workload,
             "setting": point.label,
             "latency_ms": point.latency_ms.value,
             "latency_low": point.latency_ms.low,
@@ -60,9 +69,11 @@ def frontier_rows(result: ParetoResult) -> list[Row]:
             "quality_high": point.quality.high,
             "on_frontier": point.on_frontier,
             "frontier_share": point.frontier_share,
+            "n_timed": frontier.timed.n_requests,
+            "n_scored": frontier.scored.n_requests,
             **point.setting.model_dump(),
         }
-        for point in (result.frontier.points if result.frontier else ())
+        for point in frontier.points
     ]
 
 
@@ -76,6 +87,7 @@ def sensitivity_rows(contrast: WorkloadContrast) -> list[Row]:
             "change_percent": point.latency_change_percent.value,
             "low": point.latency_change_percent.low,
             "high": point.latency_change_percent.high,
+            "n_requests": contrast.timed[workload].n_requests,
         }
         for workload in WORKLOADS
         for knob, points in contrast.sensitivity[workload].items()
@@ -95,6 +107,7 @@ def decode_split_rows(contrast: WorkloadContrast) -> list[Row]:
             "low": share.low,
             "high": share.high,
             "change_ms": time.value,
+            "n_requests": contrast.timed[workload].n_requests,
         }
         for workload in WORKLOADS
         for knob, splits in contrast.decode_split[workload].knobs.items()
@@ -133,6 +146,8 @@ def _areas(frontier: Frontier) -> list[Row]:
             "low": area.low,
             "high": area.high,
             "change": change,
+            "n_timed": frontier.timed.n_requests,
+            "n_scored": frontier.scored.n_requests,
         }
         for panel, value, area, change in [
             *fixed,

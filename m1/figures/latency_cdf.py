@@ -38,6 +38,8 @@ class LatencyPoint(Record):
     """Latency of a request."""
     share_of_requests: Fraction
     """Share of requests that took at most this long."""
+    validity: str
+    """The verdict on the run, in a few words."""
 
 
 @styled

@@ -44,6 +44,15 @@ class Validity(Record):
         return self
 
     @property
+    def in_short(self) -> str:
+        """The verdict in a few words, such as "INVALID: drift, jitter and 3 more"."""
+        failed = [check.name for check in self.checks if not check.passed]
+        if not failed:
+            return "valid"
+        more = f" and {len(failed) - 2} more" if len(failed) > 2 else ""
+        return f"INVALID: {', '.join(failed[:2])}{more}"
+
+    @property
     def tally(self) -> str:
         """How many checks passed, for a valid run, and how many had nothing to go by."""
         silent = sum(check.value is None for check in self.checks)
