@@ -17,8 +17,8 @@ from dvc_render.vega import VegaRenderer
 from import_graph import ROOT
 from PIL import Image
 
-from m1.analysis.plots import coupling_rows, decode_split_rows
-from m1.figures.style import STAGE_COLOURS
+from m1.analysis.plots import coupling_rows, decode_split_rows, stage_rows
+from m1.figures.style import PREPROCESSING_COLOURS, STAGE_COLOURS
 from m1.files import write_plot_rows
 from m1.schemas.profile import STAGES
 from m1.schemas.requests import WORKLOADS, Workload
@@ -41,25 +41,6 @@ def read_plots() -> dict[str, dict[str, Any]]:
 
 PLOTS = read_plots()
 each_plot = pytest.mark.parametrize("name", PLOTS)
-
-
-def stage_rows() -> Iterator[Row]:
-    for workload in WORKLOADS:
-        start = 0.0
-        for stage, estimate in example.breakdown(workload).items():
-            time = estimate.mean_ms
-            end = start + time.value
-            yield {
-                "workload": workload,
-                "stage": stage,
-                "mean_ms": time.value,
-                "low": time.low,
-                "high": time.high,
-                "share": estimate.share.value,
-                "start_ms": start,
-                "end_ms": end,
-            }
-            start = end
 
 
 def frontier_rows(workload: Workload) -> Iterator[Row]:
@@ -96,7 +77,7 @@ def sensitivity_rows() -> Iterator[Row]:
 
 CONTRAST = example.contrast()
 ROWS: dict[str, list[Row]] = {
-    "plots/data/stage_breakdown.json": list(stage_rows()),
+    "plots/data/stage_breakdown.json": stage_rows(CONTRAST),
     "plots/data/latency_cdf.json": [point.model_dump() for point in example.cdf_points()],
     "plots/data/frontier_qa.json": list(frontier_rows("qa")),
     "plots/data/frontier_captioning.json": list(frontier_rows("captioning")),
@@ -109,7 +90,7 @@ WIDE = sum(row["share"] > 0.08 for row in ROWS["plots/data/stage_breakdown.json"
 SETTINGS = len(example.GRID)
 # Marks in the drawing for each revision: a layer that draws nothing is missing here.
 MARKS: dict[str, dict[str, int]] = {
-    "stage_breakdown": {"rect": 8, "rule": 8, "text": WIDE},
+    "stage_breakdown": {"rect": 12, "rule": 12, "text": WIDE},
     "latency_cdf": {"line": 2},
     "frontier_qa": {"symbol": SETTINGS, "rule": 2 * SETTINGS, "line": 1},
     "frontier_captioning": {"symbol": SETTINGS, "rule": 2 * SETTINGS, "line": 1},
@@ -221,8 +202,9 @@ def test_bars_of_two_revisions_stand_side_by_side(name: str, places: int) -> Non
 def test_stages_have_the_colours_of_the_figures() -> None:
     template = (TEMPLATES / "m1_stage_breakdown.json").read_text(encoding="utf-8")
     colours = json.loads(template)["spec"]["layer"][0]["encoding"]["color"]["scale"]
-    assert colours["domain"] == list(STAGES)
-    assert colours["range"] == [STAGE_COLOURS[stage] for stage in STAGES]
+    assert colours["domain"] == [*PREPROCESSING_COLOURS, *STAGES]
+    looks = [*PREPROCESSING_COLOURS.values(), *(STAGE_COLOURS[stage] for stage in STAGES)]
+    assert colours["range"] == looks
 
 
 def test_a_frontier_only_joins_its_members() -> None:
