@@ -25,8 +25,7 @@ def describe_preprocessing(
     times = columns.to_numpy(dtype=np.float64)
     whole, opening, total = resamples.mean(times, images).T
     if np.isnan(times).any():  # opening was not timed, and what was is without it
-        nothing = dict.fromkeys(Preprocessing.model_fields)
-        return Preprocessing(**nothing | {"processor_ms": estimate(whole, confidence)})
+        return Preprocessing(processor_ms=estimate(whole, confidence))
     percentiles = estimate_percentiles(times[:, 0], images, resamples, confidence)
     return Preprocessing(
         mean_ms=estimate(whole, confidence),

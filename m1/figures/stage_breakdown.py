@@ -105,7 +105,7 @@ def add_number_line(
     numbers: list[str],
     y: float,
     *,
-    loc: str,
+    loc: Literal["lower left", "upper left"],
     mode: Literal["expand"] | None = None,
 ) -> None:
     """A legend of the bar's own: side by side, so that thin stages are as readable as wide ones.

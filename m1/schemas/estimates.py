@@ -44,15 +44,15 @@ class Preprocessing(Record):
     Files are in memory, so that neither a disk nor a download is in it.
     """
 
-    mean_ms: Estimate | None
+    mean_ms: Estimate | None = None
     """Mean; null in runs that did not time opening, as is what rests on it."""
-    p50_ms: Estimate | None
-    """Median."""
-    p95_ms: Estimate | None
-    """95th percentile; null with fewer than 59 requests, too."""
-    relative_to_total: Estimate | None
+    p50_ms: Estimate | None = None
+    """Median; null with fewer than 5 requests, too."""
+    p95_ms: Estimate | None = None
+    """95th percentile; with fewer than 59."""
+    relative_to_total: Estimate | None = None
     """Mean over the mean total, which it is no part of: at 0.2 a request takes 1.2 totals."""
-    open_image_ms: Estimate | None
+    open_image_ms: Estimate | None = None
     """Mean of opening: reading the file, decoding it to upright RGB pixels."""
     processor_ms: Estimate
     """Mean of the rest: making the image larger or smaller for `vision_tokens`, image processor,
