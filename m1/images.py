@@ -68,6 +68,11 @@ def open_image(folder: Path, name: str) -> Image.Image:
     return _decoded(content, shown(path), "prepare the requests again")
 
 
+def rgb_image(content: bytes) -> Image.Image:
+    """What a model gets of bytes from `image_bytes`: RGB, upright."""
+    return _decoded(content, "the image", HINT)
+
+
 def _decoded(content: bytes, place: str, hint: str) -> Image.Image:
     """The first frame, upright, in RGB.
 

@@ -24,8 +24,10 @@ def main(
     params = load_params(params_path)
     prepared = prepare(workload, params.data, out, sample)
     n_images = len({request.image_id for request in prepared.requests})
+    size = prepared.resize_to
+    made = ", made {} x {} pixels,".format(*size) if size else ""
     print(
-        f"{workload}: {len(prepared.requests)} requests about {n_images} images "
+        f"{workload}: {len(prepared.requests)} requests about {n_images} images{made} "
         f"from {prepared.source} in {out}"
     )
     for note in notes_on_scores(prepared):

@@ -281,6 +281,7 @@ TABLES = [
     in_row_alone("a negative stage", "prefill_ms", -0.1, "greater than or equal to 0"),
     in_row_alone("an infinite stage", "decode_ms", float("inf"), "finite number"),
     in_row_alone("a negative preprocessing", "preprocess_ms", -0.1, "greater than or equal to 0"),
+    in_row_alone("opening beyond preprocessing", "open_image_ms", 1.6, "more than preprocess_ms"),
     in_row_alone("an unknown experiment", "experiment", "e4", "experiment"),
     in_row_alone("an unknown workload", "workload", "ocr", "workload"),
     in_row_alone("no output", "n_output_tokens", 0, "greater than or equal to 1"),

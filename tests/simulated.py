@@ -251,6 +251,7 @@ def _row(
         observed_top_k=setting.top_k if marked else None,
         observed_active_blocks=(setting.active_blocks or 8) if marked else None,
         preprocess_ms=1.5,
+        open_image_ms=0.5,
         vision_ms=vision,
         projector_ms=projector,
         prefill_ms=prefill,

@@ -29,7 +29,7 @@ from m1.files import read_record, read_rows, write_record, write_rows
 from m1.origin import rows_fingerprint
 from m1.schemas.answers import Answer, AnswersRun
 from m1.schemas.markup import Marks, Markup
-from m1.schemas.profile import FailedCell, MeasuredRequest, ProfileRun
+from m1.schemas.profile import STAGES, FailedCell, MeasuredRequest, ProfileRun
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import (
     Frontier,
@@ -258,6 +258,7 @@ def test_summary_is_the_contrast_rounded(project: Path) -> None:
     assert p50 is not None
     assert summary.captioning.p50_ms == float(f"{p50.value:.4g}")
     assert summary.qa.p99_ms is None
+    assert summary.qa.preprocess_p50_ms == 1.5
     early = sum(
         stage.share.value
         for name, stage in contrast.stage_breakdown["qa"].items()
@@ -280,15 +281,20 @@ def test_rounding_keeps_four_digits_and_what_is_no_fraction() -> None:
 def test_stages_are_stacked(project: Path) -> None:
     rows = plot_rows(project, "stage_breakdown")
     assert all(row.keys() == STAGE_FIELDS for row in rows)
-    assert len(rows) == 8
+    assert len(rows) == 12
     for workload in WORKLOADS:
         bars = [row for row in rows if row["workload"] == workload]
-        assert bars[0]["start_ms"] == 0
+        before, stages = bars[:2], bars[2:]
+        assert [bar["stage"] for bar in bars] == ["open image", "processor", *STAGES]
+        assert (before[0]["start_ms"], before[-1]["end_ms"], stages[0]["start_ms"]) == (-1.5, 0, 0)
         for bar, following in pairwise(bars):
             assert bar["end_ms"] == following["start_ms"]
         for bar in bars:
             assert bar["end_ms"] - bar["start_ms"] == pytest.approx(bar["mean_ms"])
-        assert sum(bar["share"] for bar in bars) == pytest.approx(1)
+        total_ms = read_contrast(project).latency[workload].mean_ms.value
+        assert stages[-1]["end_ms"] == pytest.approx(total_ms)
+        assert sum(bar["share"] for bar in stages) == pytest.approx(1)
+        assert sum(bar["share"] for bar in before) == pytest.approx(1.5 / total_ms)
 
 
 def test_latency_curve_rises_to_all_requests(project: Path) -> None:

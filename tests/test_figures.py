@@ -241,9 +241,39 @@ def test_each_stage_has_its_number_beside_no_other() -> None:
     lines = [legend for legend in figure.findobj(Legend) if isinstance(legend, Legend)]
     labels = [label for line in lines for label in line.get_texts()]
     assert "projector 0.31 [0.30, 0.32]" in [label.get_text() for label in labels]
-    assert len(labels) == 2 * len(WORKLOADS) * len(STAGES)
+    assert len(labels) == len(WORKLOADS) * (2 * len(STAGES) + 2)
     assert overlapping(figure, labels) == []
     assert any(text.startswith("total 32.") for text in texts(figure))
+
+
+def test_preprocessing_ends_where_the_total_starts() -> None:
+    contrast = example.contrast()
+    figure = draw_stage_breakdown(contrast)
+    before = [patch for patch in bars(figure.axes[0]) if patch.get_x() < 0]
+    assert len(before) == 2 * len(WORKLOADS)
+    for processor, opening in (before[:2], before[2:]):
+        assert processor.get_x() + processor.get_width() == pytest.approx(0)
+        assert opening.get_x() + opening.get_width() == pytest.approx(processor.get_x())
+        assert (opening.get_width(), processor.get_width()) == pytest.approx((4.5, 2.9))
+    assert all(patch.get_x() >= 0 for patch in bars(figure.axes[1]))
+    assert "preprocessing, outside the total: open image 4.50 ms [4.37, 4.63]" in texts(figure)
+
+
+def test_preprocessing_that_takes_longer_than_the_total_leaves_room_for_all() -> None:
+    long = {"open_image_ms": example.estimate(63.4), "processor_ms": example.estimate(120.0)}
+    before = {w: example.preprocessing(w).model_copy(update=long) for w in WORKLOADS}
+    figure = draw_stage_breakdown(example.contrast(preprocessing=before))
+    figure.draw_without_rendering()
+    totals = [t for t in figure.axes[0].texts if t.get_text().startswith("total")]
+    assert len(totals) == len(WORKLOADS)
+    right = figure.axes[0].get_window_extent().x1
+    assert all(text.get_window_extent().x1 <= right for text in totals)
+
+
+def test_results_without_preprocessing_are_drawn_from_zero_on() -> None:
+    times = draw_stage_breakdown(example.contrast(preprocessing=None)).axes[0]
+    assert times.get_xlim()[0] == 0
+    assert len(bars(times)) == len(WORKLOADS) * len(STAGES)
 
 
 def test_curves_go_through_every_request() -> None:

@@ -135,6 +135,14 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("profile.seed", -1, "profile.seed = -1: Input should be greater than or equal to 0"),
     ("analysis.seed", -1, "analysis.seed = -1: Input should be greater than or equal to 0"),
     ("data.qa.n_requests", 0, "data.qa.n_requests = 0: .* greater than or equal to 1"),
+    ("data.qa.resize_to", [0, 64], r"data.qa.resize_to\[0\] = 0: .* greater than or equal to 1"),
+    ("data.qa.resize_to", [64, -1], r"data.qa.resize_to\[1\] = -1: .* greater than or equal to 1"),
+    ("data.qa.resize_to", [10**6, 64], r".*\[0\] = 1000000: .* less than or equal to 16384"),
+    ("data.qa.resize_to", [64, 64, 3], r"data.qa.resize_to = \[64, 64, 3\]: .* at most 2 items.*"),
+    ("data.qa.resize_to", [64], r"data.qa.resize_to\[1\] is missing"),
+    ("data.qa.resize_to", 64, "data.qa.resize_to = 64: Input should be a valid array"),
+    ("data.captioning.resize_to", [16384, 8], r".*: one side is more than 200 times the other"),
+    ("data.captioning.resize_to", [16384, 16384], r".*: has more than 89478485 pixels"),
     ("knobs.top_k", [4, 0], r"knobs.top_k\[1\] = 0: Input .* greater than or equal to 1"),
     ("knobs.top_k", [], r"knobs.top_k = \[\]: .* at least 1 item .*"),
     ("profile.n_trials", 1, "profile.n_trials = 1: Input should be greater than or equal to 2"),
@@ -198,7 +206,9 @@ def unbounded(schema: dict[str, Any]) -> list[str]:
                 inner = part["properties"].items()
                 return [k for name, one in inner for k in of(one, f"{key}.{name}")]
             case "array":
-                return ([] if "maxItems" in part else [key]) + of(part["items"], f"{key}[]")
+                items = part.get("prefixItems") or [part["items"]]
+                inside = [k for one in items for k in of(one, f"{key}[]")]
+                return ([] if "maxItems" in part else [key]) + inside
             case "integer" | "number":
                 return [] if {"maximum", "exclusiveMaximum"} & part.keys() else [key]
             case "string":

@@ -26,7 +26,7 @@ from m1.analysis.plots import (
     sensitivity_rows,
     stage_rows,
 )
-from m1.figures.style import INVALID_COLOUR, STAGE_COLOURS
+from m1.figures.style import INVALID_COLOUR, PREPROCESSING_COLOURS, STAGE_COLOURS
 from m1.files import write_plot_rows
 from m1.plots_page import make_page
 from m1.schemas.profile import STAGES
@@ -70,7 +70,7 @@ WIDE = sum(row["share"] > 0.08 for row in ROWS["plots/data/stage_breakdown.json"
 SETTINGS = len(example.GRID)
 # Marks in the drawing for each revision: a layer that draws nothing is missing here.
 MARKS: dict[str, dict[str, int]] = {
-    "stage_breakdown": {"rect": 8, "rule": 8, "text": WIDE},
+    "stage_breakdown": {"rect": 12, "rule": 12, "text": WIDE},
     "latency_cdf": {"line": 2, "symbol": len(example.cdf_points())},
     "frontier_qa": {"symbol": SETTINGS, "rule": 2 * SETTINGS, "line": 1},
     "frontier_captioning": {"symbol": SETTINGS, "rule": 2 * SETTINGS, "line": 1},
@@ -216,8 +216,9 @@ def test_bars_of_two_revisions_stand_side_by_side(name: str, places: int) -> Non
 def test_stages_have_the_colours_of_the_figures() -> None:
     template = (TEMPLATES / "m1_stage_breakdown.json").read_text(encoding="utf-8")
     colours = json.loads(template)["spec"]["layer"][0]["encoding"]["color"]["scale"]
-    assert colours["domain"] == list(STAGES)
-    assert colours["range"] == [STAGE_COLOURS[stage] for stage in STAGES]
+    assert colours["domain"] == [*PREPROCESSING_COLOURS, *STAGES]
+    looks = [*PREPROCESSING_COLOURS.values(), *(STAGE_COLOURS[stage] for stage in STAGES)]
+    assert colours["range"] == looks
 
 
 def test_a_frontier_only_joins_its_members() -> None:

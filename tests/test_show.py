@@ -3,11 +3,18 @@
 import io
 
 import pytest
-from contrast_example import contrast, contrast_without_quality, decode_splits, frontier, roofline
+from contrast_example import (
+    contrast,
+    contrast_without_quality,
+    decode_splits,
+    frontier,
+    preprocessing,
+    roofline,
+)
 from rich.console import Console
 
 from m1.schemas.requests import WORKLOADS
-from m1.schemas.results import WorkloadContrast
+from m1.schemas.results import Preprocessing, WorkloadContrast
 from m1.show.result import show_result
 
 
@@ -26,6 +33,35 @@ def rows(output: str, title: str) -> list[list[str]]:
 
 def decode_rows(result: WorkloadContrast) -> list[list[str]]:
     return rows(shown(result), "Change of decode time from the reference setting 144/4/8")
+
+
+def headline(result: WorkloadContrast) -> dict[str, list[str]]:
+    table = rows(shown(result), "At the reference setting 144/4/8")
+    return {name: cells for name, *cells in table}
+
+
+def test_preprocessing_stands_outside_the_total() -> None:
+    table = headline(contrast())
+    names = list(table)
+    place = names.index("outside the total:")
+    assert names[place + 1 : place + 6] == [
+        "preprocess_ms",
+        "opening the image",
+        "processor",
+        "its p50, p95",
+        "relative to the total",
+    ]
+    assert table["preprocess_ms"] == ["7.4 (7.2 to 7.6)"] * 2
+    assert table["its p50, p95"] == ["7.2 / 9.1"] * 2
+    assert [cell.split()[0] for cell in table["relative to the total"]] == ["22.8%", "3.9%"]
+
+
+def test_preprocessing_that_was_not_measured_whole_is_not_told_as_if_it_were() -> None:
+    before = {w: Preprocessing(processor_ms=preprocessing(w).processor_ms) for w in WORKLOADS}
+    table = headline(contrast(preprocessing=before))
+    assert table["preprocess_ms"] == table["opening the image"] == ["not available"] * 2
+    assert table["processor"] == ["2.9 (2.8 to 3.0)"] * 2
+    assert "outside the total:" not in headline(contrast(preprocessing=None))
 
 
 def test_the_split_is_of_each_smallest_value_and_of_all_together() -> None:

@@ -1,3 +1,4 @@
+import io
 import json
 import struct
 import subprocess
@@ -16,6 +17,7 @@ from m1.files import read_record
 from m1.params import CaptioningData, DataParams, SceneData, WorkloadData
 from m1.schemas.requests import WORKLOADS, RequestSet, Sample, Workload
 from m1.workloads import scene_dataset, scene_language, scenes
+from m1.workloads.images import resized
 from m1.workloads.prepare import prepare
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -234,6 +236,59 @@ def test_photographs_are_copied_as_they_are(photos: Path, tmp_path: Path) -> Non
         assert copied == (photos / f"COCO_val2014_{request.image_id}.jpg").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("kind", "ending", "becomes"),
+    [("JPEG", ".jpg", "JPEG"), ("PNG", ".png", "PNG"), ("WEBP", ".webp", "WEBP"),
+     ("GIF", ".png", "PNG")],
+)  # fmt: skip
+def test_resized_images_have_the_size_and_stay_as_costly_to_open(
+    kind: str, ending: str, becomes: str, tmp_path: Path
+) -> None:
+    line = {"image": "photo", "prompt": "What is it?", "references": ["a square"]}
+    (tmp_path / "mine.jsonl").write_text(json.dumps(line))
+    picture = Image.new("RGB", (64, 48), "white")
+    picture.paste("black", (0, 0, 32, 48))
+    picture.save(tmp_path / "photo", kind)
+    chosen = {"source": "jsonl", "root": str(tmp_path / "mine.jsonl"), "n_requests": 1}
+    plain = prepare("qa", make_data(qa=chosen), tmp_path / "plain")
+    data = make_data(qa=chosen | {"resize_to": (50, 90)})
+    prepared = prepare("qa", data, tmp_path / "out")
+    assert prepared.requests[0].image == f"images/image-1{ending}"
+    with Image.open(tmp_path / "out" / prepared.requests[0].image) as image:
+        assert (image.size, image.format, image.mode) == ((50, 90), becomes, "RGB")
+        left, right = image.getpixel((5, 80)), image.getpixel((45, 5))
+    assert max(left) < 10
+    assert min(right) > 245
+    assert prepared.fingerprint != plain.fingerprint
+    assert prepared.resize_to == Sample.of(prepared).resize_to == (50, 90)
+    assert plain.resize_to is None
+
+
+def test_resized_images_are_upright(tmp_path: Path) -> None:
+    """Else the note of the camera is lost, and the picture lies on its side."""
+    content = io.BytesIO()
+    noted = Image.Exif()
+    noted[0x0112] = 3  # turned by half
+    picture = Image.new("RGB", (64, 48), "white")
+    picture.paste("black", (0, 0, 64, 24))
+    picture.save(content, "JPEG", exif=noted)
+    made, ending = resized(content.getvalue(), (32, 32))
+    with Image.open(io.BytesIO(made)) as image:
+        assert image.getpixel((16, 2)) > (245, 245, 245)
+        assert ending == ".jpg"
+
+
+def test_generated_scenes_can_be_resized(tmp_path: Path) -> None:
+    data = make_data(qa={"resize_to": (160, 90)})
+    prepared = prepare("qa", data, tmp_path / "qa")
+    for request in prepared.requests:
+        with Image.open(tmp_path / "qa" / request.image) as picture:
+            assert (picture.size, picture.format) == ((160, 90), "PNG")
+    same = prepare("qa", make_data(), tmp_path / "plain")
+    assert same.requests == prepared.requests
+    assert prepare("captioning", data, tmp_path / "captioning").resize_to is None
+
+
 def test_real_photographs_can_be_prepared(tmp_path: Path) -> None:
     if not (CASES / "photos").exists():
         pytest.skip(f"the reference cases are not at {CASES / 'photos'}")
@@ -387,6 +442,11 @@ def run_stage(
 
 def test_the_command_says_in_one_line_what_it_prepared(tmp_path: Path) -> None:
     data = json.loads(make_data(n_images=4, per_image=2, n_requests=8).model_dump_json())
+    data["captioning"] |= {"n_requests": 4, "resize_to": [48, 32]}
+    run = run_stage(tmp_path, data, "--workload", "captioning", "--out", str(tmp_path / "out"))
+    assert run.stdout.startswith(
+        "captioning: 4 requests about 4 images, made 48 x 32 pixels, from scenes in "
+    )
     run = run_stage(tmp_path, data, "--workload", "qa", "--out", str(tmp_path / "out"))
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout == f"qa: 8 requests about 4 images from scenes in {tmp_path / 'out'}\n"

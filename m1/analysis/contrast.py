@@ -52,6 +52,7 @@ def make_contrast(
         stage_breakdown=stages.stage_breakdown,
         latency=stages.latency,
         mean_output_tokens=stages.mean_output_tokens,
+        preprocessing=stages.preprocessing,
         timed=timed.sizes,
         quality_not_available=reason,
         frontiers=frontiers,

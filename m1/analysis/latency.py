@@ -9,7 +9,8 @@ from m1.analysis.bootstrap import Draws, Resamples, resamples_of
 from m1.analysis.cells import STAGE_COLUMNS, rows_of
 from m1.analysis.intervals import estimate
 from m1.analysis.jitter import variation_of
-from m1.analysis.percentiles import PERCENTILES, too_small_for, upper_bounds
+from m1.analysis.percentiles import estimate_percentiles, too_small_for, upper_bounds
+from m1.analysis.preprocessing import describe_preprocessing
 from m1.params import AnalysisParams
 from m1.schemas.origin import MadeFrom
 from m1.schemas.profile import STAGES, Stage
@@ -59,6 +60,7 @@ def make_stage_result(
             for w, part in parts.items()
         },
         mean_output_tokens={w: mean_output_tokens(*part, confidence) for w, part in parts.items()},
+        preprocessing={w: describe_preprocessing(*part, confidence) for w, part in parts.items()},
         made_from=made_from,
     )
 
@@ -105,21 +107,14 @@ def latency_distribution(
         confidence: of every interval and bound.
         repeats: rows of requests that were measured again and again.
     """
-    total_ms, images = rows[["total_ms"]].to_numpy(dtype=np.float64), list(rows["image_id"])
-    missing = too_small_for(len(rows), confidence)
-    percentiles = {
-        name: None
-        if name in missing
-        else estimate(resamples.quantile(total_ms, images, q)[:, 0], confidence)
-        for name, q in PERCENTILES.items()
-    }
-    mean_ms = estimate(resamples.mean(total_ms, images)[:, 0], confidence)
-    own_ms = total_ms[:, 0]
+    total_ms, images = rows["total_ms"].to_numpy(dtype=np.float64), list(rows["image_id"])
+    percentiles = estimate_percentiles(total_ms, images, resamples, confidence)
+    mean_ms = estimate(resamples.mean(total_ms[:, None], images)[:, 0], confidence)
     return LatencyDistribution(
         n=len(rows),
         mean_ms=mean_ms,
-        not_available=missing,
-        upper_bound_ms=upper_bounds(list(own_ms), confidence),
-        variation=None if repeats is None else variation_of(own_ms, repeats, percentiles),
+        not_available=too_small_for(len(rows), confidence),
+        upper_bound_ms=upper_bounds(list(total_ms), confidence),
+        variation=None if repeats is None else variation_of(total_ms, repeats, percentiles),
         **percentiles,
     )

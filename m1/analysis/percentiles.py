@@ -12,6 +12,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from m1.analysis.bootstrap import Draws, Resamples
+from m1.analysis.intervals import estimate
+from m1.schemas.results import Estimate
+
 PERCENTILES: Mapping[str, float] = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
 
 
@@ -22,6 +26,26 @@ def too_small_for(n: int, confidence: float) -> dict[str, str]:
         name: f"{n} requests; at {confidence:.0%} confidence it takes {least}"
         for name, least in needed.items()
         if n < least
+    }
+
+
+def estimate_percentiles(
+    times_ms: Draws, images: Sequence[str], resamples: Resamples, confidence: float
+) -> dict[str, Estimate | None]:
+    """Each percentile with its interval; none that the sample is too small for.
+
+    Args:
+        times_ms: [n_requests].
+        images: the image of each request.
+        resamples: draws of the clusters they are in.
+        confidence: of every interval.
+    """
+    missing = too_small_for(len(images), confidence)
+    return {
+        name: None
+        if name in missing
+        else estimate(resamples.quantile(times_ms[:, None], images, q)[:, 0], confidence)
+        for name, q in PERCENTILES.items()
     }
 
 

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
-from m1.schemas.profile import Stage, Validity
+from m1.schemas.profile import Validity
 from m1.schemas.requests import WORKLOADS, Workload
-from m1.schemas.results import Frontier, StageEstimate, WorkloadContrast
+from m1.schemas.results import Estimate, Frontier, WorkloadContrast
 
 Row = dict[str, Any]
+Part = TypeVar("Part", bound=str)
 ONE_OR_ALL = "moving one knob or all"
 
 
@@ -20,28 +21,49 @@ def judged(rows: list[Row], validity: Validity) -> list[Row]:
 
 
 def stage_rows(contrast: WorkloadContrast) -> list[Row]:
-    """A bar for each stage, from where the stage before it ends."""
+    """A bar for each stage, from where the one before it ends; left of zero what is no stage."""
     return [
         row | {"n_requests": contrast.latency[w].n}
         for w in WORKLOADS
-        for row in _stacked(w, contrast.stage_breakdown[w])
+        for row in _stages_of(w, contrast)
     ]
 
 
-def _stacked(workload: Workload, stages: Mapping[Stage, StageEstimate]) -> list[Row]:
-    ends = accumulate((stage.mean_ms.value for stage in stages.values()), initial=0.0)
+def _stages_of(workload: Workload, contrast: WorkloadContrast) -> list[Row]:
+    before = contrast.preprocessing[workload].parts if contrast.preprocessing else {}
+    stages = contrast.stage_breakdown[workload]
+    means = {name: stage.mean_ms for name, stage in stages.items()}
+    total_ms = contrast.latency[workload].mean_ms.value
+    return [
+        *_stacked(
+            workload,
+            before,
+            {name: mean.value / total_ms for name, mean in before.items()},
+            -sum(mean.value for mean in before.values()),
+        ),
+        *_stacked(workload, means, {name: stage.share.value for name, stage in stages.items()}),
+    ]
+
+
+def _stacked(
+    workload: Workload,
+    means: Mapping[Part, Estimate],
+    shares: Mapping[Part, float],
+    start_ms: float = 0.0,
+) -> list[Row]:
+    ends = accumulate((mean.value for mean in means.values()), initial=start_ms)
     return [
         {
             "workload": workload,
             "stage": name,
-            "mean_ms": stage.mean_ms.value,
-            "low": stage.mean_ms.low,
-            "high": stage.mean_ms.high,
-            "share": stage.share.value,
+            "mean_ms": mean.value,
+            "low": mean.low,
+            "high": mean.high,
+            "share": shares[name],
             "start_ms": start_ms,
             "end_ms": end_ms,
         }
-        for (name, stage), (start_ms, end_ms) in zip(stages.items(), pairwise(ends), strict=True)
+        for (name, mean), (start_ms, end_ms) in zip(means.items(), pairwise(ends), strict=True)
     ]
 
 

@@ -43,11 +43,17 @@ def _workload_summary(
     return WorkloadSummary(
         p50_ms=latency.p50_ms.value if latency.p50_ms else None,
         p99_ms=latency.p99_ms.value if latency.p99_ms else None,
+        preprocess_p50_ms=_median_preprocessing(contrast, workload),
         before_first_token_share=1 - contrast.stage_breakdown[workload]["decode"].share.value,
         reference_quality=reference_point(frontier).quality.value if frontier else None,
         steepness=steepness.value if steepness else None,
         best_setting=best_at(decision_level, frontier).label if frontier else None,
     )
+
+
+def _median_preprocessing(contrast: WorkloadContrast, workload: Workload) -> float | None:
+    median = contrast.preprocessing[workload].p50_ms if contrast.preprocessing else None
+    return median.value if median else None
 
 
 def rounded(value: Any) -> Any:  # noqa: ANN401 (any JSON value)

@@ -1,6 +1,7 @@
-"""E1: how long each stage takes, and its share."""
+"""E1: how long each stage takes, and its share; beside the stages what comes before them."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
@@ -8,6 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
 from m1.figures.style import (
+    PREPROCESSING_COLOURS,
+    PREPROCESSING_HATCHES,
     STAGE_COLOURS,
     STAGE_HATCHES,
     WORKLOAD_NAMES,
@@ -17,7 +20,7 @@ from m1.figures.style import (
 )
 from m1.schemas.profile import STAGES, Stage
 from m1.schemas.requests import WORKLOADS, Workload
-from m1.schemas.results import Estimate, WorkloadContrast
+from m1.schemas.results import Estimate, Preprocessing, WorkloadContrast
 
 Bars = Mapping[Workload, Mapping[Stage, Estimate]]
 
@@ -29,12 +32,14 @@ POSITIONS: dict[Workload, float] = {"qa": 1.0, "captioning": 0.0}
 def draw_stage_breakdown(contrast: WorkloadContrast) -> Figure:
     """Stacked bars of both workloads, in milliseconds above and in percent below."""
     sample = {w: f"n = {contrast.latency[w].n} requests" for w in WORKLOADS}
-    figure = new_figure("E1: stages at the reference setting", contrast, sample, 3.9)
-    times, shares = figure.subplots(2, 1)
+    figure = new_figure("E1: stages at the reference setting", contrast, sample, 4.4)
+    times, shares = figure.subplots(2, 1, height_ratios=(1.35, 1))
     breakdown = contrast.stage_breakdown
     draw_panel(times, {w: {s: breakdown[w][s].mean_ms for s in STAGES} for w in WORKLOADS})
+    if contrast.preprocessing:
+        draw_preprocessing(times, contrast.preprocessing)
     draw_totals(times, contrast)
-    times.set_xlabel("Mean time (ms)")
+    times.set_xlabel("Mean time (ms) from inputs on the device")
     draw_panel(shares, {w: {s: percent(breakdown[w][s].share) for s in STAGES} for w in WORKLOADS})
     shares.set(xlabel="Share of the mean total (%)", xlim=(0, 102))
     return figure
@@ -50,7 +55,8 @@ def draw_panel(axes: Axes, bars: Bars) -> None:
     for workload in WORKLOADS:
         drawn = draw_stack(axes, bars[workload], POSITIONS[workload])
         numbers = [f"{s} {with_interval(bars[workload][s])}" for s in STAGES]
-        add_number_line(axes, drawn, numbers, POSITIONS[workload])
+        top = POSITIONS[workload] + BAR_HEIGHT / 2
+        add_number_line(axes, drawn, numbers, top, loc="lower left", mode="expand")
     axes.set_yticks(
         list(POSITIONS.values()), [WORKLOAD_NAMES[w].replace(" ", "\n") for w in POSITIONS]
     )
@@ -64,21 +70,27 @@ def draw_stack(axes: Axes, stages: Mapping[Stage, Estimate], y: float) -> list[B
     drawn, start = [], 0.0
     for stage in STAGES:
         estimate = stages[stage]
-        drawn.append(
-            axes.barh(
-                y,
-                estimate.value,
-                BAR_HEIGHT,
-                left=start,
-                color=STAGE_COLOURS[stage],
-                hatch=STAGE_HATCHES[stage],
-                edgecolor="black",
-                linewidth=0.5,
-            )
-        )
+        look = STAGE_COLOURS[stage], STAGE_HATCHES[stage]
+        drawn.append(draw_bar(axes, y, start, estimate.value, *look))
         draw_whisker(axes, start + estimate.low, start + estimate.high, y)
         start += estimate.value
     return drawn
+
+
+def draw_bar(
+    axes: Axes, y: float, start: float, width: float, colour: str, hatch: str
+) -> BarContainer:
+    """A part of a bar, from `start` on."""
+    return axes.barh(
+        y,
+        width,
+        BAR_HEIGHT,
+        left=start,
+        color=colour,
+        hatch=hatch,
+        edgecolor="black",
+        linewidth=0.5,
+    )
 
 
 def draw_whisker(axes: Axes, low: float, high: float, y: float) -> None:
@@ -87,22 +99,39 @@ def draw_whisker(axes: Axes, low: float, high: float, y: float) -> None:
         axes.plot([low, high], [y, y], color=colour, linewidth=width, clip_on=False)
 
 
-def add_number_line(axes: Axes, bars: list[BarContainer], numbers: list[str], y: float) -> None:
-    """A legend of the bar's own: side by side, so that thin stages are as readable as wide ones."""
+def add_number_line(
+    axes: Axes,
+    bars: list[BarContainer],
+    numbers: list[str],
+    y: float,
+    *,
+    loc: Literal["lower left", "upper left"],
+    mode: Literal["expand"] | None = None,
+) -> None:
+    """A legend of the bar's own: side by side, so that thin stages are as readable as wide ones.
+
+    Args:
+        axes: the panel.
+        bars: the parts of the bar.
+        numbers: what is said of each.
+        y: height of the legend's corner.
+        loc: which corner.
+        mode: "expand" to fill the panel's width.
+    """
     legend = Legend(
         axes,
         bars,
         numbers,
-        loc="lower left",
-        bbox_to_anchor=(0, y + BAR_HEIGHT / 2, 1, 0),
+        loc=loc,
+        bbox_to_anchor=(0, y, 1, 0),
         bbox_transform=axes.get_yaxis_transform(),
-        mode="expand",
-        ncols=len(STAGES),
+        mode=mode,
+        ncols=len(numbers),
         borderpad=0.3,
         borderaxespad=0,
         handlelength=1.2,
         handletextpad=0.4,
-        columnspacing=0.5,
+        columnspacing=0.5 if mode else 1.5,
     )
     axes.add_artist(legend)
 
@@ -115,4 +144,23 @@ def draw_totals(axes: Axes, contrast: WorkloadContrast) -> None:
         text = f"total {with_interval(contrast.latency[workload].mean_ms, 'ms')}"
         axes.annotate(text, (end, y), (6, 0), textcoords="offset points", va="center", size=7)
     # Room for the longest bar's total.
-    axes.set_xlim(0, 1.3 * axes.dataLim.x1)
+    left, right = axes.dataLim.x0, axes.dataLim.x1
+    width = right - left
+    axes.set_xlim(left - 0.02 * width if left < 0 else 0, right + 0.3 * width)
+
+
+def draw_preprocessing(axes: Axes, before: Mapping[Workload, Preprocessing]) -> None:
+    """Pale bars that end where the total starts, told in a line below them."""
+    for workload, y in POSITIONS.items():
+        end, drawn, told = 0.0, [], []
+        for part, mean in reversed(before[workload].parts.items()):
+            look = PREPROCESSING_COLOURS[part], PREPROCESSING_HATCHES[part]
+            drawn.append(draw_bar(axes, y, end - mean.value, mean.value, *look))
+            told.append(f"{part} {with_interval(mean, 'ms')}")
+            draw_whisker(axes, end - mean.high, end - mean.low, y)
+            end -= mean.value
+        told[-1] = f"preprocessing, outside the total: {told[-1]}"
+        bottom, top = y - BAR_HEIGHT / 2, y + BAR_HEIGHT / 2
+        add_number_line(axes, drawn[::-1], told[::-1], bottom, loc="upper left")
+        axes.plot([0, 0], [bottom, top], color="black", linewidth=2.5)
+    axes.set_ylim(-0.5, 1.55)

@@ -11,6 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from m1.schemas.estimates import PreprocessingPart
 from m1.schemas.profile import Stage
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Estimate, Frontier, WorkloadContrast
@@ -30,6 +31,12 @@ STAGE_HATCHES: dict[Stage, str] = {
     "prefill": "....",
     "decode": "\\\\\\\\",
 }
+# Pale: it is no stage.
+PREPROCESSING_COLOURS: dict[PreprocessingPart, str] = {
+    "open image": "#E0E0E0",
+    "processor": "#F4F4F4",
+}
+PREPROCESSING_HATCHES: dict[PreprocessingPart, str] = {"open image": "xxxx", "processor": "----"}
 WORKLOAD_COLOURS: dict[Workload, str] = {"qa": "#0072B2", "captioning": "#D55E00"}
 WORKLOAD_HATCHES: dict[Workload, str] = {"qa": "", "captioning": "////"}
 WORKLOAD_MARKERS: dict[Workload, str] = {"qa": "o", "captioning": "s"}

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from m1.params.numbers import PathText, PositiveInt, PromptText, Seed
 from m1.schemas.base import Record
-from m1.schemas.requests import Workload
+from m1.schemas.requests import PictureSize, Workload
 
 
 class WorkloadData(Record):
@@ -21,6 +21,9 @@ class WorkloadData(Record):
     """Requests to prepare."""
     prompt: PromptText | None
     """What the model is asked; `{question}` stands for the question. Null: the source's own."""
+    resize_to: PictureSize | None = None
+    """Width and height in pixels that every image is given, whatever its shape; null leaves images
+    as they are."""
 
 
 class CaptioningData(WorkloadData):

@@ -7,7 +7,7 @@ the check of neighbours is for, interrupts nothing.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -54,6 +54,15 @@ class Elapsed:
     """Of it, time in which the thread neither ran nor waited for a core."""
     suspended_ms: float = 0.0
     """Time that the machine was suspended."""
+
+    def __add__(self, other: Self) -> Self:
+        """Both together, with what lies between them left out."""
+        return replace(
+            self,
+            ms=self.ms + other.ms,
+            still_ms=self.still_ms + other.still_ms,
+            suspended_ms=self.suspended_ms + other.suspended_ms,
+        )
 
     @property
     def still_share(self) -> float:

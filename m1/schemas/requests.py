@@ -3,7 +3,7 @@
 import hashlib
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from m1.schemas.base import Record, repeated, with_each
 
@@ -17,6 +17,19 @@ MOST_PIXELS = 89_478_485
 # Where the shorter side is made a few hundred pixels, as many processors do it, the longer one is
 # made as many times as long: 1 x 60,000 pixels would take 12 GB.
 MOST_TIMES_AS_LONG = 200
+
+
+def _workable(size: tuple[int, int]) -> tuple[int, int]:
+    if size[0] * size[1] > MOST_PIXELS:
+        raise ValueError(f"has more than {MOST_PIXELS} pixels")
+    if max(size) > MOST_TIMES_AS_LONG * min(size):
+        raise ValueError(f"one side is more than {MOST_TIMES_AS_LONG} times the other")
+    return size
+
+
+Pixels = Annotated[int, Field(ge=1, le=16384)]
+PictureSize = Annotated[tuple[Pixels, Pixels], AfterValidator(_workable)]
+"""Width and height of a picture that is made, in pixels."""
 
 
 class Request(Record):
@@ -45,6 +58,8 @@ class RequestSet(Record):
     """Whose requests these are."""
     source: str
     """Where they come from."""
+    resize_to: PictureSize | None = None
+    """Size that every image was given; null where they are as they were."""
     fingerprint: str
     """SHA-256 over workload, requests, digests of images and corpus."""
     requests: Annotated[tuple[Request, ...], Field(min_length=1)]
@@ -62,11 +77,13 @@ class RequestSet(Record):
         requests: tuple[Request, ...],
         image_digests: dict[str, str],
         corpus: dict[str, tuple[str, ...]],
+        resize_to: PictureSize | None = None,
     ) -> Self:
         """A request set with the fingerprint of its content."""
         unnamed = cls(
             workload=workload,
             source=source,
+            resize_to=resize_to,
             fingerprint="",
             requests=requests,
             image_digests=image_digests,
@@ -99,6 +116,8 @@ class Sample(Record):
     """Whose requests these are."""
     source: str
     """Where they come from."""
+    resize_to: PictureSize | None = None
+    """Size that every image was given; null where they are as they were."""
     fingerprint: str
     """That of the request set: the same where the same was prepared."""
     request_ids: tuple[str, ...]
@@ -110,6 +129,7 @@ class Sample(Record):
         return cls(
             workload=prepared.workload,
             source=prepared.source,
+            resize_to=prepared.resize_to,
             fingerprint=prepared.fingerprint,
             request_ids=tuple(request.request_id for request in prepared.requests),
         )

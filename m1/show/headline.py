@@ -7,18 +7,25 @@ from rich.table import Table
 from m1.schemas.profile import STAGES
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import WorkloadContrast
-from m1.show.numbers import NOT_AVAILABLE, bound_in_ms, in_ms, with_interval
+from m1.show.numbers import NOT_AVAILABLE, bound_in_ms, in_ms, value_in_ms, with_interval
 
 
 def headline_table(result: WorkloadContrast) -> Table:
-    """Latency, stages, tokens and what rests on quality, a column a workload."""
+    """Latency, stages, tokens, preprocessing and what rests on quality, a column a workload."""
     table = Table(title=f"At the reference setting {result.reference.label}")
     table.add_column("")
     for workload in WORKLOADS:
         table.add_column(f"{workload} (n = {result.latency[workload].n})", justify="right")
-    for rows in (latency_rows(result), tail_rows(result), stage_rows(result), quality_rows(result)):
+    for rows in (
+        latency_rows(result),
+        tail_rows(result),
+        stage_rows(result),
+        preprocessing_rows(result),
+        quality_rows(result),
+    ):
         for row in rows:
             table.add_row(*row)
+        table.add_section()
     return table
 
 
@@ -51,6 +58,24 @@ def stage_rows(result: WorkloadContrast) -> Iterator[tuple[str, ...]]:
         shares = (result.stage_breakdown[w][stage].share for w in WORKLOADS)
         yield f"{stage} share", *(with_interval(share, ".1%") for share in shares)
     yield "output tokens", *(in_ms(result.mean_output_tokens[w]) for w in WORKLOADS)
+
+
+def preprocessing_rows(result: WorkloadContrast) -> Iterator[tuple[str, ...]]:
+    """What comes before the total; nothing in results of earlier versions."""
+    if not result.preprocessing:
+        return
+    before = [result.preprocessing[w] for w in WORKLOADS]
+    percentiles = ([one.p50_ms, one.p95_ms] for one in before)
+    relative = (one.relative_to_total for one in before)
+    yield "outside the total:", *[""] * len(WORKLOADS)
+    yield "  preprocess_ms", *(in_ms(one.mean_ms) for one in before)
+    yield "    opening the image", *(in_ms(one.open_image_ms) for one in before)
+    yield "    processor", *(in_ms(one.processor_ms) for one in before)
+    yield "  its p50, p95", *(" / ".join(map(value_in_ms, both)) for both in percentiles)
+    yield (
+        "  relative to the total",
+        *(NOT_AVAILABLE if one is None else with_interval(one, ".1%") for one in relative),
+    )
 
 
 def quality_rows(result: WorkloadContrast) -> list[tuple[str, ...]]:

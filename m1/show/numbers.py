@@ -19,3 +19,8 @@ def in_ms(estimate: Estimate | None) -> str:
 def bound_in_ms(ms: float | None) -> str:
     """A bound, which has no interval, or that there is none."""
     return NOT_AVAILABLE if ms is None else f"{ms:.1f}"
+
+
+def value_in_ms(estimate: Estimate | None) -> str:
+    """Milliseconds without their interval, or that there are none."""
+    return bound_in_ms(None if estimate is None else estimate.value)

@@ -12,7 +12,8 @@ from m1.files import temporary_files, write_record, written_together
 from m1.images import image_bytes
 from m1.params import DataParams, WorkloadData
 from m1.reading import is_file, is_folder, shown
-from m1.schemas.requests import RequestSet, Sample, Workload
+from m1.schemas.requests import PictureSize, RequestSet, Sample, Workload
+from m1.workloads.images import resized
 from m1.workloads.manifest import Manifest, folder_of
 from m1.workloads.scene_dataset import write_scene_dataset
 from m1.workloads.scorable import check_scorable
@@ -50,13 +51,14 @@ def prepare(
         check_scorable(workload, sample, dataset.corpus)
         images = {request.image_id: dataset.image_path(request) for request in sample}
         _check_fetched(chosen, images.values())
-        copies = {image_id: _copied_image(image_id, path) for image_id, path in images.items()}
+        copies = _copy_images(images, folder, chosen.resize_to)
         request_set = RequestSet.of(
             workload=workload,
             source=chosen.source,
-            requests=tuple(r.model_copy(update={"image": copies[r.image_id]}) for r in sample),
-            image_digests=_copy_images(images, copies, folder),
+            requests=tuple(r.model_copy(update={"image": copies[r.image_id][0]}) for r in sample),
+            image_digests=dict(copies.values()),
             corpus=dataset.corpus,
+            resize_to=chosen.resize_to,
         )
         write_record(request_set, folder / REQUESTS_FILE)
         if sample_file is not None:
@@ -102,21 +104,27 @@ def _check_fetched(chosen: WorkloadData, images: Iterable[Path]) -> None:
         manifest.check([*manifest.folder.glob("annotations/*"), *images])
 
 
-def _copied_image(image_id: str, path: Path) -> str:
-    """A name for the copy; what stands after the last full stop need not be an ending."""
-    ending = path.suffix.lower()
-    return f"images/{image_id}{ending if ending in ENDINGS else ''}"
-
-
-def _copy_images(images: dict[str, Path], copies: dict[str, str], folder: Path) -> dict[str, str]:
-    """Copy each image once, after seeing that it can be decoded; their digests by their paths."""
+def _copy_images(
+    images: dict[str, Path], folder: Path, size: PictureSize | None
+) -> dict[str, tuple[str, str]]:
+    """Copy each image once, made a size if there is one: its path and digest by its id."""
     (folder / "images").mkdir()
-    digests = {}
+    copies = {}
     for image_id, source in images.items():
-        content = image_bytes(source)
-        (folder / copies[image_id]).write_bytes(content)
-        digests[copies[image_id]] = hashlib.sha256(content).hexdigest()
-    return digests
+        content, ending = _copied(source, size)
+        name = f"images/{image_id}{ending}"
+        (folder / name).write_bytes(content)
+        copies[image_id] = name, hashlib.sha256(content).hexdigest()
+    return copies
+
+
+def _copied(source: Path, size: PictureSize | None) -> tuple[bytes, str]:
+    """The bytes of a copy, and how its name ends; what stands after a full stop may be anything."""
+    content = image_bytes(source)
+    if size is not None:
+        return resized(content, size)
+    ending = source.suffix.lower()
+    return content, ending if ending in ENDINGS else ""
 
 
 def _check_replaceable(out: Path) -> None:

@@ -1,6 +1,8 @@
 """The rows of a profile run, one for each measured request."""
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
+
+from pydantic import model_validator
 
 from m1.schemas.base import Record, with_each
 from m1.schemas.quantities import Amount, Count, FromOne, Positive
@@ -51,7 +53,12 @@ class MeasuredRequest(Record):
     observed_active_blocks: FromOne | None
     """Decoder blocks that ran; null in rows without marks."""
     preprocess_ms: Amount
-    """Image processor, tokeniser and copy to the device; not part of `total_ms`."""
+    """From the image's file to inputs on the device; not part of `total_ms`. After the image is
+    open: made larger or smaller for `vision_tokens`, image processor, tokenizer, copy to the
+    device. The file is in memory: no disk, no download. Without opening where that is null."""
+    open_image_ms: Amount | None = None
+    """Of it, from the file's bytes to upright RGB pixels; null, as not measured, in rows of earlier
+    versions."""
     vision_ms: Amount | None
     """T_vision."""
     projector_ms: Amount | None
@@ -72,3 +79,12 @@ class MeasuredRequest(Record):
     """What the model wrote."""
     peak_memory_mb: Amount | None
     """Peak device memory of the request on a GPU; peak resident memory so far on a CPU."""
+
+    @model_validator(mode="after")
+    def _opening_is_part_of_preprocessing(self) -> Self:
+        if self.open_image_ms is not None and self.open_image_ms > self.preprocess_ms:
+            raise ValueError(
+                f"open_image_ms = {self.open_image_ms}: more than preprocess_ms, of which it is "
+                "a part"
+            )
+        return self

@@ -1,6 +1,12 @@
 """Result files of the pareto and contrast stages."""
 
-from m1.schemas.estimates import Estimate, LatencyDistribution, SensitivityPoint, StageEstimate
+from m1.schemas.estimates import (
+    Estimate,
+    LatencyDistribution,
+    Preprocessing,
+    SensitivityPoint,
+    StageEstimate,
+)
 from m1.schemas.results.contrast import StageResult, WorkloadContrast
 from m1.schemas.results.findings import Answers, Finding, NotTested, Verdict
 from m1.schemas.results.frontier import (
@@ -24,6 +30,7 @@ __all__ = [
     "LatencyDistribution",
     "NotTested",
     "ParetoResult",
+    "Preprocessing",
     "SampleSize",
     "ScoredAnswer",
     "SensitivityPoint",

@@ -9,6 +9,7 @@ from m1.schemas.decode import AtReferenceLength, DecodeSplits
 from m1.schemas.estimates import (
     Estimate,
     LatencyDistribution,
+    Preprocessing,
     SensitivityPoint,
     StageEstimate,
 )
@@ -36,6 +37,8 @@ class StageResult(Record):
     """Distribution of latencies."""
     mean_output_tokens: ByWorkload[Estimate]
     """Tokens written."""
+    preprocessing: ByWorkload[Preprocessing] | None = None
+    """What comes before the total and is no part of it; null in results of earlier versions."""
     made_from: MadeFrom | None = None
     """What it was made from; null in results of earlier versions."""
 
@@ -59,6 +62,8 @@ class WorkloadContrast(Record):
     """E1: distribution of latencies."""
     mean_output_tokens: ByWorkload[Estimate]
     """E1: tokens written."""
+    preprocessing: ByWorkload[Preprocessing] | None = None
+    """E1: what comes before the total and is no part of it; null in results of earlier versions."""
     timed: ByWorkload[SampleSize]
     """E2: what latency was measured on at each setting."""
     quality_not_available: str | None

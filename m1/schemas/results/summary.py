@@ -10,6 +10,9 @@ class WorkloadSummary(Record):
     """Median latency at the reference setting."""
     p99_ms: float | None
     """99th percentile."""
+    preprocess_p50_ms: float | None = None
+    """Median from an image's file to inputs on the device, which no latency here includes; null
+    where it was not measured whole."""
     before_first_token_share: float
     """Share of latency before the first token is known."""
     reference_quality: float | None

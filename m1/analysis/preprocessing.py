@@ -1,0 +1,37 @@
+"""E1: what comes before the total, from an image's file to inputs on the device."""
+
+import numpy as np
+import pandas as pd
+
+from m1.analysis.bootstrap import Resamples
+from m1.analysis.intervals import estimate
+from m1.analysis.percentiles import estimate_percentiles
+from m1.schemas.results import Preprocessing
+
+
+def describe_preprocessing(
+    rows: pd.DataFrame, resamples: Resamples, confidence: float
+) -> Preprocessing:
+    """Mean, percentiles and parts of preprocessing.
+
+    Args:
+        rows: measured rows of E1 of one workload.
+        resamples: draws of the clusters they are in.
+        confidence: of every interval.
+    """
+    images = list(rows["image_id"])
+    # Earlier versions have no such column.
+    columns = rows.reindex(columns=["preprocess_ms", "open_image_ms", "total_ms"])
+    times = columns.to_numpy(dtype=np.float64)
+    whole, opening, total = resamples.mean(times, images).T
+    if np.isnan(times).any():  # opening was not timed, and what was is without it
+        return Preprocessing(processor_ms=estimate(whole, confidence))
+    percentiles = estimate_percentiles(times[:, 0], images, resamples, confidence)
+    return Preprocessing(
+        mean_ms=estimate(whole, confidence),
+        p50_ms=percentiles["p50_ms"],
+        p95_ms=percentiles["p95_ms"],
+        relative_to_total=estimate(whole / total, confidence),
+        open_image_ms=estimate(opening, confidence),
+        processor_ms=estimate(whole - opening, confidence),
+    )
