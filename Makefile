@@ -9,7 +9,7 @@ export PATH := $(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro train plots experiments test check format bench clean
+.PHONY: help install repro train h200 plots experiments test check format bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ repro: $(MARKER)  ## run the pipeline: only the stages whose inputs changed
 
 train: $(MARKER)  ## train the embedded SceneVLM again (hours on a CPU; never needed for repro)
 	cd data/models/scene-vlm && dvc repro
+
+h200: $(MARKER)  ## make the results of the runs on an H200 again (no GPU needed)
+	sh data/runs/h200/analyse.sh
 
 plots: $(MARKER)  ## render the plots to dvc_plots/index.html (REV=HEAD compares with a revision)
 	.venv/bin/dvc plots $(if $(REV),diff $(REV),show) --out dvc_plots
