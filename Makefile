@@ -32,14 +32,15 @@ train: $(MARKER)  ## train the embedded SceneVLM again (hours on a CPU; never ne
 	cd data/models/scene-vlm && dvc repro
 
 h200: $(MARKER)  ## make the results of the runs on an H200 again (no GPU needed)
-	sh data/runs/h200/analyse.sh
+	.venv/bin/python data/runs/h200/analyse.py
 
 plots: $(MARKER)  ## render the plots to dvc_plots/index.html (REV=HEAD compares with a revision)
 	.venv/bin/dvc plots $(if $(REV),diff $(REV),show) --out dvc_plots
 	@echo "Open dvc_plots/index.html in a browser. Compare with the last commit: make plots REV=HEAD"
 
+# Few columns, so that what was set can be seen beside them in a terminal of 80.
 experiments: $(MARKER)  ## table of experiments: what was set, what came out
-	.venv/bin/dvc exp show --only-changed --drop '.*/'
+	.venv/bin/dvc exp show --only-changed --keep 'valid\b|(qa|captioning)_ms' --drop '.*/|Created|(qa|captioning)\.|fail|find|run'
 
 test: $(MARKER)  ## run the tests
 	.venv/bin/python -m pytest

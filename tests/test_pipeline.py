@@ -151,7 +151,7 @@ ROOT_STEPS = [step for step in STEPS if step.in_root]
 
 
 def test_there_is_one_pipeline() -> None:
-    """`dvc status` and `dvc checkout` look at every dvc.yaml, also at those that repro leaves alone."""
+    """`dvc status` and `dvc checkout` look at every dvc.yaml, not only at that of the root."""
     assert ROOT_STEPS
     assert read_steps(ROOT) == ROOT_STEPS
 
