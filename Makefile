@@ -9,7 +9,7 @@ export PATH := $(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro train plots experiments test check format bench clean
+.PHONY: help install repro train h200 plots experiments test check format bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,12 +33,16 @@ repro: $(MARKER)  ## run the pipeline: only the stages whose inputs changed
 train: $(MARKER)  ## train the embedded SceneVLM again (hours on a CPU; never needed for repro)
 	cd data/models/scene-vlm && dvc repro
 
+h200: $(MARKER)  ## make the results of the runs on an H200 again (no GPU needed)
+	.venv/bin/python data/runs/h200/analyse.py
+
 plots: $(MARKER)  ## render the plots to dvc_plots/index.html (REV=HEAD compares with a revision)
 	.venv/bin/dvc plots $(if $(REV),diff $(REV),show) --out dvc_plots
 	@echo "Open dvc_plots/index.html in a browser. Compare with the last commit: make plots REV=HEAD"
 
+# Few columns, so that what was set can be seen beside them in a terminal of 80.
 experiments: $(MARKER)  ## table of experiments: what was set, what came out
-	.venv/bin/dvc exp show --only-changed --drop '.*/'
+	.venv/bin/dvc exp show --only-changed --keep 'valid\b|(qa|captioning)_ms' --drop '.*/|Created|(qa|captioning)\.|fail|find|run'
 
 test: $(MARKER)  ## run the tests
 	.venv/bin/python -m pytest

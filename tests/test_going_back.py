@@ -123,9 +123,14 @@ class Project:
         """Run DVC, which must succeed; the stages that really ran."""
         log = self.root / "log"
         log.unlink(missing_ok=True)
+        self.say(*words)
+        return log.read_text() if log.exists() else ""
+
+    def say(self, *words: str) -> str:
+        """What DVC prints, and what it warns of; it must succeed."""
         done = self.run(sys.executable, "-m", "dvc", *words)
         assert done.returncode == 0, done.stderr + done.stdout
-        return log.read_text() if log.exists() else ""
+        return done.stdout + done.stderr
 
     def dvc_fails(self, *words: str) -> None:
         """Run DVC, in which a stage fails that was told to."""
@@ -172,6 +177,11 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(first_run: Path, tmp_path: Path) -> Project:
     """The same in a folder of its own."""
     return Project(shutil.copytree(first_run, tmp_path / "project"))
+
+
+def test_after_a_run_nothing_is_said_to_be_missing(project: Project) -> None:
+    assert project.say("status") == "Data and pipelines are up to date.\n"
+    assert project.say("checkout") == ""
 
 
 def test_an_experiment_does_not_destroy_the_run_before_it(project: Project) -> None:

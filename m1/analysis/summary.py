@@ -22,16 +22,22 @@ def summarise(contrast: WorkloadContrast, decision_level: float) -> Summary:
     verdicts = [finding.verdict for finding in contrast.findings]
     summary = Summary(
         valid=contrast.validity.verdict == "valid",
-        invalid_because="; ".join(contrast.validity.reasons) or None,
-        quality_not_available=contrast.quality_not_available,
-        qa=_workload_summary(contrast, "qa", decision_level),
-        captioning=_workload_summary(contrast, "captioning", decision_level),
+        qa_ms=_median_ms(contrast, "qa"),
+        captioning_ms=_median_ms(contrast, "captioning"),
+        failed_checks=sum(not check.passed for check in contrast.validity.checks),
         findings_supported=verdicts.count("supported"),
         findings_refuted=verdicts.count("refuted"),
         failed_cells=len(contrast.failed),
         run=contrast.made_from.run[:DIGITS_OF_RUN] if contrast.made_from else None,
+        qa=_workload_summary(contrast, "qa", decision_level),
+        captioning=_workload_summary(contrast, "captioning", decision_level),
     )
     return Summary.model_validate(rounded(summary.model_dump()))
+
+
+def _median_ms(contrast: WorkloadContrast, workload: Workload) -> float | None:
+    p50_ms = contrast.latency[workload].p50_ms
+    return p50_ms.value if p50_ms else None
 
 
 def _workload_summary(
@@ -41,7 +47,6 @@ def _workload_summary(
     frontier = contrast.frontiers[workload] if contrast.frontiers else None
     steepness = frontier.steepness if frontier else None
     return WorkloadSummary(
-        p50_ms=latency.p50_ms.value if latency.p50_ms else None,
         p99_ms=latency.p99_ms.value if latency.p99_ms else None,
         preprocess_p50_ms=_median_preprocessing(contrast, workload),
         before_first_token_share=1 - contrast.stage_breakdown[workload]["decode"].share.value,

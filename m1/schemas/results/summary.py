@@ -1,4 +1,4 @@
-"""The headline numbers, the one DVC metric."""
+"""The headline numbers, the one DVC metric: numbers and short words, for narrow tables."""
 
 from m1.schemas.base import Record
 
@@ -6,10 +6,8 @@ from m1.schemas.base import Record
 class WorkloadSummary(Record):
     """A workload in a few numbers."""
 
-    p50_ms: float | None
-    """Median latency at the reference setting."""
     p99_ms: float | None
-    """99th percentile."""
+    """99th percentile of latency at the reference setting."""
     preprocess_p50_ms: float | None = None
     """Median from an image's file to inputs on the device, which no latency here includes; null
     where it was not measured whole."""
@@ -24,23 +22,29 @@ class WorkloadSummary(Record):
 
 
 class Summary(Record):
-    """The headline numbers (`summary.json`), the one DVC metric."""
+    """The headline numbers (`summary.json`), the one DVC metric.
+
+    Tables of experiments show the first fields first, under their names. Sentences (why a run is
+    invalid, why it has no quality) are in the contrast.
+    """
 
     valid: bool
     """Whether the run passed every check."""
-    invalid_because: str | None
-    """The failed checks' sentences; null where the run is valid."""
-    quality_not_available: str | None
-    """Why there is no quality, in a sentence; null where there is."""
-    qa: WorkloadSummary
-    """Question answering."""
-    captioning: WorkloadSummary
-    """Captioning."""
+    qa_ms: float | None
+    """Median latency of question answering at the reference setting."""
+    captioning_ms: float | None
+    """The same of captioning."""
+    failed_checks: int
+    """How many checks of validity failed."""
     findings_supported: int
     """How many findings are supported."""
     findings_refuted: int
     """How many are refuted."""
-    failed_cells: int = 0
+    failed_cells: int
     """How many cells could not be measured."""
-    run: str | None = None
+    run: str | None
     """The first digits of `made_from.run` of the contrast; null in results of earlier versions."""
+    qa: WorkloadSummary
+    """Question answering."""
+    captioning: WorkloadSummary
+    """Captioning."""
