@@ -56,8 +56,8 @@ def lines(card: Card) -> Iterator[tuple[str, str, str]]:
     """What each line is, what it says, and its style."""
     yield "request", card.request_id, "dim"
     yield "prompt", card.prompt, ""
-    for n, reference in enumerate(card.references):
-        yield "references" if n == 0 else "", reference, "green"
+    bullet = "- " if len(card.references) > 1 else ""
+    yield "references", "\n".join(f"{bullet}{text}" for text in card.references), "green"
     several = len(card.outputs) > 1
     for output in card.outputs:
         where = f" {output.setting}" if several else ""

@@ -1,7 +1,6 @@
 """Scored outputs as one HTML page with the pictures: no network, no script, of bounded size."""
 
 import base64
-import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass

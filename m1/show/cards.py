@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from m1.schemas.requests import Workload
 from m1.schemas.results import ScoredAnswer
+from m1.schemas.results.pareto import MOST
 from m1.schemas.settings import KNOBS, Setting
 from m1.show.chosen import ALL, Answered, Chosen
 
@@ -15,7 +16,7 @@ MOST_REFERENCES = 20
 KEPT = "\n\u200c\u200d\u00a0\u3000"
 
 TITLES: dict[Workload, str] = {"qa": "Question answering", "captioning": "Captioning"}
-SCORES: dict[Workload, str] = {"qa": "VQA accuracy (0 to 1)", "captioning": "CIDEr-D (0 to 10)"}
+SCORES: dict[Workload, str] = {"qa": "VQA accuracy", "captioning": "CIDEr-D"}
 
 
 @dataclass(frozen=True)
@@ -90,5 +91,5 @@ def heading(chosen: Chosen) -> str:
     workload = chosen.outputs.workload
     return (
         f"{TITLES[workload]} {where}: {n_shown} of {chosen.n_requests} requests, {order} first; "
-        f"mean {SCORES[workload]} {chosen.mean_quality:.3g}"
+        f"mean {SCORES[workload]} {chosen.mean_quality:.3g} of {MOST[workload]:g}"
     )

@@ -8,7 +8,7 @@ import pandas as pd
 from m1.analysis.scoring import scored_answers
 from m1.errors import UserError
 from m1.reading import shown
-from m1.schemas.requests import Request, Workload
+from m1.schemas.requests import Request
 from m1.schemas.results import ScoredAnswer
 from m1.show.scored import ScoredOutputs
 
@@ -66,9 +66,10 @@ def choose(outputs: Sequence[ScoredOutputs], wanted: Wanted) -> list[Chosen]:
     asked = wanted.request_id
     holding = [one for one in outputs if asked is None or asked in set(one.rows["request_id"])]
     if not holding:
+        names = " and ".join(one.workload for one in outputs)
         raise UserError(
-            f"--request {shown(asked or '')}: not among the scored requests of "
-            f"{' and '.join(one.workload for one in outputs)}, such as {shown(outputs[0].rows['request_id'].iloc[0])}"
+            f"--request {shown(asked or '')}: not among the scored requests of {names}, such as "
+            f"{shown(outputs[0].rows['request_id'].iloc[0])}"
         )
     return [_chosen(one, wanted) for one in holding]
 
@@ -105,9 +106,7 @@ def _at(setting: str, outputs: ScoredOutputs) -> pd.DataFrame:
     return rows
 
 
-def _answered(
-    outputs: ScoredOutputs, ids: Sequence[str], rows: pd.DataFrame
-) -> Sequence[Answered]:
+def _answered(outputs: ScoredOutputs, ids: Sequence[str], rows: pd.DataFrame) -> Sequence[Answered]:
     groups = dict(tuple(rows[rows["request_id"].isin(ids)].groupby("request_id")))
     return [
         Answered(
