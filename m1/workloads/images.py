@@ -12,8 +12,9 @@ from m1.schemas.requests import PictureSize
 
 # On each side: about as many as a vision tower has patches.
 SQUARES = 32
-# Of lossy formats: no artefact that the original does not have can be seen.
-QUALITY = 95
+# Of JPEG and WebP: no artefact that the original does not have can be seen. Of PNG: written in a
+# quarter of the time, a quarter larger, and opened as fast.
+SAVED = {"quality": 95, "compress_level": 1}
 
 
 def made_picture(image_id: str, size: PictureSize, folder: Path) -> Path:
@@ -44,5 +45,5 @@ def resized(content: bytes, size: PictureSize) -> tuple[bytes, str]:
     found = Image.open(io.BytesIO(content), formats=FORMATS).format
     kind = found if found in ("JPEG", "WEBP") else "PNG"
     made = io.BytesIO()
-    rgb_image(content).resize(size, Image.Resampling.BICUBIC).save(made, kind, quality=QUALITY)
+    rgb_image(content).resize(size, Image.Resampling.BICUBIC).save(made, kind, **SAVED)
     return made.getvalue(), {"JPEG": ".jpg", "WEBP": ".webp", "PNG": ".png"}[kind]
