@@ -25,7 +25,7 @@ class UserError(Exception):
         return (str(self),)
 
 
-class Mistakes(UserError):
+class MistakesError(UserError):
     """Several mistakes, told together."""
 
     def __init__(self, lines: Iterable[str]) -> None:
@@ -40,7 +40,7 @@ class Mistakes(UserError):
 
 
 class Problems:
-    """Mistakes that are collected, so that the first does not hide the others."""
+    """MistakesError that are collected, so that the first does not hide the others."""
 
     def __init__(self) -> None:
         """Begin with none."""
@@ -61,8 +61,7 @@ class Problems:
             UserError: with all of them.
         """
         if self.lines:
-            raise Mistakes(self.lines)
-
+            raise MistakesError(self.lines)
 
 
 def run_command(command: Callable[..., Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from m1.errors import Mistakes, Problems, UserError
+from m1.errors import MistakesError, Problems, UserError
 from m1.reading import read_text, shown
 from m1.schemas.base import Record, describe, mistakes, nearest
 
@@ -50,7 +50,7 @@ def read_yaml(kind: type[R], path: Path, changes: Sequence[str] = ()) -> R:
         read = kind.model_validate_json(json.dumps(raw))
     except ValidationError as error:
         told = (f"{shown(path)}: {line}" for line in mistakes(kind, error))
-        raise Mistakes([*problems.lines, *told]) from None
+        raise MistakesError([*problems.lines, *told]) from None
     problems.refuse()
     return read
 

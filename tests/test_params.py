@@ -118,7 +118,11 @@ MISTAKES: list[tuple[str, Any, str]] = [
         "did you mean vqa-v2\\?",
     ),
     ("data.captioning.split", "test", ".*split = \"test\": Input should be 'karpathy-test'"),
-    ("data.qa.split", "karpathy-test", "data.qa.split is not a known key; did you mean data.captioning.split\\?"),
+    (
+        "data.qa.split",
+        "karpathy-test",
+        "data.qa.split is not a known key; did you mean data.captioning.split\\?",
+    ),
     ("model.zzz", 1, "model.zzz is not a known key; correct or remove it"),
     ("fetch.coco_url", "coco.org", 'fetch.coco_url = "coco.org": String should match pattern .*'),
     ("fetch.n_parallel", 33, "fetch.n_parallel = 33: Input should be less than or equal to 32"),

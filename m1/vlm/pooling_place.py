@@ -1,7 +1,7 @@
 """Where a model's visual tokens can be averaged into fewer, found by watching it once."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,9 +24,13 @@ class Seen:
     merged: list[int] = field(default_factory=list)
 
 
+class _AtBlocks(Exception):  # noqa: N818 (no error: all that was to be seen has been)
+    """The prompt has reached the decoder blocks."""
+
+
 @torch.inference_mode()
 def find_pooling(vlm: LoadedVlm) -> Pooling:
-    """Find the place by running an empty request.
+    """Find the place by running an empty request up to the decoder blocks.
 
     Before the projector where that keeps the number of features. Else where the model merges
     them into the prompt. Nowhere if the model places them by the image's own grid, which then no
@@ -45,7 +49,7 @@ def find_pooling(vlm: LoadedVlm) -> Pooling:
         )
     if any(GRID in name for name in inputs):
         return "none"
-    with _watched(vlm.structure) as seen:
+    with suppress(_AtBlocks), _watched(vlm.structure) as seen:
         EagerRuntime(vlm.model).prefill(inputs)
     if n not in (sum(seen.merged), sum(seen.out_of_projector)):
         raise StructureError(
@@ -66,6 +70,9 @@ def _watched(structure: VlmStructure) -> Iterator[Seen]:
         seen.into_projector.append(count_features(args[0]) if args else 0)
         seen.out_of_projector.append(count_features(output))
 
+    def stop(*_: object) -> None:
+        raise _AtBlocks
+
     def merged(output: Any) -> Any:  # noqa: ANN401 (a model output)
         seen.merged.append(count_features(getattr(output, "pooler_output", None)))
         return output
@@ -73,5 +80,6 @@ def _watched(structure: VlmStructure) -> Iterator[Seen]:
     with ExitStack() as undo:
         for projector in structure.projectors:
             undo.callback(projector.register_forward_hook(projected).remove)
+        undo.callback(structure.blocks[0].register_forward_pre_hook(stop).remove)
         undo.enter_context(intercepted_features(structure, merged))
         yield seen
