@@ -33,6 +33,10 @@ def read(path):
 """
 # Like the real ones, all but `profile` and `answers` follow from what they read.
 STAGES = {
+    "check": """
+write(options["--out"] + "/plan.json", read(options["--params"]))
+write(options["--out"] + "/requests.json", str(read(options["--params"]).split("fetch:")[0]))
+""",
     "prepare": """
 workload = options["--workload"]
 write(options["--out"] + "/requests.json", workload)

@@ -47,8 +47,8 @@ class PerWorkload(Record):
         """Both numbers by the name of the workload."""
         return {workload: self.of(workload) for workload in WORKLOADS}
 
-    def beyond(self, there: Mapping[Workload, int]) -> Iterator[tuple[Workload, str]]:
-        """Each workload for which more is asked than is there, and both numbers in words."""
+    def beyond(self, key: str, there: Mapping[Workload, int]) -> Iterator[str]:
+        """Where more is asked for, under a key, than there is: both numbers in words."""
         for workload, asked in self.by_workload().items():
             if asked > there[workload]:
-                yield workload, f"{asked} asked, {there[workload]} there"
+                yield f"{key}.{workload}: {asked} asked, {there[workload]} there"
