@@ -119,7 +119,7 @@ def make_plan(
         ),
         n_answers=n_settings * sum(one.answers for one in workloads.values()),
         fewer_than_asked=tuple(fewer_than_asked(drawn, profile, asked.scored)),
-        cannot_pass=tuple(cannot_pass(workloads, drawn, profile, asked.validity)),
+        cannot_pass=tuple(cannot_pass(workloads, drawn, asked.validity)),
         cannot_tell=tuple(
             cannot_tell(workloads, drawn, profile, asked.confidence, asked.min_clusters)
         ),

@@ -36,4 +36,6 @@ def check_and_tell(path: Path, changes: Sequence[str]) -> bool:
     for line in checked.problems.lines:
         print(f"error: {line}", file=sys.stderr)
     print(*lines_about(checked), sep="\n", flush=True)
+    if n := len(checked.problems.lines):
+        print(f"error: {n} things to correct: see above", file=sys.stderr)
     return not checked.problems.lines

@@ -55,28 +55,25 @@ def fewer_than_asked(
 
 
 def cannot_pass(
-    workloads: Mapping[Workload, WorkloadPlan],
-    drawn: Drawn,
-    profile: ProfileParams,
-    limits: ValidityParams,
+    workloads: Mapping[Workload, WorkloadPlan], drawn: Drawn, limits: ValidityParams
 ) -> Iterator[str]:
     """Checks of validity that a run of so many requests fails."""
-    for workload, one in workloads.items():
-        images = len(drawn[workload].sizes_of_first(one.observer))
-        counted = (
-            ("min_e1", limits.min_e1, one.e1, "requests in E1"),
-            ("min_e2", limits.min_e2, one.e2, "requests in each cell of E2"),
-            ("min_observer", limits.min_observer, images, "images with and without marks"),
-            ("min_answers", limits.min_answers, one.answers or limits.min_answers, "answers"),
-        )
-        for name, least, there, what in counted:
-            if there < least:
-                yield f"validity.{name} = {least}: {workload} will have {there} {what}"
-        if one.e1 < N_THIRDS * LEAST_IN_A_THIRD:
-            yield (
-                f"drift: {workload} will have {one.e1} requests in E1, and it takes "
-                f"{N_THIRDS * LEAST_IN_A_THIRD} to tell"
-            )
+
+    def too_few(key: str, least: int, there: Mapping[Workload, int], what: str) -> Iterator[str]:
+        short = [f"{n} {workload}" for workload, n in there.items() if n < least]
+        if short:
+            yield f"validity.{key} = {least}: there will be {' and '.join(short)} {what}"
+
+    images = {w: len(drawn[w].sizes_of_first(one.observer)) for w, one in workloads.items()}
+    answers = {w: one.answers for w, one in workloads.items() if one.answers}
+    e1 = {w: one.e1 for w, one in workloads.items()}
+    e2 = {w: one.e2 for w, one in workloads.items()}
+    yield from too_few("min_e1", limits.min_e1, e1, "requests in E1")
+    yield from too_few("min_e2", limits.min_e2, e2, "requests in each cell of E2")
+    yield from too_few("min_observer", limits.min_observer, images, "images with and without marks")
+    yield from too_few("min_answers", limits.min_answers, answers, "answers at each setting")
+    if (most := max(e1.values())) < (least := N_THIRDS * LEAST_IN_A_THIRD):
+        yield f"validity.drift: it takes {least} requests in E1 to tell, and there will be {most}"
 
 
 def cannot_tell(
@@ -99,7 +96,7 @@ def cannot_tell(
             )
     for workload, one in workloads.items():
         for name, reason in too_small_for(one.e1, confidence).items():
-            yield f"no {name.removesuffix('_ms').upper()} of {workload}: {reason}"
+            yield f"{workload} has no {name.removesuffix('_ms').upper()}: {reason}"
 
 
 def _trials_used(drawn: Drawn, asked: PerWorkload, n_trials: int) -> dict[Workload, int]:

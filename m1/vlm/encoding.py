@@ -121,10 +121,10 @@ def _check_apart(vlm: LoadedVlm, values: list[int], size: Size, problems: Proble
         n, other = numbers[wanted], owner.setdefault(numbers[wanted], wanted)
         with problems.noted():
             if wanted in far:
-                advice = "ask for that" if other == wanted else f"as for {other}: leave it out"
+                advice = "; ask for that" if other == wanted else f", as for {other}; leave it out"
                 raise KnobError(
                     f"knobs.vision_tokens = {wanted}: the nearest that the model can do {on_image} "
-                    f"is {n}; {advice}"
+                    f"is {n}{advice}"
                 )
             if other != wanted:
                 raise KnobError(
