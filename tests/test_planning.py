@@ -91,10 +91,10 @@ QUICK = {
 }
 
 
-def test_an_own_model_and_six_photos_take_two_attempts(model, photos, tmp_path, monkeypatch):
-    first = RUN.invoke(
-        app, ["check", "--params", str(write_params(tmp_path, own(model, photos)))]
-    )
+def test_an_own_model_and_six_photos_take_two_attempts(
+    model, photos, tmp_path, monkeypatch
+) -> None:
+    first = RUN.invoke(app, ["check", "--params", str(write_params(tmp_path, own(model, photos)))])
     assert first.exit_code == 1
     told = [line for line in first.stderr.splitlines() if line.startswith("error: ")]
     too_many = "the dataset has 6 requests; set it to 6 or fewer, or to null for all"
@@ -140,7 +140,7 @@ def planned(params: Path) -> Plan:
     return plan
 
 
-def test_data_of_both_workloads_model_and_knobs_are_told_together(model, photos, tmp_path):
+def test_data_of_both_workloads_model_and_knobs_are_told_together(model, photos, tmp_path) -> None:
     shutil.copytree(photos, tmp_path / "photos")
     shutil.copytree(model, tmp_path / "model")
     (tmp_path / "photos/1.jpg").unlink()

@@ -12,8 +12,7 @@ from m1.vlm.encoding import plan_visual_tokens
 from m1.vlm.end_tokens import refuse_endless
 from m1.vlm.knob_check import check_knobs, knob_limits
 from m1.vlm.loaded import LoadedVlm
-from m1.vlm.loading import find_device
-from m1.vlm.outline import outline
+from m1.vlm.outline import check_size, outline
 from m1.vlm.prompt_checks import check_prompts
 from m1.vlm.watched import refuse_unwatched
 
@@ -23,14 +22,12 @@ USUAL_SIZE = (336, 336)
 
 def outlined(params: ModelParams, problems: Problems) -> LoadedVlm | None:
     """The model without its weights, or nothing where it cannot be measured."""
-    device = "cpu"
-    with problems.noted():
-        find_device(params.device)
-        device = params.device
     with problems.noted():
         refuse_unwatched(params)
     with problems.noted():
-        return outline(params.model_copy(update={"device": device}))
+        check_size(params)
+    with problems.noted():
+        return outline(params)
     return None
 
 

@@ -72,7 +72,7 @@ def mistakes(kind: type[BaseModel], error: ValidationError) -> list[str]:
 
 
 def _is_unknown(details: Mapping[str, Any]) -> bool:
-    return details["type"] == "extra_forbidden"
+    return str(details["type"]) == "extra_forbidden"
 
 
 def _with_hint(details: Mapping[str, Any], near: str | None) -> str:
