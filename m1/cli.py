@@ -1,4 +1,4 @@
-"""The `m1` command: fetch datasets, look at results, and at what the result files hold.
+"""The `m1` command: fetch datasets, check parameters, look at results and their layout.
 
 Each command imports what it needs when it runs, so that `m1 --help` answers at once.
 """
@@ -16,7 +16,8 @@ from m1.workloads.fetchable import Dataset
 
 app = typer.Typer(
     help="How prefill-heavy and decode-heavy vision-language work differ. `m1 fetch` gets a real "
-    "dataset, `dvc repro` measures, `m1 show` prints what came out.",
+    "dataset, `m1 check` says what is wrong before anything runs, `dvc repro` measures, `m1 show` "
+    "prints what came out.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     add_completion=False,
@@ -56,6 +57,24 @@ def fetch_dataset(
 
 
 REVISION = typer.Option("--rev", help="An experiment or revision, in the place of the workspace.")
+
+
+@app.command(name="check")
+@in_one_line
+def check_params(
+    params_path: Annotated[Path, typer.Option("--params", help="Parameters.")] = Path(
+        "params.yaml"
+    ),
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a parameter, as in model.device=cuda; repeatable."),
+    ] = None,
+) -> None:
+    """Say everything that is wrong with parameters, data and model, and what would be measured."""
+    from m1.planning.command import check_and_tell
+
+    if not check_and_tell(params_path, changes or ()):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -1,9 +1,10 @@
-"""What went wrong, in one line that says how to mend it."""
+"""What went wrong, in a line for each mistake that says how to mend it."""
 
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, ParamSpec
 
 import typer
@@ -17,6 +18,50 @@ SIGPIPE = 13
 
 class UserError(Exception):
     """A mistake in the input: what is wrong, where, and what to do about it."""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """A line for each mistake."""
+        return (str(self),)
+
+
+class MistakesError(UserError):
+    """Several mistakes, told together."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        """Note a line for each."""
+        self.lines = tuple(lines)
+        super().__init__("\n".join(self.lines))
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """A line for each mistake."""
+        return self.lines
+
+
+class Problems:
+    """MistakesError that are collected, so that the first does not hide the others."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.lines: list[str] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """A block whose mistake is noted; what comes after the block goes on."""
+        try:
+            yield
+        except UserError as error:
+            self.lines += (line for line in error.told if line not in self.lines)
+
+    def refuse(self) -> None:
+        """End here if there were any.
+
+        Raises:
+            UserError: with all of them.
+        """
+        if self.lines:
+            raise MistakesError(self.lines)
 
 
 def run_command(command: Callable[..., Any]) -> None:
@@ -37,7 +82,7 @@ def in_one_line(command: Callable[P, None]) -> Callable[P, None]:
                 command(*args, **kwargs)
                 sys.stdout.flush()
         except UserError as error:
-            _leave(f"error: {error}", 1)
+            _leave("\n".join(f"error: {line}" for line in error.told), 1)
         except KeyboardInterrupt:
             _leave("stopped", exit_code())
         except BrokenPipeError:

@@ -52,6 +52,15 @@ def image_bytes(path: Path, origin: str = "") -> bytes:
     return content
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels of an image that can be decoded, upright.
+
+    Raises:
+        UserError: naming its path, and what is wrong with it.
+    """
+    return _decoded(read_bytes(path, MOST_BYTES), shown(path), HINT).size
+
+
 def open_image(folder: Path, name: str) -> Image.Image:
     """Read an image of a request set as RGB, upright.
 

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from m1.errors import UserError
+from m1.errors import MistakesError, Problems, UserError
 from m1.reading import read_text, shown
-from m1.schemas.base import Record, describe
+from m1.schemas.base import Record, describe, mistakes, nearest
 
 R = TypeVar("R", bound=Record)
 
@@ -39,26 +39,35 @@ def read_yaml(kind: type[R], path: Path, changes: Sequence[str] = ()) -> R:
         changes: parameters to change, each a dotted key, `=` and a YAML value.
 
     Raises:
-        UserError: naming the key, its value and what is allowed.
+        UserError: naming each wrong key, its value and what is allowed.
     """
     raw = parse_yaml(read_text(path, MOST_BYTES), shown(path))
+    problems = Problems()
     for change in changes:
-        _set(raw, change)
+        with problems.noted():
+            _set(raw, change)
     try:
-        return kind.model_validate_json(json.dumps(raw))
+        read = kind.model_validate_json(json.dumps(raw))
     except ValidationError as error:
-        raise UserError(f"{shown(path)}: {describe(error)}") from None
+        told = (f"{shown(path)}: {line}" for line in mistakes(kind, error))
+        raise MistakesError([*problems.lines, *told]) from None
+    problems.refuse()
+    return read
 
 
 def _set(raw: Any, change: str) -> None:  # noqa: ANN401 (whatever YAML holds)
     """Change one parameter; strict validation tells what does not exist."""
     key, equals, value = change.partition("=")
     *sections, name = key.split(".")
-    for section in sections:
-        raw = raw.get(section) if isinstance(raw, dict) else None
     place = f"--set {shown(change)}"
+    hint = ""
+    for section in sections:
+        inside = raw.get(section) if isinstance(raw, dict) else None
+        if inside is None and isinstance(raw, dict) and (near := nearest(section, raw)):
+            hint = f"; did you mean {near}?"
+        raw = inside
     if not equals or not isinstance(raw, dict):
-        raise UserError(f"{place}: give section.key=value, such as model.device=cuda")
+        raise UserError(f"{place}: give section.key=value, such as model.device=cuda{hint}")
     raw[name] = parse_yaml(value, place)
 
 

@@ -17,6 +17,7 @@ import pyarrow.parquet  # noqa: F401 (every fork would load it anew)
 from m1.files import read_record, read_rows
 from m1.params import load_params
 from m1.profiling import run as profiling_run
+from m1.profiling import whole as profiling_stage
 from m1.schemas.profile import MeasuredRequest, ProfileRun
 from stages import profiling
 
@@ -70,8 +71,8 @@ def finished(folder: Path) -> dict[str, object]:
 def kill_often(folder: Path, n_kills: int, seed: int) -> dict[str, object]:
     """Start runs and kill them, until there were enough kills; then let the last one finish."""
     delays = random.Random(seed)
-    vlm = profiling.load_vlm(load_params(folder / "params.yaml").model)
-    profiling.load_vlm = lambda _: vlm
+    vlm = profiling_stage.load_vlm(load_params(folder / "params.yaml").model)
+    profiling_stage.load_vlm = lambda _: vlm
     begun = time.monotonic()
     os.waitpid(start(folder), 0)
     whole_s = time.monotonic() - begun

@@ -9,12 +9,19 @@ from typer.testing import CliRunner
 from whole_run import SMALL, command, merged, run_all, write_params
 
 import m1.answering.run as answering_run
-from m1.answering.run import Answering, How, why_no_answers
+from m1.answering.run import Answering, How
 from m1.cli import app
 from m1.errors import UserError
 from m1.files import read_record, read_rows
 from m1.images import open_image
-from m1.params import KnobParams, ModelParams, PerWorkload, QualityParams, load_params
+from m1.params import (
+    KnobParams,
+    ModelParams,
+    PerWorkload,
+    QualityParams,
+    load_params,
+    why_no_answers,
+)
 from m1.progress import CellProgress
 from m1.schemas.answers import Answer, AnswersMade, AnswersRun
 from m1.schemas.markup import Markup

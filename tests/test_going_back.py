@@ -33,6 +33,12 @@ def read(path):
 """
 # Like the real ones, all but `profile` and `answers` follow from what they read.
 STAGES = {
+    "check": """
+import json, yaml
+params = yaml.safe_load(read(options["--params"]))
+write(options["--out"] + "/plan.json", json.dumps(params))
+write(options["--out"] + "/requests.json", json.dumps(params["data"], sort_keys=True))
+""",
     "prepare": """
 workload = options["--workload"]
 write(options["--out"] + "/requests.json", workload)
@@ -208,6 +214,24 @@ def test_a_raised_session_measures_again_and_going_back_does_not(project: Projec
     project.set("profile.session", 1)
     assert "profiling" not in project.dvc("repro")
     assert project.contents("data/profile")["data/profile/rows.parquet"] == first
+
+
+def test_the_check_comes_first_and_makes_nothing_run_again_needlessly(project: Project) -> None:
+    project.set("analysis.n_resamples", 100)
+    assert project.dvc("repro").split() == ["pareto", "pareto", "contrast"]
+    project.set("profile.seed", 2)
+    ran = project.dvc("repro").split()
+    assert ran[0] == "check"
+    assert "profiling" in ran
+    assert not {"prepare", "answers"} & set(ran)
+
+
+def test_what_the_check_refuses_costs_nothing(project: Project) -> None:
+    before = project.contents(*RESULTS, *MEASURED, "data/requests", "data/plan")
+    project.fail_in("check")
+    project.set("knobs.top_k", 2)
+    project.dvc_fails("repro")
+    assert project.contents(*RESULTS, *MEASURED, "data/requests", "data/plan") == before
 
 
 @pytest.mark.parametrize("stage", ["prepare", "pareto", "contrast", "figures"])

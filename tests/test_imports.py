@@ -30,6 +30,7 @@ LAYERS = {
     "m1.profiling": 5,
     "m1.answering": 5,
     "m1.scene_vlm": 5,
+    "m1.planning": 5,
     "m1.analysis": 5,
     "m1.figures": 5,
     "m1.show": 5,
@@ -39,15 +40,19 @@ LAYERS = {
     "stages": 6,
 }
 # Profiling and answering run models; the embedded model is trained on the generated scenes; scored
-# outputs are shown as the analysis read them.
+# outputs are shown as the analysis read them; a plan says how all would take what is asked for.
 SIBLINGS = {
+    ("m1.planning", "m1.vlm"),
+    ("m1.planning", "m1.workloads"),
+    ("m1.planning", "m1.profiling"),
+    ("m1.planning", "m1.analysis"),
     ("m1.profiling", "m1.vlm"),
     ("m1.answering", "m1.vlm"),
     ("m1.scene_vlm", "m1.vlm"),
     ("m1.scene_vlm", "m1.workloads"),
     ("m1.show", "m1.analysis"),
 }
-TORCH_AREAS = {"m1.vlm", "m1.profiling", "m1.answering", "m1.scene_vlm"}
+TORCH_AREAS = {"m1.vlm", "m1.profiling", "m1.answering", "m1.scene_vlm", "m1.planning"}
 TORCH_PACKAGES = {"torch", "transformers"}
 
 

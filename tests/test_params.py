@@ -97,8 +97,8 @@ def test_a_scalar_is_a_list_of_one(value: int | None, tmp_path: Path) -> None:
 
 MISTAKES: list[tuple[str, Any, str]] = [
     # Keys
-    ("data.sead", 1, "data.sead is not a known key; correct or remove it"),
-    ("models", {}, "models is not a known key; correct or remove it"),
+    ("data.sead", 1, "data.sead is not a known key; did you mean data.seed\\?"),
+    ("models", {}, "models is not a known key; did you mean model\\?"),
     ("data.seed", ..., "data.seed is missing"),
     ("analysis", ..., "analysis is missing"),
     ("data", None, "data = null: Input should be an object"),
@@ -114,10 +114,16 @@ MISTAKES: list[tuple[str, Any, str]] = [
     (
         "data.qa.source",
         "vqa",
-        "data.qa.source = \"vqa\": Input should be 'scenes', 'vqa-v2', 'coco-captions' or 'jsonl'",
+        "data.qa.source = \"vqa\": Input should be 'scenes', 'vqa-v2', 'coco-captions' or 'jsonl'; "
+        "did you mean vqa-v2\\?",
     ),
     ("data.captioning.split", "test", ".*split = \"test\": Input should be 'karpathy-test'"),
-    ("data.qa.split", "karpathy-test", "data.qa.split is not a known key; correct or remove it"),
+    (
+        "data.qa.split",
+        "karpathy-test",
+        "data.qa.split is not a known key; did you mean data.captioning.split\\?",
+    ),
+    ("model.zzz", 1, "model.zzz is not a known key; correct or remove it"),
     ("fetch.coco_url", "coco.org", 'fetch.coco_url = "coco.org": String should match pattern .*'),
     ("fetch.n_parallel", 33, "fetch.n_parallel = 33: Input should be less than or equal to 32"),
     (
@@ -351,15 +357,36 @@ def test_odd_changes_are_told_in_one_short_line(change: str, expected: str) -> N
     assert len(message) < 700
 
 
-def test_a_misspelt_key_is_named_beside_the_one_that_is_missing(tmp_path: Path) -> None:
+def all_told(path: Path, *changes: str) -> list[str]:
+    with pytest.raises(UserError) as caught:
+        load_params(path, changes)
+    return [line.removeprefix(f"{path}: ") for line in caught.value.told]
+
+
+def test_a_misspelt_key_is_one_mistake_with_the_key_that_was_meant(tmp_path: Path) -> None:
     text = PARAMS.read_text(encoding="utf-8").replace("n_trials:", "trials:")
-    message = one_line(write(text, tmp_path))
-    assert message == "profile.n_trials is missing (also wrong: profile.trials)"
+    told = all_told(write(text, tmp_path))
+    assert told == ["profile.trials is not a known key; did you mean profile.n_trials?"]
 
 
-def test_many_mistakes_still_make_one_short_line(tmp_path: Path) -> None:
-    message = one_line(write("a: 1\nb: 2\n", tmp_path))
-    assert message == "data is missing (also wrong: fetch, model, knobs, ...)"
+def test_all_mistakes_are_told_at_once_a_line_each() -> None:
+    changes = ["model.dtype=bfloat61", "profile.n_trials=1", "modle.device=cpu", "top_k=2"]
+    told = all_told(PARAMS, *changes)
+    assert told == [
+        "--set modle.device=cpu: give section.key=value, such as model.device=cuda; "
+        "did you mean model?",
+        "model.dtype = \"bfloat61\": Input should be 'float32', 'bfloat16' or 'float16'; "
+        "did you mean bfloat16?",
+        "profile.n_trials = 1: Input should be greater than or equal to 2",
+        "top_k is not a known key; did you mean knobs.top_k?",
+    ]
+
+
+def test_a_thousand_mistakes_are_counted(tmp_path: Path) -> None:
+    told = all_told(write("\n".join(f"a{i}: 1" for i in range(1000)), tmp_path))
+    assert len(told) == 21
+    assert told[:2] == ["data is missing", "fetch is missing"]
+    assert told[-1] == "... and 988 more mistakes"
 
 
 def test_a_long_value_is_cut(tmp_path: Path) -> None:

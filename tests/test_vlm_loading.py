@@ -18,8 +18,9 @@ from m1.vlm import pooling_place
 from m1.vlm.encoding import count_visual_tokens, encode
 from m1.vlm.engine import answer
 from m1.vlm.knobs import applied
-from m1.vlm.loading import load_vlm, override, ready
+from m1.vlm.loading import load_vlm, ready
 from m1.vlm.random_weights import random_model
+from m1.vlm.source import override
 from m1.vlm.stand_in import StandInProcessor
 
 ROOT = Path(__file__).parent.parent

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +20,7 @@ from m1.errors import UserError
 from m1.files import write_record
 from m1.params import ModelParams, load_params
 from m1.profiling.provenance import provenance
-from m1.schemas.requests import WORKLOADS, Request, RequestSet
+from m1.schemas.requests import WORKLOADS, Request
 from m1.vlm import pooling_place
 from m1.vlm.encoding import encode
 from m1.vlm.engine import answer
@@ -102,8 +101,8 @@ def model(tmp_path) -> Callable[[Place], LoadedVlm]:
 PICTURE = b"opened by nobody"
 
 
-def requests(*prompts: str) -> RequestSet:
-    made = (
+def requests(*prompts: str) -> tuple[Request, ...]:
+    return tuple(
         Request(
             request_id=f"q{i}",
             image_id="a",
@@ -114,7 +113,6 @@ def requests(*prompts: str) -> RequestSet:
         )
         for i, prompt in enumerate(prompts)
     )
-    return RequestSet.of("qa", "jsonl", tuple(made), {"a.png": sha256(PICTURE).hexdigest()}, {})
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,12 @@ def one_line(workload: Workload, data: DataParams, out: Path) -> str:
     return str(caught.value)
 
 
+def test_null_takes_all_requests(tmp_path: Path) -> None:
+    all_of_them = prepare("qa", make_data(qa={"n_requests": None}), tmp_path / "all")
+    assert len(all_of_them.requests) == 8
+    assert all_of_them == prepare("qa", make_data(n_requests=8), tmp_path / "eight")
+
+
 # Scenes
 
 
@@ -413,8 +419,8 @@ def test_other_folders_are_never_replaced(tmp_path: Path) -> None:
         (
             "captioning",
             {"captioning": {"n_requests": 9}},
-            "data.captioning.n_requests = 9: the dataset has 8 requests; ask for that many or "
-            "fewer",
+            "data.captioning.n_requests = 9: the dataset has 8 requests; set it to 8 or fewer, or "
+            "to null for all",
         ),
     ],
 )
@@ -462,8 +468,8 @@ def test_the_command_fails_with_one_line(tmp_path: Path) -> None:
     run = run_stage(tmp_path, data, "--workload", "captioning", "--out", str(tmp_path / "out"))
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr == (
-        "error: data.captioning.n_requests = 99: the dataset has 8 requests; ask for that many "
-        "or fewer\n"
+        "error: data.captioning.n_requests = 99: the dataset has 8 requests; set it to 8 or "
+        "fewer, or to null for all\n"
     )
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "sample.json").exists()

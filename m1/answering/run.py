@@ -18,7 +18,7 @@ from m1.params import KnobParams, ModelParams, PerWorkload, QualityParams
 from m1.progress import CellProgress
 from m1.schemas.answers import Answer, AnswerKey, AnswersMade
 from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
-from m1.schemas.settings import KNOBS, DecodeModeChoice, Setting, Weights
+from m1.schemas.settings import KNOBS, Setting
 from m1.vlm.batching import BatchedAnswer, answer_in_batches, can_be_batched
 from m1.vlm.encoding import encode
 from m1.vlm.end_tokens import refuse_endless
@@ -33,15 +33,6 @@ MOST_ENCODED = 512
 BATCHES_AT_ONCE = 8
 # Requests of each workload that are answered both ways before batches are believed.
 TRIED_TOGETHER = 4
-
-
-def why_no_answers(weights: Weights, decode_mode: DecodeModeChoice) -> str | None:
-    """A sentence about what keeps outputs from being answers, if anything does."""
-    if weights == "random":
-        return "The weights are random, so answers mean nothing."
-    if decode_mode == "reference_length":
-        return "Decode is forced to the length of the reference, so outputs are not answers."
-    return None
 
 
 @dataclass(frozen=True)

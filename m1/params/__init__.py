@@ -6,7 +6,7 @@ from m1.params.fetch import FetchParams
 from m1.params.knobs import KnobParams
 from m1.params.model import ModelParams
 from m1.params.numbers import PerWorkload
-from m1.params.profile import ProfileParams, effective_decode_mode
+from m1.params.profile import ProfileParams, effective_decode_mode, why_no_answers
 from m1.params.quality import QualityParams
 from m1.params.validity import ValidityParams
 from m1.params.whole import Params, load_params
@@ -28,4 +28,5 @@ __all__ = [
     "WorkloadData",
     "effective_decode_mode",
     "load_params",
+    "why_no_answers",
 ]

@@ -17,8 +17,8 @@ class WorkloadData(Record):
     root: PathText
     """Where the dataset is: the manifest of `m1 fetch` (the files are in the folder beside it that
     has its name), a folder in the official layout, or a JSON Lines file. Scenes ignore it."""
-    n_requests: PositiveInt
-    """Requests to prepare."""
+    n_requests: PositiveInt | None
+    """Requests to prepare; null takes all that the dataset has."""
     prompt: PromptText | None
     """What the model is asked; `{question}` stands for the question. Null: the source's own."""
     resize_to: PictureSize | None = None

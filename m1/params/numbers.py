@@ -4,6 +4,7 @@ Every parameter has an upper bound: far above what anybody means, and below what
 Infinity and NaN lie outside all bounds.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -45,3 +46,9 @@ class PerWorkload(Record):
     def by_workload(self) -> dict[Workload, int]:
         """Both numbers by the name of the workload."""
         return {workload: self.of(workload) for workload in WORKLOADS}
+
+    def beyond(self, key: str, there: Mapping[Workload, int]) -> Iterator[str]:
+        """Where more is asked for, under a key, than there is: both numbers in words."""
+        for workload, asked in self.by_workload().items():
+            if asked > there[workload]:
+                yield f"{key}.{workload}: {asked} asked, {there[workload]} there"

@@ -1,11 +1,13 @@
 """Section `profile`: measurement."""
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
 from m1.params.numbers import PerWorkload, Seconds, Seed
 from m1.schemas.base import Record
+from m1.schemas.requests import Workload
 from m1.schemas.settings import DecodeModeChoice, Weights
 
 # As long as the contexts of today's models.
@@ -51,7 +53,30 @@ class ProfileParams(Record):
             raise ValueError(f"no output has more than {MOST_NEW_TOKENS} tokens")
         return n
 
+    def requests_asked(self) -> dict[str, PerWorkload]:
+        """How many requests each part of a run asks for, by the key that says so."""
+        names = ("e1_requests", "e2_requests", "observer_requests", "repeat_requests")
+        return {f"profile.{name}": getattr(self, name) for name in names}
+
+    def most_requests(self, workload: Workload) -> int:
+        """Requests of a workload that some part of a run measures: it takes the first."""
+        return max(asked.of(workload) for asked in self.requests_asked().values())
+
+    def beyond(self, there: Mapping[Workload, int]) -> Iterator[str]:
+        """Where more requests are asked for than there are."""
+        for key, asked in self.requests_asked().items():
+            yield from asked.beyond(key, there)
+
 
 def effective_decode_mode(weights: Weights, decode_mode: DecodeModeChoice) -> DecodeModeChoice:
     """How long outputs are: random weights never end one, so the reference decides for them."""
     return "reference_length" if weights == "random" else decode_mode
+
+
+def why_no_answers(weights: Weights, decode_mode: DecodeModeChoice) -> str | None:
+    """A sentence about what keeps outputs from being answers, if anything does."""
+    if weights == "random":
+        return "The weights are random, so answers mean nothing."
+    if decode_mode == "reference_length":
+        return "Decode is forced to the length of the reference, so outputs are not answers."
+    return None

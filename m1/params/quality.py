@@ -1,11 +1,13 @@
 """Section `quality`: answers that are scored."""
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 from pydantic import Field
 
 from m1.params.numbers import PerWorkload
 from m1.schemas.base import Record
+from m1.schemas.requests import Workload
 
 
 class QualityParams(Record):
@@ -15,3 +17,7 @@ class QualityParams(Record):
     """Requests answered at each setting of the grid."""
     batch_size: Annotated[int, Field(ge=1, le=4096)]
     """Requests answered at once."""
+
+    def beyond(self, there: Mapping[Workload, int]) -> Iterator[str]:
+        """Where more requests are asked for than there are."""
+        yield from self.n_requests.beyond("quality.n_requests", there)

@@ -2,7 +2,6 @@
 
 import gc
 import math
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -32,9 +31,9 @@ from m1.schemas.settings import (
     decode_passes,
 )
 from m1.vlm.compiled import CompiledRuntime
-from m1.vlm.encoding import check_visual_tokens, encode
+from m1.vlm.encoding import encode
 from m1.vlm.end_tokens import refuse_endless
-from m1.vlm.knobs import applied
+from m1.vlm.knob_check import check_knobs, sizes_of
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.shapes import shape_of
 
@@ -170,24 +169,14 @@ class Profiler:
 
     def _planned(self) -> Iterator[tuple[Workload, Request]]:
         """The requests that will be measured."""
-        p = self.params
         for workload in WORKLOADS:
-            plans = (p.e1_requests, p.e2_requests, p.observer_requests, p.repeat_requests)
-            n = max(one.of(workload) for one in plans)
+            n = self.params.most_requests(workload)
             yield from ((workload, request) for request in self.sets[workload].requests[:n])
 
     def check_grid(self) -> None:
         """Refuse settings that the model cannot take, before anything is measured."""
-        for setting in self.grid:
-            with applied(self.vlm.structure, setting):
-                pass
-        check_visual_tokens(self.vlm, self.grid, self._sizes())
-
-    def _sizes(self) -> list[tuple[int, int]]:
-        """Sizes of the images of all requests that will be measured, the commonest first."""
-        images = {(self.folders[workload], request.image) for workload, request in self._planned()}
-        counted = Counter(open_image(*place).size for place in sorted(images))
-        return [size for size, _ in counted.most_common()]
+        images = ((self.folders[workload], one.image) for workload, one in self._planned())
+        check_knobs(self.vlm, self.grid, sizes_of(images))
 
     def record_prompts(self, rounds: Sequence[Round], failures: Failures) -> None:
         """Run one request of every shape that will come, where prompts are recorded by shape."""

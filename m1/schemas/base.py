@@ -1,14 +1,19 @@
 """The one base of every record M1 reads or writes."""
 
+import difflib
 import json
+import re
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 LONGEST_VALUE = 80
 MOST_PLACES = 3
+MOST_TOLD = 20
+CORRECT = "correct or remove it"
+QUOTED = re.compile(r"'([^']*)'")
 
 T = TypeVar("T")
 
@@ -49,6 +54,63 @@ def describe(error: Exception) -> str:
     return " ".join(told.split())
 
 
+def mistakes(kind: type[BaseModel], error: ValidationError) -> list[str]:
+    """A line about each thing that is wrong: the key, the value, what is allowed, what is near.
+
+    Args:
+        kind: the record that was to be made.
+        error: what pydantic says of it.
+    """
+    found = error.errors(include_url=False)
+    near = {one["loc"]: _nearest_key(kind, one["loc"]) for one in found if _is_unknown(one)}
+    # A misspelt key is one mistake, not two.
+    meant = set(near.values())
+    told = [e for e in found if e["type"] != "missing" or _place(e["loc"]) not in meant]
+    lines = [" ".join(_with_hint(one, near.get(one["loc"])).split()) for one in told[:MOST_TOLD]]
+    more = len(told) - MOST_TOLD
+    return [*lines, f"... and {more} more mistakes"] if more > 0 else lines
+
+
+def _is_unknown(details: Mapping[str, Any]) -> bool:
+    return str(details["type"]) == "extra_forbidden"
+
+
+def _with_hint(details: Mapping[str, Any], near: str | None) -> str:
+    """What is wrong, and the nearest that would be right."""
+    if details["type"] == "literal_error":
+        near = nearest(str(details["input"]), QUOTED.findall(details["ctx"]["expected"]))
+        return _wrong(details) + (f"; did you mean {near}?" if near else "")
+    wrong = _wrong(details)
+    return wrong.replace(CORRECT, f"did you mean {near}?") if near else wrong
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The one of some words that another was probably meant to be."""
+    # No typo is longer; comparing takes the square of the length.
+    close = difflib.get_close_matches(word[:LONGEST_VALUE], known, n=1)
+    return close[0] if close else None
+
+
+def _nearest_key(kind: type[BaseModel], loc: tuple[int | str, ...]) -> str | None:
+    """The known key that an unknown one was probably meant to be: beside it, or in its section."""
+    *above, name = map(str, loc)
+    keys = list(_keys_of(kind))
+    section = ".".join(above)
+    beside = [key.rpartition(".")[2] for key in keys if key.rpartition(".")[0] == section]
+    if near := nearest(name, beside):
+        return ".".join([*above, near])
+    elsewhere = [key for key in keys if key.rpartition(".")[2] == name]
+    return elsewhere[0] if len(elsewhere) == 1 else None
+
+
+def _keys_of(kind: type[BaseModel], place: str = "") -> Iterator[str]:
+    """All keys of a record and of the records in it, as people write them."""
+    for name, field in kind.model_fields.items():
+        yield f"{place}{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _keys_of(field.annotation, f"{place}{name}.")
+
+
 def _first_of(error: ValidationError) -> str:
     first, *rest = error.errors(include_url=False)
     places = [_place(other["loc"]) for other in rest[:MOST_PLACES]]
@@ -63,7 +125,7 @@ def _wrong(details: Mapping[str, Any]) -> str:
         case "json_invalid":
             return message.replace("Invalid JSON", "not JSON")
         case "extra_forbidden":
-            return f"{place} is not a known key; correct or remove it"
+            return f"{place} is not a known key; {CORRECT}"
         case "missing":
             return f"{place} is missing"
         case "value_error" if not details["loc"]:

@@ -3,12 +3,15 @@
 from m1.schemas.answers import Answer, AnswersRun
 from m1.schemas.base import Record
 from m1.schemas.datasets import FetchManifest
+from m1.schemas.plan import Drawn, Plan
 from m1.schemas.profile import MeasuredRequest, ProfileRun
 from m1.schemas.requests import RequestSet, Sample
 from m1.schemas.results import ParetoResult, ScoredAnswer, StageResult, Summary, WorkloadContrast
 
 RESULT_FILES: dict[str, type[Record]] = {
     "data/raw/<dataset>.json": FetchManifest,
+    "data/plan/plan.json": Plan,
+    "data/plan/requests.json": Drawn,
     "data/requests/<workload>/requests.json": RequestSet,
     "data/samples/<workload>.json": Sample,
     "data/profile/rows.parquet": MeasuredRequest,

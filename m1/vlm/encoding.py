@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from m1.errors import UserError
+from m1.errors import Problems, UserError
 from m1.schemas.settings import Setting
 from m1.vlm.block_policies import KnobError
 from m1.vlm.loaded import LoadedVlm, Size, VisualPlan
@@ -92,29 +92,45 @@ def check_visual_tokens(vlm: LoadedVlm, grid: Sequence[Setting], sizes: Sequence
         sizes: of the images, the commonest first.
 
     Raises:
-        KnobError: if a value cannot nearly be reached, or two come to the same number, on an image
-            of the commonest size.
-        UserError: if the processor cannot take an image.
+        UserError: for each value that cannot nearly be reached, or comes to the same number as
+            another, on an image of the commonest size; and for each size that the processor cannot
+            take.
     """
-    values = dict.fromkeys(setting.vision_tokens for setting in grid)
-    seen: dict[int, int] = {}
-    for wanted in filter(None, values):
-        n = plan_visual_tokens(vlm, sizes[0], wanted).n_tokens
-        if abs(n - wanted) > FAR * wanted:
-            raise KnobError(
-                f"knobs.vision_tokens = {wanted}: the nearest that the model can do on an image of "
-                f"{sizes[0][0]} x {sizes[0][1]} pixels is {n}; ask for that"
-            )
-        if n in seen:
-            raise KnobError(
-                f"knobs.vision_tokens: {seen[n]} and {wanted} both come to {n} visual tokens on an "
-                f"image of {sizes[0][0]} x {sizes[0][1]} pixels, the nearest the model can do; "
-                "leave out one of them"
-            )
-        seen[n] = wanted
+    values = list(dict.fromkeys(setting.vision_tokens for setting in grid))
+    problems = Problems()
+    refused: set[Size] = set()
     for size in sizes:
-        for value in values:
-            plan_visual_tokens(vlm, size, value)
+        with problems.noted():
+            refused.add(size)
+            for value in values:
+                plan_visual_tokens(vlm, size, value)
+            refused.remove(size)
+    if taken := next((size for size in sizes if size not in refused), None):
+        _check_apart(vlm, list(filter(None, values)), taken, problems)
+    problems.refuse()
+
+
+def _check_apart(vlm: LoadedVlm, values: list[int], size: Size, problems: Problems) -> None:
+    """Note each value that is far from all that the model can do, or comes to another's number."""
+    numbers = {wanted: plan_visual_tokens(vlm, size, wanted).n_tokens for wanted in values}
+    on_image = f"on an image of {size[0]} x {size[1]} pixels"
+    far = [wanted for wanted, n in numbers.items() if abs(n - wanted) > FAR * wanted]
+    owner: dict[int, int] = {}
+    # Those that can stay first, so that of two with one number the other is told to go.
+    for wanted in sorted(values, key=lambda wanted: wanted in far):
+        n, other = numbers[wanted], owner.setdefault(numbers[wanted], wanted)
+        with problems.noted():
+            if wanted in far:
+                advice = "; ask for that" if other == wanted else f", as for {other}; leave it out"
+                raise KnobError(
+                    f"knobs.vision_tokens = {wanted}: the nearest that the model can do {on_image} "
+                    f"is {n}{advice}"
+                )
+            if other != wanted:
+                raise KnobError(
+                    f"knobs.vision_tokens: {other} and {wanted} both come to {n} visual tokens "
+                    f"{on_image}, the nearest the model can do; leave out one of them"
+                )
 
 
 def _plan(vlm: LoadedVlm, size: Size, wanted: int | None) -> VisualPlan:

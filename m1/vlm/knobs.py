@@ -40,14 +40,24 @@ def kept_blocks(structure: VlmStructure, grid: Iterable[Setting]) -> dict[str, t
     return {str(n): structure.blocks_that_stay(n) for n in sorted(numbers)}
 
 
+def check_top_k(structure: VlmStructure, top_k: int) -> None:
+    """Whether a model can take so many experts per token.
+
+    Raises:
+        KnobError: naming the numbers that it can.
+    """
+    if not structure.top_k_holders:
+        raise KnobError("knobs.top_k: the model has no experts; set knobs.top_k to null")
+    native = min(holder.value for holder in structure.top_k_holders)
+    if not 1 <= top_k <= native:
+        raise KnobError(f"knobs.top_k = {top_k}: allowed are 1 to {native} on this model")
+
+
 @contextmanager
 def _top_k(structure: VlmStructure, top_k: int) -> Iterator[None]:
+    check_top_k(structure, top_k)
     holders = structure.top_k_holders
-    if not holders:
-        raise KnobError(f"knobs.top_k = {top_k}: the model has no experts; set knobs.top_k to null")
     native = [holder.value for holder in holders]
-    if not 1 <= top_k <= min(native):
-        raise KnobError(f"knobs.top_k = {top_k}: allowed are 1 to {min(native)} on this model")
     try:
         for holder in holders:
             holder.set(top_k)

@@ -1,26 +1,17 @@
 """Loading a Hugging Face image-text-to-text model and its processor."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import (
-    AutoConfig,
-    AutoImageProcessor,
-    AutoModelForImageTextToText,
-    AutoProcessor,
-    PreTrainedConfig,
-    PreTrainedModel,
-)
-from transformers.utils import CONFIG_NAME, logging
-from transformers.utils.hub import cached_file, extract_commit_hash
+from transformers import AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel
+from transformers.utils import logging
 
 from m1.errors import UserError
 from m1.params import ModelParams
-from m1.reading import is_folder, shown
 from m1.schemas.settings import Weights
 from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.experts import compute_experts
@@ -38,13 +29,10 @@ from m1.vlm.memory_check import check_memory
 from m1.vlm.pooling_place import find_pooling
 from m1.vlm.random_weights import random_model
 from m1.vlm.runtime import EagerRuntime
+from m1.vlm.source import check_source, commit_of, config_of, origin_of, processor_of
 from m1.vlm.stage_check import check_stages
-from m1.vlm.stand_in import StandInProcessor
-from m1.vlm.structure import find_structure
+from m1.vlm.structure import VlmStructure, find_structure
 from m1.vlm.watched import check_watched
-
-# What transformers raises where a processor is missing or broken.
-LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError)
 
 
 def load_vlm(params: ModelParams) -> LoadedVlm:
@@ -53,28 +41,45 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
     Raises:
         UserError: if it cannot be loaded, or the device does not exist.
     """
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
     torch.set_num_threads(params.n_threads or os.cpu_count() or 1)
     device = find_device(params.device)
     check_watched(params)
-    _check_source(params)
-    try:
-        params = params.model_copy(update={"revision": _commit(params)})
-        check_files(params.source, params.revision)
-        config = _config(params)
-        check_config(params.source, config, params.weights)
+    with loading(params):
+        params, config = described(params)
         check_memory(params, config, device)
         model = _model(params, config, device)
-        vlm = ready(model, _processor(params, model), device, params.weights)
+        vlm = ready(model, processor_of(params, model), device, params.weights)
+    check_experts(params, vlm.structure)
+    vlm = replace(vlm, revision=params.revision)
+    return replace(vlm, runtime=_compiled(params, vlm)) if params.runtime == "compiled" else vlm
+
+
+@contextmanager
+def loading(params: ModelParams) -> Iterator[None]:
+    """A block that reads a model; what libraries raise in it is one line of what is wrong."""
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    check_source(params)
+    try:
+        yield
     except UserError:
         raise
     except Exception as error:  # libraries and a model's own code raise almost anything
         reason = _reason(error)
         raise UserError(f"model.source = {params.source}: cannot be loaded ({reason})") from None
-    compute_experts(vlm.structure, params.experts)
-    vlm = replace(vlm, revision=params.revision)
-    return replace(vlm, runtime=_compiled(params, vlm)) if params.runtime == "compiled" else vlm
+
+
+def described(params: ModelParams) -> tuple[ModelParams, PreTrainedConfig]:
+    """The configuration of a model that can be measured, and parameters that name its commit.
+
+    Raises:
+        UserError: if its files or its configuration tell of what cannot be measured.
+    """
+    params = params.model_copy(update={"revision": commit_of(params)})
+    check_files(params.source, params.revision)
+    config = config_of(params)
+    check_config(params.source, config, params.weights)
+    return params, config
 
 
 def _reason(error: Exception) -> str:
@@ -85,12 +90,21 @@ def _reason(error: Exception) -> str:
     return f"{first} {rest[0].strip()}" if first.endswith(":") and rest else first
 
 
-def _compiled(params: ModelParams, vlm: LoadedVlm) -> CompiledRuntime:
-    if vlm.structure.experts and params.experts == "eager":
+def check_experts(params: ModelParams, structure: VlmStructure) -> None:
+    """Have experts computed as is asked, where the runtime can do it.
+
+    Raises:
+        UserError: if it or the model cannot.
+    """
+    compute_experts(structure, params.experts)
+    if params.runtime == "compiled" and structure.experts and params.experts == "eager":
         raise UserError(
             "model.runtime = compiled: model.experts = eager chooses experts on the host, which a "
             "graph cannot; set model.experts to grouped_mm or batched_mm"
         )
+
+
+def _compiled(params: ModelParams, vlm: LoadedVlm) -> CompiledRuntime:
     recorder = record if vlm.device.type == "cuda" else None
     return CompiledRuntime(vlm.structure, autotune=params.autotune, recorder=recorder)
 
@@ -121,59 +135,6 @@ def ready(
     return replace(vlm, structure=structure, visual_plans={})
 
 
-def _check_source(params: ModelParams) -> None:
-    """Whether a source that can only be a folder is one, and has what is asked of it."""
-    folder = Path(params.source)
-    if not is_folder(folder):
-        if params.source.startswith((".", "/", "~")) or params.source.count("/") != 1:
-            raise UserError(f"model.source = {shown(params.source)}: no such folder, and no hub id")
-        return
-    if params.revision is not None:
-        raise UserError(f"model.revision = {params.revision}: a folder has none; set it to null")
-    if params.weights == "pretrained" and not any(folder.glob("*.safetensors")):
-        raise UserError(
-            f"model.source = {params.source}: no *.safetensors in it; save the model with "
-            "safetensors, or set model.weights to random for its latency alone"
-        )
-
-
-def _commit(params: ModelParams) -> str | None:
-    """The commit on the hub that a branch or tag stands for now, so that all files are of one."""
-    if is_folder(Path(params.source)):
-        return None
-    return extract_commit_hash(
-        cached_file(params.source, CONFIG_NAME, revision=params.revision), None
-    )
-
-
-def _config(params: ModelParams) -> PreTrainedConfig:
-    config: PreTrainedConfig = AutoConfig.from_pretrained(params.source, **_origin(params))
-    override(config, params.config)
-    return config
-
-
-def override(config: PreTrainedConfig, changes: Mapping[str, Any], place: str = "") -> None:
-    """Change entries of a configuration and its parts.
-
-    Raises:
-        UserError: naming an entry that the configuration does not have.
-    """
-    for name, value in changes.items():
-        if not hasattr(config, name):
-            raise UserError(
-                f"model.config.{place}{name}: {type(config).__name__} has no such entry"
-            )
-        part = getattr(config, name)
-        if isinstance(part, PreTrainedConfig) and isinstance(value, Mapping):
-            override(part, value, f"{place}{name}.")
-        else:
-            setattr(config, name, value)
-
-
-def _origin(params: ModelParams) -> dict[str, Any]:
-    return {"revision": params.revision, "trust_remote_code": params.trust_remote_code}
-
-
 def _model(params: ModelParams, config: PreTrainedConfig, device: torch.device) -> PreTrainedModel:
     dtype = getattr(torch, params.dtype)
     if params.weights == "random":
@@ -186,7 +147,7 @@ def _model(params: ModelParams, config: PreTrainedConfig, device: torch.device) 
         use_safetensors=True,
         ignore_mismatched_sizes=True,  # told by `check_weights`, which names one
         output_loading_info=True,
-        **_origin(params),
+        **origin_of(params),
     )
     model, info = loaded
     check_quantised(params.source, model, config)
@@ -194,29 +155,6 @@ def _model(params: ModelParams, config: PreTrainedConfig, device: torch.device) 
     check_stored(params.source, params.revision, config)
     on_device: PreTrainedModel = model.to(device)
     return on_device
-
-
-def _processor(params: ModelParams, model: PreTrainedModel) -> Any:  # noqa: ANN401
-    """The model's own processor; for random weights, a stand-in where it has none."""
-    try:
-        processor = AutoProcessor.from_pretrained(params.source, **_origin(params))
-        # Without a tokenizer, transformers may return the image processor alone.
-        if hasattr(processor, "tokenizer"):
-            return processor
-        reason: Exception = OSError("it has no tokenizer")
-    except LOADING_ERRORS as error:
-        reason = error
-    if params.weights != "random":
-        raise reason
-    return StandInProcessor(model, _image_processor(params))
-
-
-def _image_processor(params: ModelParams) -> Any:  # noqa: ANN401 (of transformers)
-    """The image processor that lies beside a configuration, if there is one."""
-    try:
-        return AutoImageProcessor.from_pretrained(params.source, **_origin(params))
-    except LOADING_ERRORS:
-        return None
 
 
 def find_device(name: str) -> torch.device:

@@ -1,12 +1,12 @@
 """Where a model's visual tokens can be averaged into fewer, found by watching it once."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from m1.vlm.encoding import blank_request, count_visual_tokens
 from m1.vlm.loaded import LoadedVlm
@@ -24,9 +24,13 @@ class Seen:
     merged: list[int] = field(default_factory=list)
 
 
+class _AtBlocks(Exception):  # noqa: N818 (no error: all that was to be seen has been)
+    """The prompt has reached the decoder blocks."""
+
+
 @torch.inference_mode()
 def find_pooling(vlm: LoadedVlm) -> Pooling:
-    """Find the place by running an empty request.
+    """Find the place by running an empty request up to the decoder blocks.
 
     Before the projector where that keeps the number of features. Else where the model merges
     them into the prompt. Nowhere if the model places them by the image's own grid, which then no
@@ -35,6 +39,34 @@ def find_pooling(vlm: LoadedVlm) -> Pooling:
     Raises:
         StructureError: if the image does not go into the prompt.
     """
+    inputs, n = _empty_request(vlm)
+    return "none" if _has_grid(inputs) else _place(vlm, n, _see(vlm, inputs, _AtBlocks))
+
+
+@torch.inference_mode()
+def find_pooling_of_outline(vlm: LoadedVlm, fill: Callable[[], None]) -> Pooling:
+    """As `find_pooling`, for a model whose weights are nowhere.
+
+    The features can be counted where nothing is computed, as long as no code asks for values.
+
+    Args:
+        vlm: the model, with weights on the device `meta`; it encodes on the CPU.
+        fill: gives weights to what comes before the decoder blocks, where values are asked for.
+    """
+    inputs, n = _empty_request(vlm)
+    if _has_grid(inputs):
+        return "none"
+    nowhere = {name: tensor.to("meta") for name, tensor in inputs.items()}
+    # At the latest the merge asks for values; what it merges has been counted by then.
+    seen = _see(vlm, nowhere, Exception)
+    if not seen.merged:
+        fill()
+        seen = _see(vlm, inputs, _AtBlocks)
+    return _place(vlm, n, seen)
+
+
+def _empty_request(vlm: LoadedVlm) -> tuple[dict[str, Tensor], int]:
+    """The inputs of an empty request, and its number of visual tokens."""
     inputs = blank_request(vlm)
     n = count_visual_tokens(vlm, inputs)
     if not n:
@@ -43,10 +75,21 @@ def find_pooling(vlm: LoadedVlm) -> Pooling:
             f"is done with it; its chat template ({vlm.prompts.template}) or its image token is "
             "not the model's"
         )
-    if any(GRID in name for name in inputs):
-        return "none"
-    with _watched(vlm.structure) as seen:
+    return inputs, n
+
+
+def _has_grid(inputs: Iterable[str]) -> bool:
+    return any(GRID in name for name in inputs)
+
+
+def _see(vlm: LoadedVlm, inputs: dict[str, Tensor], ending: type[Exception]) -> Seen:
+    """Watch a prompt until it ends with an exception of a kind."""
+    with _watched(vlm.structure) as seen, suppress(ending):
         EagerRuntime(vlm.model).prefill(inputs)
+    return seen
+
+
+def _place(vlm: LoadedVlm, n: int, seen: Seen) -> Pooling:
     if n not in (sum(seen.merged), sum(seen.out_of_projector)):
         raise StructureError(
             f"{type(vlm.model).__name__}: its prompt has {n} places for visual tokens, it makes "
@@ -66,6 +109,9 @@ def _watched(structure: VlmStructure) -> Iterator[Seen]:
         seen.into_projector.append(count_features(args[0]) if args else 0)
         seen.out_of_projector.append(count_features(output))
 
+    def stop(*_: object) -> None:
+        raise _AtBlocks
+
     def merged(output: Any) -> Any:  # noqa: ANN401 (a model output)
         seen.merged.append(count_features(getattr(output, "pooler_output", None)))
         return output
@@ -73,5 +119,6 @@ def _watched(structure: VlmStructure) -> Iterator[Seen]:
     with ExitStack() as undo:
         for projector in structure.projectors:
             undo.callback(projector.register_forward_hook(projected).remove)
+        undo.callback(structure.blocks[0].register_forward_pre_hook(stop).remove)
         undo.enter_context(intercepted_features(structure, merged))
         yield seen

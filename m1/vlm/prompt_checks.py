@@ -1,21 +1,29 @@
 """Whether prompts reach a model as they are, seen before anything is measured."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from m1.errors import UserError
-from m1.schemas.requests import RequestSet, Workload
+from m1.errors import Problems, UserError
+from m1.schemas.requests import Request, Workload
 from m1.vlm.prompts import Prompts
 
 
-def check_prompts(prompts: Prompts, sets: Mapping[Workload, RequestSet]) -> None:
+def check_prompts(prompts: Prompts, requests: Mapping[Workload, Sequence[Request]]) -> None:
     """Whether every prompt reaches the model as it is, before anything is measured.
 
     Raises:
-        UserError: naming the request, and what is wrong.
+        UserError: naming the first request of each workload whose prompt does not, and what is
+            wrong.
     """
-    for workload, one in sets.items():
-        for request in one.requests:
-            try:
-                prompts.check(request.prompt)
-            except UserError as error:
-                raise UserError(f"{workload}: request {request.request_id!r}: {error}") from None
+    problems = Problems()
+    for workload, some in requests.items():
+        with problems.noted():
+            _check(prompts, workload, some)
+    problems.refuse()
+
+
+def _check(prompts: Prompts, workload: Workload, requests: Sequence[Request]) -> None:
+    for request in requests:
+        try:
+            prompts.check(request.prompt)
+        except UserError as error:
+            raise UserError(f"{workload}: request {request.request_id!r}: {error}") from None

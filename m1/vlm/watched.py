@@ -12,15 +12,21 @@ EMBEDDED = Path("data/models/scene-vlm")
 
 
 def check_watched(params: ModelParams) -> None:
+    """As `refuse_unwatched`, in a stage that DVC runs: nowhere else does it matter."""
+    if "DVC_STAGE" in os.environ:
+        refuse_unwatched(params)
+
+
+def refuse_unwatched(params: ModelParams) -> None:
     """Whether DVC runs a stage again when the files of its model change.
 
-    It matters only where DVC runs the stage, and of a hub model nothing can be watched.
+    Of a hub model nothing can be watched.
 
     Raises:
         UserError: if the model is a folder that DVC does not look into.
     """
     folder = Path(params.source)
-    if "DVC_STAGE" not in os.environ or not is_folder(folder):
+    if not is_folder(folder):
         return
     if folder.resolve() == EMBEDDED.resolve():
         return

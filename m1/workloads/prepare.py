@@ -1,23 +1,19 @@
 """The requests of one workload: read or generated, sampled, written with the images they use."""
 
-import contextlib
 import hashlib
 import os
-import tempfile
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from m1.errors import UserError
-from m1.files import temporary_files, write_record, written_together
+from m1.files import write_record, written_together
 from m1.images import image_bytes
-from m1.params import DataParams, WorkloadData
-from m1.reading import is_file, is_folder, shown
+from m1.params import DataParams
+from m1.reading import is_file, is_folder
 from m1.schemas.requests import PictureSize, RequestSet, Sample, Workload
 from m1.workloads.images import resized
-from m1.workloads.manifest import Manifest, folder_of
-from m1.workloads.scene_dataset import write_scene_dataset
+from m1.workloads.opened import check_fetched, opened_dataset
 from m1.workloads.scorable import check_scorable
-from m1.workloads.sources import check_source, draw_sample, read_source
+from m1.workloads.sources import draw_sample
 
 REQUESTS_FILE = "requests.json"
 ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
@@ -38,19 +34,13 @@ def prepare(
         UserError: what is wrong and how to mend it; everything is then as it was before.
     """
     chosen = data.of(workload)
-    check_source(workload, chosen)
-    with (
-        tempfile.TemporaryDirectory() as made,
-        _dataset(chosen, data) as root,
-        written_together() as results,
-    ):
+    with opened_dataset(workload, data) as dataset, written_together() as results:
         folder = results.folder(out)
         _check_replaceable(out)
-        dataset = read_source(workload, chosen, root, Path(made))
         sample = draw_sample(workload, dataset.requests, chosen.n_requests, data.seed)
         check_scorable(workload, sample, dataset.corpus)
         images = {request.image_id: dataset.image_path(request) for request in sample}
-        _check_fetched(chosen, images.values())
+        check_fetched(chosen, images.values())
         copies = _copy_images(images, folder, chosen.resize_to)
         request_set = RequestSet.of(
             workload=workload,
@@ -64,44 +54,6 @@ def prepare(
         if sample_file is not None:
             results.record(Sample.of(request_set), sample_file)
     return request_set
-
-
-@contextlib.contextmanager
-def _dataset(chosen: WorkloadData, data: DataParams) -> Iterator[Path]:
-    """Where the dataset is; scenes are written to a folder that is gone afterwards."""
-    if chosen.source != "scenes":
-        yield _existing(chosen)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        with temporary_files():
-            write_scene_dataset(Path(folder), data.seed, data.scenes)
-        yield Path(folder)
-
-
-def _existing(chosen: WorkloadData) -> Path:
-    """The file or folder that `root` stands for."""
-    root = Path(chosen.root)
-    if chosen.source == "jsonl":
-        if not is_file(root):
-            raise UserError(
-                f"{shown(root)}: no such file; set root in params.yaml to the .jsonl file"
-            )
-        if root.suffix == ".json":
-            raise UserError(f"{root}: not a .jsonl file; set root in params.yaml to yours")
-        return root
-    if not is_folder(folder := folder_of(root)):
-        raise UserError(
-            f"{shown(folder)}: no such folder; run `m1 fetch {chosen.source}`, or set root in "
-            "params.yaml to the dataset's folder"
-        )
-    return folder
-
-
-def _check_fetched(chosen: WorkloadData, images: Iterable[Path]) -> None:
-    """DVC watches the manifest; see that it is true of the annotations and of the images used."""
-    if chosen.source in ("vqa-v2", "coco-captions"):
-        manifest = Manifest(Path(chosen.root))
-        manifest.check([*manifest.folder.glob("annotations/*"), *images])
 
 
 def _copy_images(

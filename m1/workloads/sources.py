@@ -74,17 +74,21 @@ def read_source(workload: Workload, chosen: WorkloadData, root: Path, made: Path
 
 
 def draw_sample(
-    workload: Workload, found: Sequence[Request], n_requests: int, seed: int
+    workload: Workload, found: Sequence[Request], n_requests: int | None, seed: int
 ) -> list[Request]:
-    """Some of the requests in the order of the dataset; a larger sample contains a smaller one.
+    """Some of the requests, or all, in the order of the dataset.
+
+    A larger sample contains a smaller one.
 
     Raises:
         UserError: if there are fewer requests than asked for.
     """
+    if n_requests is None:
+        return list(found)
     if n_requests > len(found):
         raise UserError(
             f"data.{workload}.n_requests = {n_requests}: the dataset has {len(found)} requests; "
-            "ask for that many or fewer"
+            f"set it to {len(found)} or fewer, or to null for all"
         )
     chosen = np.random.default_rng(seed).permutation(len(found))[:n_requests]
     return [found[i] for i in sorted(chosen)]

@@ -1,0 +1,1 @@
+"""What parameters ask for, held against data and model before anything runs."""

@@ -1,0 +1,41 @@
+"""What `m1 check` does."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from m1.params import load_params
+
+
+def check_and_tell(path: Path, changes: Sequence[str]) -> bool:
+    """Print everything that is wrong, then what would be measured; whether nothing is wrong.
+
+    Args:
+        path: the parameters.
+        changes: parameters to change, as `load_params` takes them.
+
+    Raises:
+        UserError: if the parameters themselves are wrong.
+    """
+    params = load_params(path, changes)
+    # torch takes seconds to import, and mistakes in parameters are told before.
+    from m1.planning.check import Asked, check
+    from m1.planning.told import lines_about
+
+    asked = Asked(
+        params.data,
+        params.model,
+        params.knobs,
+        params.profile,
+        params.quality,
+        params.validity,
+        params.analysis.confidence,
+        params.analysis.min_clusters,
+    )
+    checked = check(asked)
+    for line in checked.problems.lines:
+        print(f"error: {line}", file=sys.stderr)
+    print(*lines_about(checked), sep="\n", flush=True)
+    if n := len(checked.problems.lines):
+        print(f"error: {n} things to correct: see above", file=sys.stderr)
+    return not checked.problems.lines

@@ -1,0 +1,112 @@
+"""What a run of this size cannot show, whatever the machine does."""
+
+from collections.abc import Iterator, Mapping
+
+from m1.analysis.percentiles import too_small_for
+from m1.params import PerWorkload, ProfileParams, QualityParams, ValidityParams
+from m1.profiling.row_checks import LEAST_IN_A_THIRD, N_THIRDS
+from m1.profiling.trials import deal_images
+from m1.schemas.plan import DrawnRequests, WorkloadPlan
+from m1.schemas.requests import WORKLOADS, Workload
+
+Drawn = Mapping[Workload, DrawnRequests]
+
+
+def plan_workload(
+    workload: Workload,
+    drawn: DrawnRequests,
+    profile: ProfileParams,
+    quality: QualityParams | None,
+) -> WorkloadPlan:
+    """What the requests of a workload are used for.
+
+    Args:
+        workload: which.
+        drawn: its requests.
+        profile: how many are asked for.
+        quality: how many answers are asked for; nothing where outputs would be no answers.
+    """
+    there = len(drawn.requests)
+
+    def used(asked: PerWorkload) -> int:
+        return min(there, asked.of(workload))
+
+    return WorkloadPlan(
+        source=drawn.source,
+        n_in_dataset=drawn.n_in_dataset,
+        n_requests=there,
+        n_images=len(drawn.sizes_of_first(there)),
+        e1=used(profile.e1_requests),
+        e2=used(profile.e2_requests),
+        observer=used(profile.observer_requests),
+        repeat=used(profile.repeat_requests),
+        answers=used(quality.n_requests) if quality else 0,
+    )
+
+
+def fewer_than_asked(
+    drawn: Drawn, profile: ProfileParams, quality: QualityParams | None
+) -> Iterator[str]:
+    """Where parameters ask for more requests than there are."""
+    there = {workload: len(one.requests) for workload, one in drawn.items()}
+    yield from profile.beyond(there)
+    if quality:
+        yield from quality.beyond(there)
+
+
+def cannot_pass(
+    workloads: Mapping[Workload, WorkloadPlan], drawn: Drawn, limits: ValidityParams
+) -> Iterator[str]:
+    """Checks of validity that a run of so many requests fails."""
+
+    def too_few(key: str, least: int, there: Mapping[Workload, int], what: str) -> Iterator[str]:
+        short = [f"{n} {workload}" for workload, n in there.items() if n < least]
+        if short:
+            yield f"validity.{key} = {least}: there will be {' and '.join(short)} {what}"
+
+    images = {w: len(drawn[w].sizes_of_first(one.observer)) for w, one in workloads.items()}
+    answers = {w: one.answers for w, one in workloads.items() if one.answers}
+    e1 = {w: one.e1 for w, one in workloads.items()}
+    e2 = {w: one.e2 for w, one in workloads.items()}
+    yield from too_few("min_e1", limits.min_e1, e1, "requests in E1")
+    yield from too_few("min_e2", limits.min_e2, e2, "requests in each cell of E2")
+    yield from too_few("min_observer", limits.min_observer, images, "images with and without marks")
+    yield from too_few("min_answers", limits.min_answers, answers, "answers at each setting")
+    if (most := max(e1.values())) < (least := N_THIRDS * LEAST_IN_A_THIRD):
+        yield f"validity.drift: it takes {least} requests in E1 to tell, and there will be {most}"
+
+
+def cannot_tell(
+    workloads: Mapping[Workload, WorkloadPlan],
+    drawn: Drawn,
+    profile: ProfileParams,
+    confidence: float,
+    min_clusters: int,
+) -> Iterator[str]:
+    """Findings and percentiles that a run of so many requests cannot have."""
+    for asked, what in (
+        (profile.e1_requests, "shares of latency (E1)"),
+        (profile.e2_requests, "what knobs change (E2)"),
+    ):
+        there = min(_trials_used(drawn, asked, profile.n_trials).values())
+        if there < min_clusters:
+            yield (
+                f"no finding on {what}: it takes analysis.min_clusters = {min_clusters} trials, "
+                f"and {there} will have requests of each workload"
+            )
+    for workload, one in workloads.items():
+        for name, reason in too_small_for(one.e1, confidence).items():
+            yield f"{workload} has no {name.removesuffix('_ms').upper()}: {reason}"
+
+
+def _trials_used(drawn: Drawn, asked: PerWorkload, n_trials: int) -> dict[Workload, int]:
+    """Trials in which each workload has requests."""
+    chosen = {w: drawn[w].requests[: asked.of(w)] for w in WORKLOADS}
+    trial_of = deal_images(chosen, n_trials)
+    return {w: len({trial_of[r.image_id] for r in some}) for w, some in chosen.items()}
+
+
+def count_measurements(one: WorkloadPlan, n_settings: int, n_trials: int, n_passes: int) -> int:
+    """Requests of a workload that will be measured, warm-up apart."""
+    once = 2 * one.observer + n_trials * one.repeat
+    return once + n_passes * (one.e1 + n_settings * one.e2)

@@ -1,0 +1,81 @@
+"""The model as far as it shows without weights, held against requests and knobs."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from m1.errors import Problems, UserError
+from m1.params import KnobParams, ModelParams
+from m1.schemas.plan import DrawnRequests, KnobLimits, PixelSize
+from m1.schemas.requests import Workload
+from m1.schemas.settings import DecodeModeChoice, decode_passes
+from m1.vlm.encoding import plan_visual_tokens
+from m1.vlm.end_tokens import refuse_endless
+from m1.vlm.knob_check import check_knobs, knob_limits
+from m1.vlm.loaded import LoadedVlm
+from m1.vlm.outline import check_size, outline
+from m1.vlm.prompt_checks import check_prompts
+from m1.vlm.watched import refuse_unwatched
+
+# Where no image is known, knobs are tried on one of a usual size.
+USUAL_SIZE = (336, 336)
+
+
+def outlined(params: ModelParams, problems: Problems) -> LoadedVlm | None:
+    """The model without its weights, or nothing where it cannot be measured."""
+    with problems.noted():
+        refuse_unwatched(params)
+    with problems.noted():
+        check_size(params)
+    with problems.noted():
+        return outline(params)
+    return None
+
+
+def check_fit(
+    vlm: LoadedVlm,
+    knobs: KnobParams,
+    decode_mode: DecodeModeChoice,
+    drawn: Mapping[Workload, DrawnRequests],
+    sizes: Sequence[PixelSize],
+    problems: Problems,
+) -> KnobLimits | None:
+    """Hold requests and knobs against a model.
+
+    Args:
+        vlm: the model.
+        knobs: the grid.
+        decode_mode: when outputs end.
+        drawn: the requests of each workload, as far as there are any.
+        sizes: of the images that will be measured.
+        problems: gets a line for everything that is wrong.
+
+    Returns:
+        What values the knobs can take on an image of the commonest size that the model can take.
+    """
+    if "free" in decode_passes(decode_mode):
+        with problems.noted():
+            refuse_endless(vlm.end_tokens)
+    with problems.noted():
+        check_prompts(vlm.prompts, {w: one.requests for w, one in drawn.items()})
+    grid = knobs.grid()
+    commonest = [size for size, _ in Counter(sizes).most_common()] or [USUAL_SIZE]
+    with problems.noted():
+        check_knobs(vlm, grid, commonest)
+    for size in commonest:
+        try:
+            plan_visual_tokens(vlm, size, None)
+        except UserError:  # told above
+            continue
+        return knob_limits(vlm, grid, size)
+    return None
+
+
+def not_checked(vlm: LoadedVlm) -> tuple[str, ...]:
+    """What only loading the weights will tell."""
+    if not any(parameter.is_meta for parameter in vlm.model.parameters()):
+        return ()
+    return (
+        "whether its weights are whole and fit its configuration",
+        "whether each of its stages runs on a request",
+        "whether this device has the library that model.attention and model.runtime need",
+    )
