@@ -52,6 +52,13 @@ def test_every_cell_was_measured_as_asked(measured) -> None:
     assert (marked.active_blocks == marked.observed_active_blocks).all()
 
 
+def test_opening_the_image_is_timed_in_every_row(measured) -> None:
+    folder, _ = measured
+    rows = read_rows(MeasuredRequest, folder / "out" / "rows.parquet")
+    assert (rows.open_image_ms > 0).all()
+    assert (rows.open_image_ms < rows.preprocess_ms).all()
+
+
 def test_stages_close_on_every_request_but_for_interruptions(measured) -> None:
     folder, _ = measured
     rows = read_rows(MeasuredRequest, folder / "out" / "rows.parquet")

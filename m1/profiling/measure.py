@@ -123,8 +123,8 @@ def measure(
 def opened(vlm: LoadedVlm, request: Request, images: Path) -> tuple[Image.Image, Elapsed]:
     """A request's image in RGB, and what it took from the file.
 
-    The file is in memory already, since the grid was held against the sizes of all images: what
-    counts is decoding, not the disk.
+    All files were read before, when the grid was held against the sizes of their images, and are
+    in the system's memory as far as that goes: what counts is decoding, not the disk.
     """
     stopwatch = Stopwatch(vlm.device)
     image = open_image(images, request.image)
