@@ -35,7 +35,7 @@ img { max-width: min(44em, 46vw); }
 
 def make_page() -> str:
     """The page, with DVC's `{plot_divs}` in the place of the charts."""
-    return PAGE.replace("{vega}", vl_convert.javascript_bundle())
+    return PAGE.replace("{vega}", vl_convert.javascript_bundle(None))
 
 
 def main(out: Annotated[Path, typer.Argument(help="Where the page goes.")]) -> None:
