@@ -87,7 +87,7 @@ def _decoded(content: bytes, place: str, hint: str) -> Image.Image:
     except UnidentifiedImageError:
         raise UserError(f"{place}: no JPEG, PNG, WebP or GIF; convert it, or {hint}") from None
     except Exception as error:  # broken files make decoders raise almost anything
-        reason = describe(error) or type(error).__name__
+        reason = describe(error)
         raise UserError(f"{place}: not a readable image ({reason}); {hint}") from None
 
 

@@ -33,6 +33,7 @@ from m1.vlm.loading_checks import (
     check_quantised,
     check_stored,
     check_weights,
+    why_not_loaded,
 )
 from m1.vlm.memory_check import check_memory
 from m1.vlm.pooling_place import find_pooling
@@ -70,19 +71,11 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
     except UserError:
         raise
     except Exception as error:  # libraries and a model's own code raise almost anything
-        reason = _reason(error)
+        reason = why_not_loaded(error)
         raise UserError(f"model.source = {params.source}: cannot be loaded ({reason})") from None
     compute_experts(vlm.structure, params.experts)
     vlm = replace(vlm, revision=params.revision)
     return replace(vlm, runtime=_compiled(params, vlm)) if params.runtime == "compiled" else vlm
-
-
-def _reason(error: Exception) -> str:
-    """The first line of an error, and the next where that only announces it."""
-    first, *rest = str(error).strip().split("\n")
-    if isinstance(error, KeyError) or not first:
-        return f"{type(error).__name__}: {first}".rstrip(": ")
-    return f"{first} {rest[0].strip()}" if first.endswith(":") and rest else first
 
 
 def _compiled(params: ModelParams, vlm: LoadedVlm) -> CompiledRuntime:
