@@ -10,7 +10,6 @@ from typing import TypeVar
 from torch import Tensor
 
 from m1.errors import UserError
-from m1.images import open_image
 from m1.profiling.device_rates import measure_rates
 from m1.profiling.failures import reason_of, release_memory
 from m1.profiling.runtime_agreement import Compared, agreement_of, compare_runtimes
@@ -19,7 +18,7 @@ from m1.schemas.profile import CellWork, DeviceRates, RuntimeAgreement
 from m1.schemas.requests import WORKLOADS, RequestSet, Workload
 from m1.schemas.settings import Setting
 from m1.vlm.compiled import CompiledRuntime
-from m1.vlm.encoding import encode
+from m1.vlm.encoding import encode_request
 from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.structure import KnobState
@@ -97,9 +96,8 @@ class _First:
 
     def inputs(self, setting: Setting) -> dict[str, Tensor]:
         """Encoded for a setting."""
-        request = self.requests.requests[0]
-        image = open_image(self.folder, request.image)
-        return encode(self.vlm, image, request.prompt, setting.vision_tokens)
+        first = self.requests.requests[0]
+        return encode_request(self.vlm, self.folder, first, setting.vision_tokens)
 
     def work(self, setting: Setting) -> CellWork:
         """Its work at a setting."""
