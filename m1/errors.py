@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn, ParamSpec
@@ -13,10 +14,21 @@ from m1.stopping import SIGNAL_BASE, exit_code, signals_raise
 P = ParamSpec("P")
 LONGEST_NAME = 300
 SIGPIPE = 13
+# What torch says in errors that have no type of their own.
+NO_MEMORY = re.compile(r"can't allocate memory|out of memory|ALLOC_FAILED")
 
 
 class UserError(Exception):
     """A mistake in the input: what is wrong, where, and what to do about it."""
+
+
+def is_of_memory(error: BaseException) -> bool:
+    """Whether memory was wanting; torch, which is not imported here, has errors of its own."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and bool(NO_MEMORY.search(str(error))))
+    )
 
 
 def run_command(command: Callable[..., Any]) -> None:
@@ -49,20 +61,11 @@ def in_one_line(command: Callable[P, None]) -> Callable[P, None]:
                 _silence()
             _leave(f"error: {_told(error)}", 1)
         except (MemoryError, RuntimeError) as error:
-            if not _is_of_memory(error):
+            if not is_of_memory(error):
                 raise
             _leave("error: out of memory; ask for less at once, or use a larger machine", 1)
 
     return told
-
-
-def _is_of_memory(error: MemoryError | RuntimeError) -> bool:
-    """Whether memory was wanting; torch, which is not imported here, has errors of its own."""
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or "can't allocate memory" in str(error)
-    )
 
 
 def _told(error: OSError) -> str:

@@ -24,7 +24,7 @@ def why(error: BaseException) -> str:
 
     The message of the error itself, and that of the first error in its chain where it says more.
     """
-    first, *others = dict.fromkeys(_message(one) for one in _chain(error))
+    first, *others = dict.fromkeys(_message(one) for one in chain(error))
     cause = others[-1] if others and others[-1] not in first else ""
     return _joined(first, cause, "{} ({})") if cause else first
 
@@ -33,6 +33,16 @@ def typed(error: BaseException) -> str:
     """The cause of an error after the name of its type, in one line of bounded length."""
     name, reason = type(error).__name__, why(error)
     return reason if reason.startswith(name) else _cut(f"{name}: {reason}", LONGEST)
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that it was raised over, back to the first."""
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        yield one
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
 
 
 def informative(text: str) -> str:
@@ -63,16 +73,6 @@ def _message(error: BaseException) -> str:
     if said and " " in said and not isinstance(error, KeyError):
         return said
     return f"{name}: {said}".removesuffix(": ")
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and those that it was raised over, back to the first."""
-    seen: set[int] = set()
-    one: BaseException | None = error
-    while one is not None and id(one) not in seen:
-        seen.add(id(one))
-        yield one
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
 
 
 def _without_frames(lines: list[str]) -> Iterator[str]:

@@ -45,13 +45,15 @@ def main(
     folders = {w: requests / w for w in WORKLOADS}
     sets = {w: read_requests_and_images(folder) for w, folder in folders.items()}
     how = How(params.model, params.knobs, params.quality, params.profile.max_new_tokens)
-    check_writable(out)
+    kept_folder = shared_folder(kept, Path.cwd())
+    for folder in (out, kept_folder):
+        check_writable(folder)
     # Never beside a run that is timed.
     with device_lock(find_device(params.model.device)):
         loaded = load_vlm(params.model)
         check_prompts(loaded.prompts, sets)
         vlm = calibrated(loaded, params.knobs, sets, folders)
-        answers, made = Answering(vlm, sets, folders, how, shared_folder(kept, Path.cwd())).run()
+        answers, made = Answering(vlm, sets, folders, how, kept_folder).run()
     with written_together() as results:
         results.rows(answers, out / "answers.parquet")
         results.record(AnswersRun(made=made, not_available=None), out / "run.json")

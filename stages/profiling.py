@@ -49,8 +49,10 @@ def main(
     params = load_params(params_file, changes or ())
     folders = {w: requests / w for w in WORKLOADS}
     sets = {w: read_requests_and_images(folder) for w, folder in folders.items()}
-    check_writable(out)
-    journals = Journals(shared_folder(journal_folder, Path.cwd()), Path.cwd())
+    journal_place = shared_folder(journal_folder, Path.cwd())
+    for folder in (out, journal_place):
+        check_writable(folder)
+    journals = Journals(journal_place, Path.cwd())
     # The lock covers loading too, which would disturb another run's timings; and the journal, so
     # that of two equal runs the second does not go on with the first one's.
     with CtrlC() as ctrl_c, device_lock(find_device(params.model.device)):

@@ -15,13 +15,14 @@ from m1.kept import library_versions
 from m1.origin import rows_fingerprint
 from m1.params import KnobParams, ModelParams, PerWorkload, QualityParams
 from m1.progress import CellProgress
+from m1.reasons import why
 from m1.schemas.answers import Answer, AnswerKey, AnswersMade
 from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
 from m1.schemas.settings import KNOBS, DecodeModeChoice, Setting, Weights
+from m1.vlm.advice import advice_on
 from m1.vlm.batching import BatchedAnswer, answer_in_batches, can_be_batched
 from m1.vlm.encoding import encode_request
 from m1.vlm.end_tokens import refuse_endless
-from m1.vlm.engine import NotFiniteError
 from m1.vlm.knobs import applied, kept_blocks
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.picture_checks import Picture, check_visual_tokens, picture_of
@@ -188,10 +189,13 @@ class Answering:
                 places = range(start, min(start + at_once, key.n_requests))
                 try:
                     answers += self._answer(key, places)
-                except NotFiniteError as error:
+                except UserError:
+                    raise
+                except Exception as error:  # models and libraries raise almost anything
+                    advice = advice_on(error, "quality.batch_size or the largest values of knobs")
                     raise UserError(
                         f"{key.workload} at setting {key.setting.label} cannot be answered "
-                        f"({error}): {error.advice}, or leave the setting out of knobs"
+                        f"({why(error)}): {advice}, or leave the setting out of knobs"
                     ) from None
                 progress.requests_done(len(places))
         keep_answers(key, answers, self.kept)

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from m1.errors import UserError
 from m1.profiling.device_rates import measure_rates
-from m1.profiling.failures import reason_of, release_memory
+from m1.profiling.failures import release_memory
 from m1.profiling.runtime_agreement import Compared, agreement_of, compare_runtimes
 from m1.profiling.work import count_work
+from m1.reasons import typed
 from m1.schemas.profile import CellWork, DeviceRates, RuntimeAgreement
 from m1.schemas.requests import WORKLOADS, RequestSet, Workload
 from m1.schemas.settings import Setting
@@ -80,7 +81,7 @@ def tried(fact: Callable[[], T], name: str) -> T | None:
     except UserError:
         raise
     except Exception as error:  # models and libraries raise almost anything
-        print(f"{name} not known: {reason_of(error)}", file=sys.stderr)
+        print(f"{name} not known: {typed(error)}", file=sys.stderr)
     # Only here, where the error and the tensors in its frames are gone, memory can be freed.
     release_memory()
     return None
