@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from m1.errors import UserError
@@ -57,6 +57,7 @@ def prepare(
             requests=tuple(r.model_copy(update={"image": copies[r.image_id]}) for r in sample),
             image_digests=_copy_images(images, copies, folder),
             corpus=dataset.corpus,
+            image_names=_image_names(chosen, root, images, copies),
         )
         write_record(request_set, folder / REQUESTS_FILE)
         if sample_file is not None:
@@ -88,9 +89,11 @@ def _existing(chosen: WorkloadData) -> Path:
             raise UserError(f"{root}: not a .jsonl file; set root in params.yaml to yours")
         return root
     if not is_folder(folder := folder_of(root)):
+        # Where a manifest is named, `m1 fetch` is meant to have been.
+        fetch = f"run `m1 fetch {chosen.source}`, or " if folder != root else ""
         raise UserError(
-            f"{shown(folder)}: no such folder; run `m1 fetch {chosen.source}`, or set root in "
-            "params.yaml to the dataset's folder"
+            f"{shown(folder)}: no such folder; {fetch}set root in params.yaml to the dataset's "
+            "folder"
         )
     return folder
 
@@ -117,6 +120,17 @@ def _copy_images(images: dict[str, Path], copies: dict[str, str], folder: Path) 
         (folder / copies[image_id]).write_bytes(content)
         digests[copies[image_id]] = hashlib.sha256(content).hexdigest()
     return digests
+
+
+def _image_names(
+    chosen: WorkloadData, root: Path, images: Mapping[str, Path], copies: Mapping[str, str]
+) -> dict[str, str]:
+    """What users call their images, by the paths of the copies; none are theirs if generated."""
+    if chosen.source == "scenes":
+        return {}
+    home = root.parent if chosen.source == "jsonl" else root
+    own = {image_id: path for image_id, path in images.items() if path.is_relative_to(home)}
+    return {copies[image_id]: path.relative_to(home).as_posix() for image_id, path in own.items()}
 
 
 def _check_replaceable(out: Path) -> None:
