@@ -45,7 +45,10 @@ def test_values_that_can_be_reached_or_nearly_pass(vlm, qwen) -> None:
     ("values", "told"),
     [
         ((225, 36), "vision_tokens = 225: the nearest that the model can do .* is 144"),
-        ((144, 36, 37), r"36 and 37 both come to 36 visual tokens on photos/0.jpg \(96 x 96 pixels\)"),
+        (
+            (144, 36, 37),
+            r"36 and 37 both come to 36 visual tokens on photos/0.jpg \(96 x 96 pixels\)",
+        ),
     ],
 )
 def test_values_that_the_model_cannot_tell_apart_or_reach_are_refused(vlm, values, told) -> None:
@@ -119,6 +122,7 @@ def made(monkeypatch) -> list[tuple[int, int]]:
 
     def no_arithmetic(*_) -> int:
         raise RefusedError
+
     count = visual_plans._count
 
     def noted(vlm: LoadedVlm, size: tuple[int, int]) -> int:

@@ -148,6 +148,13 @@ def test_what_transformers_says_in_two_lines_is_told_whole(folder) -> None:
     assert "KeyError: 'no-such'" in refusal(folder)
 
 
+@pytest.mark.parametrize("name", ["tokenizer.json", "processor_config.json", "config.json"])
+@pytest.mark.parametrize("content", ['{"a": ]', "\ufeff{}"], ids=["cut", "with a mark"])
+def test_the_file_that_is_no_json_is_named(folder, name, content) -> None:
+    (folder / name).write_text(content, encoding="utf-8")
+    assert f"{name} is no JSON: " in refusal(folder)
+
+
 def test_what_transformers_logs_of_weights_that_do_not_fit_together_is_told(tmp_path) -> None:
     scene_vlm = Path(__file__).parent.parent / "data" / "models" / "scene-vlm"
     folder = shutil.copytree(scene_vlm, tmp_path / "model", ignore=shutil.ignore_patterns(".dvc*"))

@@ -311,7 +311,9 @@ def test_mistakes_in_coco_captions(mistake: str, root: Path) -> None:
 @pytest.mark.parametrize("name", [QUESTIONS, ANNOTATIONS])
 def test_a_missing_vqa_v2_file(name: str, root: Path) -> None:
     (root / "annotations" / name).unlink()
-    assert re.search(r"no v2_\S+\.json in it or its annotations/; put the", mistake_in(read_vqa_v2, root))
+    assert re.search(
+        r"no v2_\S+\.json in it or its annotations/; put the", mistake_in(read_vqa_v2, root)
+    )
 
 
 def test_a_missing_captions_file(root: Path) -> None:

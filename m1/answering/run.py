@@ -114,7 +114,9 @@ class Answering:
     def _pictures(self) -> list[Picture]:
         """The pictures of all requests that are answered."""
         images = dict.fromkeys(
-            (workload, request.image) for workload in WORKLOADS for request in self.requests[workload]
+            (workload, request.image)
+            for workload in WORKLOADS
+            for request in self.requests[workload]
         )
         return [picture_of(self.sets[w], image, self.folders[w]) for w, image in images]
 

@@ -10,7 +10,9 @@ from m1.schemas.requests import Workload
 
 
 def _as_tuple(value: Any) -> Any:  # noqa: ANN401 (whatever YAML holds)
-    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+    return (
+        (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+    )
 
 
 FileNames = Annotated[

@@ -71,7 +71,7 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
     except UserError:
         raise
     except Exception as error:  # libraries and a model's own code raise almost anything
-        reason = why_not_loaded(error)
+        reason = why_not_loaded(params.source, error)
         raise UserError(f"model.source = {params.source}: cannot be loaded ({reason})") from None
     compute_experts(vlm.structure, params.experts)
     vlm = replace(vlm, revision=params.revision)

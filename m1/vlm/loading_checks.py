@@ -13,12 +13,12 @@ from typing import Any
 from safetensors import safe_open
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.quantizers.auto import AutoHfQuantizer
-from transformers.utils.loading_report import LoadStateDictInfo
 from transformers.utils.hub import cached_file
+from transformers.utils.loading_report import LoadStateDictInfo
 
 from m1.errors import UserError
 from m1.reading import is_file
-from m1.reasons import informative, why
+from m1.reasons import chain, informative, why
 from m1.schemas.settings import Weights
 
 ADAPTER = "adapter_config.json"
@@ -173,7 +173,7 @@ def check_weights(source: str, model: PreTrainedModel, info: Mapping[str, Any]) 
         raise UserError(f"model.source = {source}: cannot be loaded ({reason})")
 
 
-def why_not_loaded(error: Exception) -> str:
+def why_not_loaded(source: str, error: Exception) -> str:
     """Why transformers failed to load a model, in one line.
 
     Where weights cannot be put together (experts of one layer, say), its error points to a report
@@ -185,7 +185,19 @@ def why_not_loaded(error: Exception) -> str:
                 (name, told), *more = sorted(value.conversion_errors.items())
                 others = f" and {len(more)} more" if more else ""
                 return f"{name}{others} cannot be made of its weights: {informative(told)}"
+    if any(isinstance(one, json.JSONDecodeError) for one in chain(error)):
+        return _broken_json(Path(source)) or why(error)
     return why(error)
+
+
+def _broken_json(folder: Path) -> str | None:
+    """The first file that is no JSON; libraries seldom name it."""
+    for file in sorted(folder.glob("*.json")):
+        try:
+            json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            return f"{file.name} is no JSON: {why(error)}"
+    return None
 
 
 def _why_not_the_weights(info: Mapping[str, Any]) -> str | None:

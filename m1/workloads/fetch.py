@@ -74,9 +74,7 @@ async def _fetch(
         manifest.save()
 
 
-def _archives(
-    workload: Workload, chosen: WorkloadData
-) -> Sequence[tuple[Archive, str | None]]:
+def _archives(workload: Workload, chosen: WorkloadData) -> Sequence[tuple[Archive, str | None]]:
     """The archives, and the file that is named to be used of what each holds."""
     of_workload = archives.VQA_V2 if workload == "qa" else (archives.COCO_CAPTIONS,)
     names = annotations_of(chosen) or (None,) * len(of_workload)
