@@ -32,13 +32,13 @@ def raised_over(first: Exception, second: Exception, *, from_it: bool) -> Except
     ("message", "told"),
     [
         (f"Error(s) in loading state_dict for Llava:\n\t{SIZES}", SIZES),
-        ("\n\nClip requires Torchvision.\n\nInstall it.\n", "Clip requires Torchvision. Install it."),
+        ("\n\nClip needs Torchvision.\n\nInstall it.\n", "Clip needs Torchvision. Install it."),
         ("It failed. Original error: \n  no GPU", "It failed. Original error: no GPU"),
-        (f"It failed:\n{TRACE}\nNo more.", "RuntimeError: stack expects each tensor to be equal size"),
+        (f"It failed:\n{TRACE}\nNo more.", "RuntimeError: stack expects each tensor to be equal"),
         ("\x1b[1mbold\x1b[0m words", "bold words"),
     ],
     ids=["state dict", "empty first lines", "original error", "traceback", "colours"],
-)  # fmt: skip
+)
 def test_the_cause_is_told_wherever_it_stands(message, told) -> None:
     reason = why(RuntimeError(message))
     assert told in reason

@@ -47,7 +47,7 @@ def test_values_that_can_be_reached_or_nearly_pass(vlm, qwen) -> None:
         ((225, 36), "vision_tokens = 225: the nearest that the model can do .* is 144"),
         (
             (144, 36, 37),
-            r"36 and 37 both come to 36 visual tokens on photos/0.jpg \(96 x 96 pixels\)",
+            r"36 and 37 both come to 36 visual tokens on photos/0\.jpg \(96 x 96 p",
         ),
     ],
 )

@@ -200,7 +200,7 @@ def repeat_first(name: str, key: str) -> Callable[[Files], object]:
 QA_MISTAKES: dict[str, tuple[Callable[[Files], object], str]] = {
     "two questions files": (
         replace_file(QUESTIONS.replace("mscoco", "mine"), {"questions": []}),
-        r"several v2_OpenEnded_\*_questions.json .*mine_val2014.*, .*mscoco.*; name the one to use in data.qa.anno",
+        r"several v2_OpenEnded_\*_questions.json .*mine_val2014.*, .*mscoco.*; name the one to",
     ),
     "not JSON": (
         replace_file(QUESTIONS, "questions: 3"),

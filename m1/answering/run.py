@@ -113,11 +113,7 @@ class Answering:
 
     def _pictures(self) -> list[Picture]:
         """The pictures of all requests that are answered."""
-        images = dict.fromkeys(
-            (workload, request.image)
-            for workload in WORKLOADS
-            for request in self.requests[workload]
-        )
+        images = dict.fromkeys((w, one.image) for w in WORKLOADS for one in self.requests[w])
         return [picture_of(self.sets[w], image, self.folders[w]) for w, image in images]
 
     def record(

@@ -10,9 +10,9 @@ from m1.schemas.requests import Workload
 
 
 def _as_tuple(value: Any) -> Any:  # noqa: ANN401 (whatever YAML holds)
-    return (
-        (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
-    )
+    if isinstance(value, list):
+        return tuple(value)
+    return (value,) if isinstance(value, str) else value
 
 
 FileNames = Annotated[

@@ -53,7 +53,7 @@ class RequestSet(Record):
     """SHA-256 of each image's bytes, by its path in `requests`."""
     corpus: dict[str, tuple[str, ...]]
     """Image id to references for the whole dataset: CIDEr's document frequencies (captioning)."""
-    image_names: dict[str, str] = {}
+    image_names: dict[str, str] = Field(default_factory=dict)
     """Where an image was in its dataset, by its path in `requests`: what errors call it."""
 
     @classmethod

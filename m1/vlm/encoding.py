@@ -107,6 +107,6 @@ def blank_request(vlm: LoadedVlm, size: Size = (336, 336)) -> dict[str, torch.Te
         return _encoded(vlm, Image.new("RGB", size), "", None)
     except RefusedError as error:
         raise StructureError(
-            f"{type(vlm.model).__name__}: its processor cannot take the plain picture that the model "
-            f"is tried with ({error}): check the files of the processor beside the model"
+            f"{type(vlm.model).__name__}: its processor cannot take the plain picture that the "
+            f"model is tried with ({error}): check the files of the processor beside the model"
         ) from None

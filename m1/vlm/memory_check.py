@@ -37,8 +37,8 @@ def check_memory(params: ModelParams, config: PreTrainedConfig, device: torch.de
         raise UserError(
             f"model.source = {params.source}: by its configuration its weights take "
             f"{needed / BYTES_PER_GB:.1f} GB in {params.dtype}, and {device.type} has "
-            f"{there / BYTES_PER_GB:.1f} GB of memory: check config.json and model.config{narrower}, "
-            "or take a larger device"
+            f"{there / BYTES_PER_GB:.1f} GB of memory: check config.json and model.config"
+            f"{narrower}, or take a larger device"
         )
 
 

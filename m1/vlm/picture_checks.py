@@ -92,9 +92,9 @@ def picture_problems(
         same = [size for size in taken if counts[one][size] == counts[other][size]]
         if same:
             yield (
-                f"knobs.vision_tokens: {one} and {other} both come to {counts[one][same[0]]} visual "
-                f"tokens on {_first(named, same)}, the nearest the model can do; leave out one of "
-                "them"
+                f"knobs.vision_tokens: {one} and {other} both come to {counts[one][same[0]]} "
+                f"visual tokens on {_first(named, same)}, the nearest the model can do; leave out "
+                "one of them"
             )
 
 

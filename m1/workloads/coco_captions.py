@@ -32,8 +32,9 @@ def read_coco_captions(
         annotations: the file with the captions; None takes the only one, or that of val2014.
 
     Returns:
-        Requests whose images are COCO ids (only those that are used need be there, by their own
-        `file_name` or the one that COCO would give them), and the captions of all images of the split, from which CIDEr takes its document frequencies.
+        Requests whose images are COCO ids, and the captions of all images of the split, from which
+        CIDEr takes its document frequencies. Only images that are used need be there, under their
+        own `file_name` or the one that COCO would give them.
 
     Raises:
         UserError: naming the file, what is wrong in it and how to mend it.

@@ -135,8 +135,8 @@ class Fetcher:
             found = [path for path in places_of(self.folder, name) if is_file(path)]
             if not found and Path(name).name != archive.member:
                 raise UserError(
-                    f"{self.folder}: no {shown(name)}, and `m1 fetch` has {archive.member} only: put "
-                    "the file there, or set annotations to null"
+                    f"{self.folder}: no {shown(name)}, and `m1 fetch` has {archive.member} only: "
+                    "put the file there, or set annotations to null"
                 )
         if found and not any(map(self.manifest.has_changed, found)):
             return

@@ -223,7 +223,7 @@ class OfficialImages:
         """The path of one image: what has its own name, or else what its id names.
 
         Raises:
-            UserError: if there is no such image, more than one, or its name leads out of the folder.
+            UserError: if there is no such image, more than one, or it is outside of the folder.
         """
         name = self.file_names.get(image_id)
         found = self.names.get(image_id, [])
