@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from m1.stopping import SIGNAL_BASE, exit_code, signals_raise
 P = ParamSpec("P")
 LONGEST_NAME = 300
 SIGPIPE = 13
+# What torch says in errors that have no type of their own.
+NO_MEMORY = re.compile(r"can't allocate memory|out of memory|ALLOC_FAILED")
 
 
 class UserError(Exception):
@@ -64,6 +67,15 @@ class Problems:
             raise MistakesError(self.lines)
 
 
+def is_of_memory(error: BaseException) -> bool:
+    """Whether memory was wanting; torch, which is not imported here, has errors of its own."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and bool(NO_MEMORY.search(str(error))))
+    )
+
+
 def run_command(command: Callable[..., Any]) -> None:
     """Run a command line; what ends it early is one line on stderr, and an exit status."""
     typer.run(in_one_line(command))
@@ -94,20 +106,11 @@ def in_one_line(command: Callable[P, None]) -> Callable[P, None]:
                 _silence()
             _leave(f"error: {_told(error)}", 1)
         except (MemoryError, RuntimeError) as error:
-            if not _is_of_memory(error):
+            if not is_of_memory(error):
                 raise
             _leave("error: out of memory; ask for less at once, or use a larger machine", 1)
 
     return told
-
-
-def _is_of_memory(error: MemoryError | RuntimeError) -> bool:
-    """Whether memory was wanting; torch, which is not imported here, has errors of its own."""
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or "can't allocate memory" in str(error)
-    )
 
 
 def _told(error: OSError) -> str:

@@ -34,7 +34,7 @@ WEBP_ANIMATED, WEBP_ALPHA = 0x02, 0x10
 LEVELS_16_BIT = (1 << 16) - 1
 LEVELS_8_BIT = (1 << 8) - 1
 
-HINT = "replace it or leave it out"
+HINT = "convert it, replace it or leave it out"
 
 
 def image_bytes(path: Path, origin: str = "") -> bytes:
@@ -99,9 +99,9 @@ def _decoded(content: bytes, place: str, hint: str) -> Image.Image:
                 _scale_transparency(image, bit_depth=content[PNG_BIT_DEPTH_AT])
             return _in_rgb(_upright(image))
     except UnidentifiedImageError:
-        raise UserError(f"{place}: no JPEG, PNG, WebP or GIF; convert it, or {hint}") from None
+        raise UserError(f"{place}: no JPEG, PNG, WebP or GIF; {hint}") from None
     except Exception as error:  # broken files make decoders raise almost anything
-        reason = describe(error) or type(error).__name__
+        reason = describe(error)
         raise UserError(f"{place}: not a readable image ({reason}); {hint}") from None
 
 

@@ -1,5 +1,6 @@
 """The one way to open a file that a user names: a regular file of bearable size, or one line."""
 
+import codecs
 import os
 import re
 import stat
@@ -45,14 +46,19 @@ def check_inside(path: Path, folder: Path) -> None:
     Raises:
         UserError: if it leads out of it.
     """
-    try:
-        real, home = path.resolve(), folder.resolve()
-    except (OSError, ValueError, RuntimeError):
-        return  # reading it tells why
-    if not real.is_relative_to(home) and not IN_DVC_CACHE.fullmatch(str(real)):
+    if leads_out(path, folder):
         raise UserError(
             f"{shown(path)}: leads out of the folder of the requests; prepare the requests again"
         )
+
+
+def leads_out(path: Path, folder: Path) -> bool:
+    """Whether a path, links followed, leads out of a folder; to DVC's cache is not out."""
+    try:
+        real, home = path.resolve(), folder.resolve()
+    except (OSError, ValueError, RuntimeError):
+        return False  # reading it tells why
+    return not real.is_relative_to(home) and not IN_DVC_CACHE.fullmatch(str(real))
 
 
 def is_file(path: Path) -> bool:
@@ -81,13 +87,22 @@ def read_bytes(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
 def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
     """Read UTF-8 text; a byte order mark before it is left out.
 
+    Text of UTF-16, which is called Unicode on Windows, may be UTF-8 by accident.
+
     Raises:
         UserError: if the file is no regular one, too large, cannot be read or is not text.
     """
     try:
-        return read_bytes(path, most_bytes).decode("utf-8-sig")
+        if not _is_utf_16(content := read_bytes(path, most_bytes)):
+            return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise UserError(f"{shown(path)}: cannot be read (not UTF-8 text)") from None
+        pass
+    raise UserError(f"{shown(path)}: cannot be read (not UTF-8 text); save it as UTF-8")
+
+
+def _is_utf_16(content: bytes) -> bool:
+    """Whether a text that begins with an ASCII letter or sign has two bytes for each."""
+    return content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:2]
 
 
 def _cannot_be_read(path: Path, error: OSError | ValueError) -> UserError:

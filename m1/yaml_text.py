@@ -92,7 +92,7 @@ def parse_yaml(text: str, place: str) -> Any:  # noqa: ANN401 (whatever YAML hol
     except yaml.YAMLError as error:
         reason = f"not YAML: {error}"
     except Exception as error:  # odd numbers and dates make PyYAML raise almost anything
-        reason = f"not YAML: {describe(error) or type(error).__name__}"
+        reason = f"not YAML: {describe(error)}"
     raise UserError(f"{place}: {shown(' '.join(reason.split()))}")
 
 

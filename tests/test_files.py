@@ -264,6 +264,10 @@ def test_what_cannot_be_written_is_one_line_and_leaves_the_earlier_file(
 
 def test_a_folder_that_cannot_be_written_is_found_before_the_work(tmp_path, monkeypatch) -> None:
     check_writable(tmp_path / "new" / "folder")
+    (tmp_path / "file").touch()
+    for place in ("file", "file/below"):
+        with pytest.raises(UserError, match=r"cannot be written .*: something else is there: move"):
+            check_writable(tmp_path / place)
     assert list((tmp_path / "new" / "folder").iterdir()) == []
     monkeypatch.setattr(Path, "touch", refusing(errno.EROFS))
     with pytest.raises(UserError, match=r"cannot be written \(Read-only file system\)"):

@@ -9,6 +9,7 @@ from import_graph import Module, Project, closure, make_module, read_project
 # An area may import areas of a smaller number, and itself.
 LAYERS = {
     "m1": 0,
+    "m1.reasons": 0,
     "m1.stopping": 0,
     "m1.errors": 1,
     "m1.kept": 1,

@@ -6,9 +6,11 @@ import pytest
 from import_graph import ROOT, closure, read_project
 
 from m1.answering import cache
+from m1.errors import UserError
 from m1.kept import PACKAGE, shared_folder, source_fingerprint
 from m1.profiling import journal
 from m1.vlm import importance
+from stages import answers, profiling
 
 
 def test_source_counts_and_nothing_else(tmp_path) -> None:
@@ -47,7 +49,7 @@ def test_a_module_counts_by_its_path_and_a_file_alone(tmp_path) -> None:
 # Parse, read, write and tell: nothing of what a model is given or says.
 WITHOUT_EFFECT = ("m1.errors", "m1.files", "m1.kept", "m1.params", "m1.progress", "m1.schemas")
 WITHOUT_EFFECT += ("m1.checked_lines", "m1.spread", "m1.prepared", "m1.together", "m1.origin")
-WITHOUT_EFFECT += ("m1.reading", "m1.yaml_text", "m1.stopping")
+WITHOUT_EFFECT += ("m1.reading", "m1.reasons", "m1.yaml_text", "m1.stopping")
 
 
 @pytest.mark.parametrize(
@@ -68,3 +70,19 @@ def test_all_code_that_makes_what_is_kept_counts(module, code) -> None:
         and not any((ROOT / one.path).is_relative_to(place) for place in code)
     }
     assert not forgotten
+
+
+@pytest.mark.parametrize(
+    ("stage", "option"),
+    [(answers, "kept"), (answers, "out"), (profiling, "journal_folder"), (profiling, "out")],
+    ids=lambda one: getattr(one, "__name__", one),
+)
+def test_a_place_that_is_no_folder_is_told_before_the_model_is_loaded(
+    stage, option, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(stage, "read_requests_and_images", lambda _: None)
+    monkeypatch.setattr(stage, "load_vlm", lambda _: pytest.fail("loaded"))
+    (tmp_path / option).touch()
+    places = {"out": tmp_path / "new"} | {option: tmp_path / option}
+    with pytest.raises(UserError, match=rf"{option}: cannot be written .*: something else is"):
+        stage.main(params_file=Path("params.yaml"), **places)

@@ -424,7 +424,7 @@ def test_what_cannot_be_read_is_named_in_one_line(tmp_path: Path) -> None:
     assert one_line(tmp_path / "none.yaml") == "cannot be read (No such file or directory)"
     assert one_line(tmp_path) == "cannot be read (Is a directory)"
     (tmp_path / "params.yaml").write_bytes(b"\xff\xfe")
-    assert one_line(tmp_path / "params.yaml") == "cannot be read (not UTF-8 text)"
+    assert one_line(tmp_path / "params.yaml") == "cannot be read (not UTF-8 text); save it as UTF-8"
 
 
 def test_params_cannot_be_changed_later() -> None:

@@ -148,6 +148,24 @@ def test_what_transformers_says_in_two_lines_is_told_whole(folder) -> None:
     assert "KeyError: 'no-such'" in refusal(folder)
 
 
+@pytest.mark.parametrize("name", ["tokenizer.json", "processor_config.json", "config.json"])
+@pytest.mark.parametrize("content", ['{"a": ]', "\ufeff{}"], ids=["cut", "with a mark"])
+def test_the_file_that_is_no_json_is_named(folder, name, content) -> None:
+    (folder / name).write_text(content, encoding="utf-8")
+    assert f"{name} is no JSON: " in refusal(folder)
+
+
+def test_what_transformers_logs_of_weights_that_do_not_fit_together_is_told(tmp_path) -> None:
+    scene_vlm = Path(__file__).parent.parent / "data" / "models" / "scene-vlm"
+    folder = shutil.copytree(scene_vlm, tmp_path / "model", ignore=shutil.ignore_patterns(".dvc*"))
+    expert = "language_model.model.layers.3.mlp.experts.0.down_proj.weight"
+    edit_weights(folder, lambda tensors: tensors.update({expert: torch.ones(3, 5)}))
+    told = refusal(folder)
+    assert re.search(r"layers\.3\.mlp\.experts\.down_proj cannot be made of its weights: ", told)
+    assert "expects each tensor to be equal size, but got [3, 5] at entry 0 and [128, 128]" in told
+    assert "above report" not in told
+
+
 def test_an_edited_configuration_is_refused_like_a_changed_one(folder) -> None:
     text = json.loads((folder / "config.json").read_text())["text_config"]
     edit_config(folder, text_config=text | {"num_hidden_layers": 5})

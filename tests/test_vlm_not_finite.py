@@ -11,6 +11,7 @@ from families.registry import FAMILIES
 from torch import Tensor
 from whole_run import SMALL, command, merged, prepare, write_params
 
+import m1.answering.run as answering_run
 from m1.answering.run import Answering, How
 from m1.errors import UserError
 from m1.params import load_params
@@ -200,7 +201,7 @@ def test_the_stage_ends_in_one_line_that_says_what_to_do(tmp_path) -> None:
     assert not (tmp_path / "out" / "rows.parquet").exists()
 
 
-def test_answers_end_in_one_line_that_says_what_to_do(vlm, tmp_path) -> None:
+def test_answers_end_in_one_line_that_says_what_to_do(vlm, tmp_path, monkeypatch) -> None:
     params = load_params(write_params(tmp_path, SMALL))
     photo(64, 48).save(tmp_path / "1.png")
     sets = {
@@ -212,4 +213,12 @@ def test_answers_end_in_one_line_that_says_what_to_do(vlm, tmp_path) -> None:
         r"qa at setting 144/4/8 cannot be answered \(the logits .* leave the setting out of knobs"
     )
     with logits_become(vlm, set_to(NAN)), pytest.raises(UserError, match=told):
+        answering.run()
+
+    def without_memory(*_) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(answering_run, "answer_in_batches", without_memory)
+    told = r"\(CUDA out of memory. Tried to allocate 2.00 GiB.\): make quality.batch_size or the"
+    with pytest.raises(UserError, match=told):
         answering.run()

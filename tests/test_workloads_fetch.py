@@ -28,6 +28,7 @@ from m1.errors import UserError
 from m1.files import read_record
 from m1.params import CaptioningData, DataParams, FetchParams, SceneData, WorkloadData
 from m1.schemas.datasets import FetchManifest
+from m1.schemas.requests import WORKLOADS
 from m1.workloads import archives
 from m1.workloads.fetch import fetch
 from m1.workloads.fetch_progress import FetchProgress
@@ -242,6 +243,49 @@ def test_the_users_own_files_are_used_as_they_are(served: Served, tmp_path: Path
     assert contents(tmp_path).items() > before.items()
     assert sorted(served.server.paths()) == [image_path(i) for i in (1, 2, 4, 5, 6, 7)]
     prepare("qa", data, tmp_path / "out")
+
+
+def with_annotations(data: DataParams, *names: str) -> DataParams:
+    """The same with files of annotations named."""
+    parts = {w: data.of(w).model_copy(update={"annotations": names}) for w in WORKLOADS}
+    return data.model_copy(update=parts)
+
+
+def test_the_annotations_that_are_named_are_fetched_or_used(served: Served, tmp_path: Path) -> None:
+    official = with_annotations(data_in(tmp_path), "captions_val2014.json")
+    run(served, "coco-captions", official)
+    assert prepare("captioning", official, tmp_path / "out").requests
+    message = one_line(served, "coco-captions", with_annotations(official, "captions_mine.json"))
+    assert "no captions_mine.json, and `m1 fetch` has captions_val2014.json only: put" in message
+
+
+def test_images_come_from_the_part_that_the_annotations_are_of(
+    served: Served, tmp_path: Path
+) -> None:
+    name = "captions_train2017.json"
+    (tmp_path / "coco").mkdir()
+    (tmp_path / "coco" / name).write_text(json.dumps(caption_files()[CAPTIONS_ZIP]))
+    (tmp_path / "coco" / "captions_val2017.json").write_text("{}")
+    for image_id in map(int, EXCERPT["references"]):
+        served.server.files[f"/train2017/{image_id:012d}.jpg"] = jpeg(image_id)
+    data = with_annotations(data_in(tmp_path), name)
+    run(served, "coco-captions", data)
+    assert {path.rpartition("/")[0] for path in served.server.paths()} == {"/train2017"}
+    assert len(prepare("captioning", data, tmp_path / "out").requests) == 6
+
+
+def test_images_of_names_of_their_own_are_not_fetched(served: Served, tmp_path: Path) -> None:
+    content = caption_files()[CAPTIONS_ZIP]
+    (tmp_path / "coco").mkdir()
+    for n, image in enumerate(content["images"]):
+        image["file_name"] = f"photo {n}.jpg"
+        (tmp_path / "coco" / f"photo {n}.jpg").write_bytes(jpeg(image["id"]))
+    (tmp_path / "coco" / "captions_mine.json").write_text(json.dumps(content))
+    data = data_in(tmp_path)
+    run(served, "coco-captions", data)
+    assert served.server.paths() == []
+    prepared = prepare("captioning", data, tmp_path / "out")
+    assert {name.partition(" ")[0] for name in prepared.image_names.values()} == {"photo"}
 
 
 # What was fetched is noted and checked

@@ -211,4 +211,20 @@ def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
     path = write(tmp_path, LINES)
     path.write_bytes(path.read_bytes() + b'{"image": "\xed\xa0\x80"}\n')
     message = one_line("qa", data_of("qa", path), tmp_path / "out")
-    assert message == f"{path}: cannot be read (not UTF-8 text)"
+    assert message == f"{path}: cannot be read (not UTF-8 text); save it as UTF-8"
+
+
+def test_images_keep_the_names_that_their_user_gave_them(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    for name in ("own/tall one.png", "beside.png"):
+        Image.new("RGB", (8, 40), "red").save(tmp_path / name)
+    images = ({"image": "tall one.png"}, {"image": "../beside.png"}, {"image_size": [9, 9]})
+    lines = [{"prompt": "What?", "references": ["a"]} | image for image in images]
+    path = write(tmp_path / "own", lines)
+    prepared = prepare("qa", data_of("qa", path, n=3), tmp_path / "out")
+    names = {"images/image-1.png": "tall one.png", "images/image-2.png": "../beside.png"}
+    assert prepared.image_names == names
+    # They are no part of what answers are kept under.
+    assert prepared.model_copy(update={"image_names": {}}).content_fingerprint == (
+        prepared.fingerprint
+    )

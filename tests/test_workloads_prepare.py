@@ -406,9 +406,25 @@ def test_other_folders_are_never_replaced(tmp_path: Path) -> None:
         ),
         (
             "qa",
-            {"qa": {"source": "vqa-v2", "root": "no/where"}},
+            {"qa": {"source": "vqa-v2", "root": "no/where.json"}},
             "no/where: no such folder; run `m1 fetch vqa-v2`, or set root in params.yaml to the "
             "dataset's folder",
+        ),
+        (
+            "qa",
+            {"qa": {"source": "vqa-v2", "root": "no/where"}},
+            "no/where: no such folder; set root in params.yaml to the dataset's folder",
+        ),
+        (
+            "qa",
+            {"qa": {"source": "vqa-v2", "root": ".", "annotations": ["a.json"]}},
+            "data.qa.annotations = [a.json]: vqa-v2 takes [file of questions, file of answers], or "
+            "null",
+        ),
+        (
+            "captioning",
+            {"captioning": {"source": "coco-captions", "root": ".", "annotations": "../a.json"}},
+            "data.captioning.annotations = ../a.json: name a file in the folder of the dataset",
         ),
         (
             "qa",

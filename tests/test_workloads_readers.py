@@ -200,7 +200,7 @@ def repeat_first(name: str, key: str) -> Callable[[Files], object]:
 QA_MISTAKES: dict[str, tuple[Callable[[Files], object], str]] = {
     "two questions files": (
         replace_file(QUESTIONS.replace("mscoco", "mine"), {"questions": []}),
-        r"several v2_OpenEnded_\*_questions.json .*mine_val2014.*, .*mscoco.*; leave the one",
+        r"several v2_OpenEnded_\*_questions.json .*mine_val2014.*, .*mscoco.*; name the one to",
     ),
     "not JSON": (
         replace_file(QUESTIONS, "questions: 3"),
@@ -311,7 +311,9 @@ def test_mistakes_in_coco_captions(mistake: str, root: Path) -> None:
 @pytest.mark.parametrize("name", [QUESTIONS, ANNOTATIONS])
 def test_a_missing_vqa_v2_file(name: str, root: Path) -> None:
     (root / "annotations" / name).unlink()
-    assert re.search(r"no v2_\S+\.json in it or its annotations/", mistake_in(read_vqa_v2, root))
+    assert re.search(
+        r"no v2_\S+\.json in it or its annotations/; put the", mistake_in(read_vqa_v2, root)
+    )
 
 
 def test_a_missing_captions_file(root: Path) -> None:
@@ -322,6 +324,9 @@ def test_a_missing_captions_file(root: Path) -> None:
 @pytest.mark.parametrize("read", [read_vqa_v2, read_coco_captions])
 def test_a_missing_image(read: Reader, root: Path) -> None:
     (root / "more" / "000000000007.png").unlink()
+    assert "image 7 is missing; put 000000000007.jpg" in mistake_in_images(read, root)
+    # Only of what was fetched more can be.
+    Path(f"{root}.json").write_text("{}")
     message = mistake_in_images(read, root)
     assert "image 7 is missing; run `m1 fetch`, or put 000000000007.jpg" in message
 
@@ -367,3 +372,131 @@ def test_mistakes_in_the_karpathy_split(
         write_split(root, **splits)
     act = lambda: read_coco_captions(root, "Describe.", "karpathy-test")  # noqa: E731
     assert re.search(expected, one_line(act, root))
+
+
+# Names of their own
+
+
+def with_names(root: Path, **names: str) -> Path:
+    """A dataset whose annotations name its images: `image_7="photos/a b.webp"`."""
+    files = small_dataset()
+    for entry in files[CAPTIONS]["images"]:
+        entry["file_name"] = names[f"image_{entry['id']}"]
+    return write_files(files, root)
+
+
+def test_images_have_names_of_their_own_where_annotations_name_them(tmp_path: Path) -> None:
+    root = with_names(tmp_path, image_42="Fig. 1.webp", image_7="of/day two/a.png")
+    touch_images(root, "more/Fig. 1.webp", "000000000042.jpg")
+    (root / "of" / "day two").mkdir(parents=True)
+    (root / "of" / "day two" / "a.png").touch()
+    dataset = read_coco_captions(root, "Describe.")
+    paths = [dataset.image_path(request) for request in dataset.requests]
+    assert paths == [root / "more" / "Fig. 1.webp", root / "of" / "day two" / "a.png"]
+    assert [r.request_id for r in dataset.requests] == ["captioning-42", "captioning-7"]
+
+
+def test_a_name_that_looks_like_the_id_of_another_image_is_a_name(tmp_path: Path) -> None:
+    root = with_names(tmp_path, image_42="000000000007.jpg", image_7="000000000042.jpg")
+    touch_images(root, "000000000042.jpg", "000000000007.jpg")
+    dataset = read_coco_captions(root, "Describe.")
+    names = [dataset.image_path(request).name for request in dataset.requests]
+    assert names == ["000000000007.jpg", "000000000042.jpg"]
+
+
+def test_a_name_says_which_of_several_files_is_meant(root: Path) -> None:
+    name = "val2014/COCO_val2014_000000000042.jpg"
+    touch_images(root, "train/000000000042.jpg")
+    with_names(root, image_42=name, image_7="nowhere.png")
+    dataset = read_coco_captions(root, "Describe.")
+    assert dataset.image_path(dataset.requests[0]) == root / name
+    # What is not there under its name is looked up by its id.
+    assert dataset.image_path(dataset.requests[1]) == root / "more/000000000007.png"
+
+
+def test_official_images_may_be_a_link_to_where_they_are_kept(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    touch_images(kept, "COCO_val2014_000000000042.jpg", "COCO_val2014_000000000007.jpg")
+    names = {f"image_{i}": f"COCO_val2014_{i:012d}.jpg" for i in (7, 42)}
+    root = with_names(tmp_path / "coco", **names)
+    (root / "val2014").symlink_to(kept)
+    dataset = read_coco_captions(root, "Describe.")
+    found = [dataset.image_path(request) for request in dataset.requests]
+    assert found == [root / "val2014" / names["image_42"], root / "val2014" / names["image_7"]]
+
+
+@pytest.mark.parametrize("name", ["../out.jpg", "more/../../out.jpg", "{out}", "link.jpg"])
+def test_a_name_that_leads_out_of_the_folder_is_refused(name: str, tmp_path: Path) -> None:
+    out = tmp_path / "out.jpg"
+    out.touch()
+    root = with_names(tmp_path / "own", image_42=name.format(out=out), image_7="a.png")
+    touch_images(root, "more/a.png")
+    (root / "link.jpg").symlink_to(out)
+    message = mistake_in_images(read_coco_captions, root)
+    assert "leads out of the folder; put the image in the folder, and name it by" in message
+
+
+def test_an_image_that_is_missing_is_told_by_both_its_names(tmp_path: Path) -> None:
+    root = with_names(tmp_path, image_42="photos/1.jpg", image_7="photos/2.jpg")
+    message = mistake_in_images(read_coco_captions, root)
+    assert "image 42 is missing; put photos/1.jpg or 000000000042.jpg (or COCO_" in message
+
+
+# Exports
+
+
+def test_ids_that_exports_leave_out_may_be_missing(root: Path) -> None:
+    files = small_dataset()
+    for entry in files[ANNOTATIONS]["annotations"]:
+        for answer in entry["answers"]:
+            del answer["answer_id"]
+    for caption in files[CAPTIONS]["annotations"]:
+        del caption["id"]
+    write_files(files, root)
+    assert read_vqa_v2(root, "{question}").requests[0].references[0] == "cat 0"
+    assert read_coco_captions(root, "Describe.").requests[0].references == ("A cat.", "One cat.")
+    files[CAPTIONS]["images"].pop()
+    assert "caption 'A beach.' is about image 7" in mistake_in(
+        read_coco_captions, write_files(files, root)
+    )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_a_byte_order_mark_is_accepted_and_other_encodings_are_told(
+    encoding: str, root: Path
+) -> None:
+    file = root / "annotations" / CAPTIONS
+    file.write_text(file.read_text(), encoding=encoding)
+    if encoding == "utf-8-sig":
+        assert len(read_coco_captions(root, "Describe.").requests) == 2
+    else:
+        message = mistake_in(read_coco_captions, root)
+        assert message == f"{file}: cannot be read (not UTF-8 text); save it as UTF-8"
+
+
+# Several files
+
+
+def test_of_several_files_the_one_that_is_named_is_read(tmp_path: Path) -> None:
+    files = small_dataset()
+    names = ("captions_train2017.json", "captions_val2017.json", "mine.json")
+    write_files({names[0]: files[CAPTIONS], names[1]: {}}, tmp_path)
+    write_files({names[2]: files[CAPTIONS]}, tmp_path, folder=".")
+    message = mistake_in(read_coco_captions, tmp_path)
+    assert "(annotations/captions_train2017.json, annotations/captions_val2017.json)" in message
+    assert message.endswith("; name the one to use in data.captioning.annotations")
+    for name in (names[0], f"annotations/{names[0]}", names[2]):
+        assert len(read_coco_captions(tmp_path, "Describe.", annotations=name).requests) == 2
+    told = one_line(lambda: read_coco_captions(tmp_path, "?", annotations="no.json"), "data.")
+    assert told.startswith(f"data.captioning.annotations: no no.json in {tmp_path} or its anno")
+    assert "there is annotations/captions_train2017.json, annotations/captions_val2017" in told
+
+
+def test_questions_and_answers_are_named_together(root: Path) -> None:
+    files = small_dataset()
+    mine = {"q.json": files[QUESTIONS], "a.json": files[ANNOTATIONS]}
+    write_files(mine | {QUESTIONS.replace("mscoco", "mine"): {}}, root)
+    assert len(read_vqa_v2(root, "{question}", ("q.json", "a.json")).requests) == 3
+    message = one_line(lambda: read_vqa_v2(root, "{question}", ("a.json", "q.json")), root)
+    assert message.endswith("a.json: questions is missing")

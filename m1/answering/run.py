@@ -11,20 +11,22 @@ from torch import Tensor, uint8
 
 from m1.answering.cache import code_fingerprint, find_answers, keep_answers
 from m1.errors import UserError
-from m1.images import open_image
 from m1.kept import library_versions
 from m1.origin import rows_fingerprint
 from m1.params import KnobParams, ModelParams, PerWorkload, QualityParams
 from m1.progress import CellProgress
+from m1.reasons import why
 from m1.schemas.answers import Answer, AnswerKey, AnswersMade
 from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
 from m1.schemas.settings import KNOBS, Setting
+from m1.vlm.advice import advice_on
 from m1.vlm.batching import BatchedAnswer, answer_in_batches, can_be_batched
-from m1.vlm.encoding import encode
+from m1.vlm.encoding import encode_request
 from m1.vlm.end_tokens import refuse_endless
-from m1.vlm.engine import NotFiniteError
+from m1.vlm.knob_check import check_knobs
 from m1.vlm.knobs import applied, kept_blocks
 from m1.vlm.loaded import LoadedVlm
+from m1.vlm.picture_checks import Picture, picture_of
 
 # Encoded requests in memory at once. Settings that differ in other knobs than visual tokens share
 # them, and on large models encoding takes as long as answering.
@@ -89,16 +91,22 @@ class Answering:
             The answers, cell by cell, and the record of how they were made.
 
         Raises:
-            UserError: if the model cannot take a setting, no end token is known, logits are not
-                finite, or an image cannot be read.
+            UserError: if the model cannot take a setting or a picture, no end token is known, or a
+                cell cannot be answered.
         """
         refuse_endless(self.vlm.end_tokens)
+        check_knobs(self.vlm, self.how.knobs.grid(), self._pictures())
         keys = [self.key(w, setting) for w in WORKLOADS for setting in self.how.knobs.grid()]
         cells = [find_answers(key, self.kept) for key in keys]
         due = [key for key, cell in zip(keys, cells, strict=True) if cell is None]
         made = iter(self._answer_all(due, n_reused=len(keys) - len(due)))
         answers = [answer for cell in cells for answer in cell or next(made)]
         return answers, self.record(answers, len(keys) - len(due), len(due))
+
+    def _pictures(self) -> list[Picture]:
+        """The pictures of all requests that are answered."""
+        images = dict.fromkeys((w, one.image) for w in WORKLOADS for one in self.requests[w])
+        return [picture_of(self.sets[w], image, self.folders[w]) for w, image in images]
 
     def record(
         self, answers: Sequence[Answer], n_cells_reused: int, n_cells_computed: int
@@ -171,10 +179,13 @@ class Answering:
                 places = range(start, min(start + at_once, key.n_requests))
                 try:
                     answers += self._answer(key, places)
-                except NotFiniteError as error:
+                except UserError:
+                    raise
+                except Exception as error:  # models and libraries raise almost anything
+                    advice = advice_on(error, "quality.batch_size or the largest values of knobs")
                     raise UserError(
                         f"{key.workload} at setting {key.setting.label} cannot be answered "
-                        f"({error}): {error.advice}, or leave the setting out of knobs"
+                        f"({why(error)}): {advice}, or leave the setting out of knobs"
                     ) from None
                 progress.requests_done(len(places))
         keep_answers(key, answers, self.kept)
@@ -192,8 +203,7 @@ class Answering:
         self, workload: Workload, place: int, n_visual_tokens: int | None
     ) -> dict[str, Tensor]:
         request = self.requests[workload][place]
-        image = open_image(self.folders[workload], request.image)
-        inputs = encode(self.vlm, image, request.prompt, n_visual_tokens)
+        inputs = encode_request(self.vlm, self.folders[workload], request, n_visual_tokens)
         # Off the device, whose memory is for the batch at work.
         return {name: tensor.cpu() for name, tensor in inputs.items()}
 

@@ -1,6 +1,5 @@
 """The answers stage as a whole: load, check, answer, write."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from m1.answering.run import Answering, How
@@ -8,11 +7,9 @@ from m1.files import check_writable, written_together
 from m1.kept import shared_folder
 from m1.prepared import read_requests_and_images
 from m1.schemas.answers import AnswersRun
-from m1.schemas.requests import WORKLOADS, RequestSet, Workload
+from m1.schemas.requests import WORKLOADS
 from m1.vlm.calibration import calibrated
 from m1.vlm.device_lock import device_lock
-from m1.vlm.knob_check import check_knobs, sizes_of
-from m1.vlm.loaded import LoadedVlm
 from m1.vlm.loading import find_device, load_vlm
 from m1.vlm.prompt_checks import check_prompts
 
@@ -31,14 +28,15 @@ def answer(requests: Path, kept: Path, out: Path, how: How) -> None:
     """
     folders = {w: requests / w for w in WORKLOADS}
     sets = {w: read_requests_and_images(folder) for w, folder in folders.items()}
-    check_writable(out)
+    kept_folder = shared_folder(kept, Path.cwd())
+    for folder in (out, kept_folder):
+        check_writable(folder)
     # Never beside a run that is timed.
     with device_lock(find_device(how.model.device)):
         loaded = load_vlm(how.model)
         check_prompts(loaded.prompts, {w: one.requests for w, one in sets.items()})
-        _check_knobs(loaded, sets, folders, how)
         vlm = calibrated(loaded, how.knobs, sets, folders)
-        answers, made = Answering(vlm, sets, folders, how, shared_folder(kept, Path.cwd())).run()
+        answers, made = Answering(vlm, sets, folders, how, kept_folder).run()
     with written_together() as results:
         results.rows(answers, out / "answers.parquet")
         results.record(AnswersRun(made=made, not_available=None), out / "run.json")
@@ -47,18 +45,3 @@ def answer(requests: Path, kept: Path, out: Path, how: How) -> None:
         print(f"  {line}")
     if loaded.markup.told:
         print(loaded.markup.told)
-
-
-def _check_knobs(
-    vlm: LoadedVlm,
-    sets: Mapping[Workload, RequestSet],
-    folders: Mapping[Workload, Path],
-    how: How,
-) -> None:
-    """Refuse settings that the model cannot take on the images that are answered about."""
-    images = (
-        (folders[w], request.image)
-        for w, one in sets.items()
-        for request in one.requests[: how.quality.n_requests.of(w)]
-    )
-    check_knobs(vlm, how.knobs.grid(), sizes_of(images))

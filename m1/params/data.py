@@ -1,12 +1,23 @@
 """Section `data`: where requests come from, and how many are drawn."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from m1.params.numbers import PathText, PositiveInt, PromptText, Seed
 from m1.schemas.base import Record
 from m1.schemas.requests import PictureSize, Workload
+
+
+def _as_tuple(value: Any) -> Any:  # noqa: ANN401 (whatever YAML holds)
+    if isinstance(value, list):
+        return tuple(value)
+    return (value,) if isinstance(value, str) else value
+
+
+FileNames = Annotated[
+    tuple[PathText, ...], Field(min_length=1, max_length=2), BeforeValidator(_as_tuple)
+]
 
 
 class WorkloadData(Record):
@@ -17,6 +28,9 @@ class WorkloadData(Record):
     root: PathText
     """Where the dataset is: the manifest of `m1 fetch` (the files are in the folder beside it that
     has its name), a folder in the official layout, or a JSON Lines file. Scenes ignore it."""
+    annotations: FileNames | None = None
+    """Which files of a folder in the official layout to read, where it has several: that with the
+    captions, or those with the questions and the answers. Null: the one there is, or val2014."""
     n_requests: PositiveInt | None
     """Requests to prepare; null takes all that the dataset has."""
     prompt: PromptText | None

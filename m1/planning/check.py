@@ -24,9 +24,10 @@ from m1.planning.foreseen import (
     plan_workload,
 )
 from m1.planning.model import check_fit, not_checked, outlined
-from m1.schemas.plan import Drawn, DrawnRequests, KnobLimits, PixelSize, Plan
+from m1.schemas.plan import Drawn, DrawnRequests, KnobLimits, Plan
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.settings import DecodeModeChoice, decode_passes
+from m1.vlm.picture_checks import Picture
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ def check(asked: Asked, earlier: Path | None = None) -> Checked:
     vlm = outlined(asked.model, problems)
     limits = record = plan = None
     if vlm:
-        sizes = _measured_sizes(drawn, asked)
-        limits = check_fit(vlm, asked.knobs, asked.decode_mode, drawn, sizes, problems)
+        pictures = _measured_pictures(drawn, asked)
+        limits = check_fit(vlm, asked.knobs, asked.decode_mode, drawn, pictures, problems)
     if len(drawn) == len(WORKLOADS):
         record = Drawn(made_from=fingerprint_of(asked.data), by_workload=drawn)
         plan = make_plan(asked, drawn, limits, not_checked(vlm)) if vlm and limits else None
@@ -127,10 +128,10 @@ def make_plan(
     )
 
 
-def _measured_sizes(drawn: Mapping[Workload, DrawnRequests], asked: Asked) -> list[PixelSize]:
-    """Sizes of the images that will be measured or answered."""
-    sizes: list[PixelSize] = []
+def _measured_pictures(drawn: Mapping[Workload, DrawnRequests], asked: Asked) -> list[Picture]:
+    """The images that will be measured or answered about."""
+    pictures: list[Picture] = []
     for workload, one in drawn.items():
         n = max(asked.profile.most_requests(workload), asked.quality.n_requests.of(workload))
-        sizes += one.sizes_of_first(n)
-    return sizes
+        pictures += (Picture(name, size) for name, size in one.images_of_first(n).items())
+    return pictures

@@ -35,7 +35,7 @@ def plan_workload(
         source=drawn.source,
         n_in_dataset=drawn.n_in_dataset,
         n_requests=there,
-        n_images=len(drawn.sizes_of_first(there)),
+        n_images=len(drawn.images_of_first(there)),
         e1=used(profile.e1_requests),
         e2=used(profile.e2_requests),
         observer=used(profile.observer_requests),
@@ -64,7 +64,7 @@ def cannot_pass(
         if short:
             yield f"validity.{key} = {least}: there will be {' and '.join(short)} {what}"
 
-    images = {w: len(drawn[w].sizes_of_first(one.observer)) for w, one in workloads.items()}
+    images = {w: len(drawn[w].images_of_first(one.observer)) for w, one in workloads.items()}
     answers = {w: one.answers for w, one in workloads.items() if one.answers}
     e1 = {w: one.e1 for w, one in workloads.items()}
     e2 = {w: one.e2 for w, one in workloads.items()}

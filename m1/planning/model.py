@@ -3,17 +3,19 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from m1.errors import Problems, UserError
+from m1.errors import Problems
 from m1.params import KnobParams, ModelParams
-from m1.schemas.plan import DrawnRequests, KnobLimits, PixelSize
+from m1.schemas.plan import DrawnRequests, KnobLimits
 from m1.schemas.requests import Workload
 from m1.schemas.settings import DecodeModeChoice, decode_passes
-from m1.vlm.encoding import plan_visual_tokens
 from m1.vlm.end_tokens import refuse_endless
 from m1.vlm.knob_check import check_knobs, knob_limits
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.outline import check_size, outline
+from m1.vlm.picture_checks import Picture
+from m1.vlm.processing import RefusedError
 from m1.vlm.prompt_checks import check_prompts
+from m1.vlm.visual_plans import plan_visual_tokens
 from m1.vlm.watched import refuse_unwatched
 
 # Where no image is known, knobs are tried on one of a usual size.
@@ -36,7 +38,7 @@ def check_fit(
     knobs: KnobParams,
     decode_mode: DecodeModeChoice,
     drawn: Mapping[Workload, DrawnRequests],
-    sizes: Sequence[PixelSize],
+    pictures: Sequence[Picture],
     problems: Problems,
 ) -> KnobLimits | None:
     """Hold requests and knobs against a model.
@@ -46,7 +48,7 @@ def check_fit(
         knobs: the grid.
         decode_mode: when outputs end.
         drawn: the requests of each workload, as far as there are any.
-        sizes: of the images that will be measured.
+        pictures: all that will be measured.
         problems: gets a line for everything that is wrong.
 
     Returns:
@@ -58,13 +60,13 @@ def check_fit(
     with problems.noted():
         check_prompts(vlm.prompts, {w: one.requests for w, one in drawn.items()})
     grid = knobs.grid()
-    commonest = [size for size, _ in Counter(sizes).most_common()] or [USUAL_SIZE]
+    pictures = pictures or [Picture("a picture", USUAL_SIZE)]
     with problems.noted():
-        check_knobs(vlm, grid, commonest)
-    for size in commonest:
+        check_knobs(vlm, grid, pictures)
+    for size, _ in Counter(picture.size for picture in pictures).most_common():
         try:
             plan_visual_tokens(vlm, size, None)
-        except UserError:  # told above
+        except RefusedError:  # told above
             continue
         return knob_limits(vlm, grid, size)
     return None

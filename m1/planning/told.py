@@ -22,7 +22,7 @@ def lines_about(checked: Checked) -> Iterator[str]:
 
 def _requests_line(workload: Workload, one: DrawnRequests) -> str:
     n = len(one.requests)
-    n_images = len(one.sizes_of_first(n))
+    n_images = len(one.images_of_first(n))
     return (
         f"{workload}: {n} of {one.n_in_dataset} requests in {one.source}, about {n_images} images"
     )

@@ -10,16 +10,16 @@ from typing import TypeVar
 from torch import Tensor
 
 from m1.errors import UserError
-from m1.images import open_image
 from m1.profiling.device_rates import measure_rates
-from m1.profiling.failures import reason_of, release_memory
+from m1.profiling.failures import release_memory
 from m1.profiling.runtime_agreement import Compared, agreement_of, compare_runtimes
 from m1.profiling.work import count_work
+from m1.reasons import typed
 from m1.schemas.profile import CellWork, DeviceRates, RuntimeAgreement
 from m1.schemas.requests import WORKLOADS, RequestSet, Workload
 from m1.schemas.settings import Setting
 from m1.vlm.compiled import CompiledRuntime
-from m1.vlm.encoding import encode
+from m1.vlm.encoding import encode_request
 from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.structure import KnobState
@@ -81,7 +81,7 @@ def tried(fact: Callable[[], T], name: str) -> T | None:
     except UserError:
         raise
     except Exception as error:  # models and libraries raise almost anything
-        print(f"{name} not known: {reason_of(error)}", file=sys.stderr)
+        print(f"{name} not known: {typed(error)}", file=sys.stderr)
     # Only here, where the error and the tensors in its frames are gone, memory can be freed.
     release_memory()
     return None
@@ -97,9 +97,8 @@ class _First:
 
     def inputs(self, setting: Setting) -> dict[str, Tensor]:
         """Encoded for a setting."""
-        request = self.requests.requests[0]
-        image = open_image(self.folder, request.image)
-        return encode(self.vlm, image, request.prompt, setting.vision_tokens)
+        first = self.requests.requests[0]
+        return encode_request(self.vlm, self.folder, first, setting.vision_tokens)
 
     def work(self, setting: Setting) -> CellWork:
         """Its work at a setting."""

@@ -8,12 +8,11 @@ import torch
 from m1.errors import UserError
 from m1.profiling.journal import Journal
 from m1.profiling.schedule import Planned, Round
-from m1.schemas.base import describe
+from m1.reasons import typed, why
 from m1.schemas.profile import FailedCell, MeasuredRequest
 from m1.schemas.settings import Setting
-from m1.vlm.engine import NotFiniteError
+from m1.vlm.advice import advice_on
 
-LONGEST_REASON = 200
 # Everything is compared with these; observer pairs and the like can be done without.
 COMPARED_WITH = {"e1", "e2"}
 
@@ -60,7 +59,7 @@ class Failures:
         except UserError:
             raise
         except Exception as error:  # models and libraries raise almost anything
-            reason, advice = reason_of(error), advice_on(error)
+            reason, advice = typed(error), advice_on(error)
         # Only here, where the error and the tensors in its frames are gone, memory can be freed.
         self._note(one, planned, reason, advice)
         release_memory()
@@ -88,18 +87,6 @@ class Failures:
         )
 
 
-def reason_of(error: Exception) -> str:
-    """What went wrong, in a line."""
-    return f"{type(error).__name__}: {describe(error)}"[:LONGEST_REASON]
-
-
-def advice_on(error: Exception) -> str:
-    """What to do where the reference setting cannot be measured."""
-    if isinstance(error, NotFiniteError):
-        return error.advice
-    return "make the largest values of knobs smaller or free memory"
-
-
 def release_memory() -> None:
     """Give back what a failed request held.
 
@@ -114,5 +101,5 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
     except RuntimeError as error:
         raise UserError(
-            f"the GPU no longer answers ({describe(error)}): `dvc repro` goes on with the rest"
+            f"the GPU no longer answers ({why(error)}): `dvc repro` goes on with the rest"
         ) from None

@@ -18,10 +18,12 @@ from m1.profiling.standstill import Elapsed
 from m1.schemas.profile import MeasuredRequest, Stage
 from m1.schemas.requests import Request
 from m1.schemas.settings import DecodeMode
-from m1.vlm.encoding import count_visual_tokens, encode, plan_visual_tokens
+from m1.vlm.encoding import encode
 from m1.vlm.engine import Generation, answer, text_of, token_ids
 from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
+from m1.vlm.processing import count_visual_tokens
+from m1.vlm.visual_plans import plan_visual_tokens
 
 KB_PER_MB = 1024
 BYTES_PER_MB = 1024**2

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from m1.images import open_image
 from m1.params import ProfileParams, effective_decode_mode
 from m1.profiling.failures import Failures
 from m1.profiling.interruptions import Undisturbed
@@ -31,10 +30,11 @@ from m1.schemas.settings import (
     decode_passes,
 )
 from m1.vlm.compiled import CompiledRuntime
-from m1.vlm.encoding import encode
+from m1.vlm.encoding import encode_request
 from m1.vlm.end_tokens import refuse_endless
-from m1.vlm.knob_check import check_knobs, sizes_of
+from m1.vlm.knob_check import check_knobs
 from m1.vlm.loaded import LoadedVlm
+from m1.vlm.picture_checks import Picture, picture_of
 from m1.vlm.shapes import shape_of
 
 
@@ -162,8 +162,7 @@ class Profiler:
         for workload, request in self._planned():
             n = self.params.max_new_tokens.of(workload)
             limits = [OutputLimit(mode, n) for mode in decode_passes(self.decode_mode)]
-            image = open_image(self.folders[workload], request.image)
-            inputs = encode(self.vlm, image, request.prompt, most)
+            inputs = encode_request(self.vlm, self.folders[workload], request, most)
             n_output = max(limit.of(self.vlm, request) for limit in limits)
             yield inputs["input_ids"].shape[1] + n_output
 
@@ -175,8 +174,12 @@ class Profiler:
 
     def check_grid(self) -> None:
         """Refuse settings that the model cannot take, before anything is measured."""
-        images = ((self.folders[workload], one.image) for workload, one in self._planned())
-        check_knobs(self.vlm, self.grid, sizes_of(images))
+        check_knobs(self.vlm, self.grid, self._pictures())
+
+    def _pictures(self) -> list[Picture]:
+        """The pictures of all requests that will be measured."""
+        images = dict.fromkeys((workload, request.image) for workload, request in self._planned())
+        return [picture_of(self.sets[w], image, self.folders[w]) for w, image in images]
 
     def record_prompts(self, rounds: Sequence[Round], failures: Failures) -> None:
         """Run one request of every shape that will come, where prompts are recorded by shape."""
@@ -186,8 +189,8 @@ class Profiler:
 
     def _shape(self, one: Round, request: Request) -> Hashable:
         """What of a request's inputs decides how the model computes at a round's setting."""
-        image = open_image(self.folders[one.workload], request.image)
-        inputs = encode(self.vlm, image, request.prompt, one.setting.vision_tokens)
+        folder, n_wanted = self.folders[one.workload], one.setting.vision_tokens
+        inputs = encode_request(self.vlm, folder, request, n_wanted)
         return tuple((name, shape_of(tensor)) for name, tensor in sorted(inputs.items()))
 
     def warm_up(

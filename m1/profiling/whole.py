@@ -54,8 +54,10 @@ def profile(
     folders = {w: places.requests / w for w in WORKLOADS}
     sets = {w: read_requests_and_images(folder) for w, folder in folders.items()}
     requests = {w: one.requests for w, one in sets.items()}
-    check_writable(places.out)
-    journals = Journals(shared_folder(places.journals, Path.cwd()), Path.cwd())
+    journal_folder = shared_folder(places.journals, Path.cwd())
+    for folder in (places.out, journal_folder):
+        check_writable(folder)
+    journals = Journals(journal_folder, Path.cwd())
     # The lock covers loading too, which would disturb another run's timings; and the journal, so
     # that of two equal runs the second does not go on with the first one's.
     with CtrlC() as ctrl_c, device_lock(find_device(model.device)):

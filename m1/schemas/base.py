@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
+from m1.reasons import why
+
 LONGEST_VALUE = 80
 MOST_PLACES = 3
 MOST_TOLD = 20
@@ -49,7 +51,7 @@ def repeated(values: Iterable[Hashable]) -> str | None:
 
 def describe(error: Exception) -> str:
     """One line about the first thing wrong: the key, the value, what is allowed."""
-    told = _first_of(error) if isinstance(error, ValidationError) else str(error)
+    told = _first_of(error) if isinstance(error, ValidationError) else why(error)
     # Keys and values may hold line breaks.
     return " ".join(told.split())
 

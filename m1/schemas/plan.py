@@ -24,10 +24,9 @@ class DrawnRequests(Record):
     image_sizes: dict[str, PixelSize]
     """Size of each image, by its id."""
 
-    def sizes_of_first(self, n: int) -> list[PixelSize]:
-        """The sizes of the images of the first requests, each image once."""
-        images = dict.fromkeys(request.image_id for request in self.requests[:n])
-        return [self.image_sizes[image_id] for image_id in images]
+    def images_of_first(self, n: int) -> dict[str, PixelSize]:
+        """The images of the first requests by what they are called, with their sizes."""
+        return {one.image: self.image_sizes[one.image_id] for one in self.requests[:n]}
 
 
 class Drawn(Record):

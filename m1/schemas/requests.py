@@ -68,6 +68,8 @@ class RequestSet(Record):
     """SHA-256 of each image's bytes, by its path in `requests`."""
     corpus: dict[str, tuple[str, ...]]
     """Image id to references for the whole dataset: CIDEr's document frequencies (captioning)."""
+    image_names: dict[str, str] = Field(default_factory=dict)
+    """Where an image was in its dataset, by its path in `requests`: what errors call it."""
 
     @classmethod
     def of(
@@ -78,6 +80,7 @@ class RequestSet(Record):
         image_digests: dict[str, str],
         corpus: dict[str, tuple[str, ...]],
         resize_to: PictureSize | None = None,
+        image_names: dict[str, str] | None = None,
     ) -> Self:
         """A request set with the fingerprint of its content."""
         unnamed = cls(
@@ -88,6 +91,7 @@ class RequestSet(Record):
             requests=requests,
             image_digests=image_digests,
             corpus=corpus,
+            image_names=image_names or {},
         )
         return unnamed.model_copy(update={"fingerprint": unnamed.content_fingerprint})
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from m1.images import open_image
 from m1.params import KnobParams
 from m1.schemas.requests import RequestSet, Workload
-from m1.vlm.encoding import encode
+from m1.vlm.encoding import encode_request
 from m1.vlm.importance import with_block_policy
 from m1.vlm.loaded import LoadedVlm
 
@@ -31,4 +30,4 @@ def _encoded(
     """The first requests of each workload."""
     for workload, one in sets.items():
         for request in one.requests[:n]:
-            yield encode(vlm, open_image(folders[workload], request.image), request.prompt)
+            yield encode_request(vlm, folders[workload], request)

@@ -1,16 +1,14 @@
 """Whether a model can take every value of every knob, and what it could take instead."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from m1.errors import Problems
-from m1.images import open_image
 from m1.schemas.plan import KnobLimits
 from m1.schemas.settings import Setting
-from m1.vlm.encoding import check_visual_tokens, plan_visual_tokens
 from m1.vlm.knobs import check_top_k
 from m1.vlm.loaded import LoadedVlm, Size
+from m1.vlm.picture_checks import Picture, picture_problems
+from m1.vlm.visual_plans import plan_visual_tokens
 
 # How many times its own number a model is asked for to see whether it can do more.
 MORE = 4
@@ -18,16 +16,16 @@ MORE = 4
 SHARES = (1, 1 / 2, 1 / 4, 1 / 9, 1 / 16)
 
 
-def check_knobs(vlm: LoadedVlm, grid: Sequence[Setting], sizes: Sequence[Size]) -> None:
+def check_knobs(vlm: LoadedVlm, grid: Sequence[Setting], pictures: Sequence[Picture]) -> None:
     """Refuse settings that the model cannot take, before anything is measured.
 
     Args:
         vlm: the model.
         grid: all settings.
-        sizes: of the images, the commonest first.
+        pictures: all that will be measured.
 
     Raises:
-        UserError: with a line for each value of each knob, and for each size, that it cannot take.
+        UserError: with a line for each value of each knob, and for pictures, that it cannot take.
     """
     problems = Problems()
     for top_k in dict.fromkeys(one.top_k for one in grid if one.top_k):
@@ -36,19 +34,8 @@ def check_knobs(vlm: LoadedVlm, grid: Sequence[Setting], sizes: Sequence[Size]) 
     for n_active in dict.fromkeys(one.active_blocks for one in grid if one.active_blocks):
         with problems.noted():
             vlm.structure.blocks_that_stay(n_active)
-    with problems.noted():
-        check_visual_tokens(vlm, grid, sizes)
+    problems.lines += picture_problems(vlm, grid, pictures)
     problems.refuse()
-
-
-def sizes_of(images: Iterable[tuple[Path, str]]) -> list[Size]:
-    """Sizes of images, each named by the folder of a request set and its path there.
-
-    Returns:
-        Width and height in pixels, the commonest first.
-    """
-    counted = Counter(open_image(*place).size for place in sorted(set(images)))
-    return [size for size, _ in counted.most_common()]
 
 
 def knob_limits(vlm: LoadedVlm, grid: Sequence[Setting], size: Size) -> KnobLimits:

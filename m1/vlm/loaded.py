@@ -53,6 +53,8 @@ class LoadedVlm:
         default_factory=dict, repr=False
     )
     """Plans made so far for an image's size and a number of visual tokens."""
+    reckoned: dict[int, int] = field(default_factory=dict, repr=False)
+    """Visual tokens of images for which the processor's own arithmetic comes to a number."""
 
     @cached_property
     def prompts(self) -> Prompts:

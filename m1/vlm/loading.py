@@ -24,6 +24,7 @@ from m1.vlm.loading_checks import (
     check_quantised,
     check_stored,
     check_weights,
+    why_not_loaded,
 )
 from m1.vlm.memory_check import check_memory
 from m1.vlm.pooling_place import find_pooling
@@ -65,7 +66,7 @@ def loading(params: ModelParams) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # libraries and a model's own code raise almost anything
-        reason = _reason(error)
+        reason = why_not_loaded(params.source, error)
         raise UserError(f"model.source = {params.source}: cannot be loaded ({reason})") from None
 
 
@@ -80,14 +81,6 @@ def described(params: ModelParams) -> tuple[ModelParams, PreTrainedConfig]:
     config = config_of(params)
     check_config(params.source, config, params.weights)
     return params, config
-
-
-def _reason(error: Exception) -> str:
-    """The first line of an error, and the next where that only announces it."""
-    first, *rest = str(error).strip().split("\n")
-    if isinstance(error, KeyError) or not first:
-        return f"{type(error).__name__}: {first}".rstrip(": ")
-    return f"{first} {rest[0].strip()}" if first.endswith(":") and rest else first
 
 
 def check_experts(params: ModelParams, structure: VlmStructure) -> None:

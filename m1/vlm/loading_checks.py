@@ -5,6 +5,7 @@ that it does not know or takes back, adapters where their library is missing.
 """
 
 import json
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from safetensors import safe_open
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.quantizers.auto import AutoHfQuantizer
 from transformers.utils.hub import cached_file
+from transformers.utils.loading_report import LoadStateDictInfo
 
 from m1.errors import UserError
 from m1.reading import is_file
+from m1.reasons import chain, informative, why
 from m1.schemas.settings import Weights
 
 ADAPTER = "adapter_config.json"
@@ -66,7 +69,7 @@ def _check_generation(source: str, file: Path) -> None:
     try:
         settings = json.loads(file.read_bytes())
     except (OSError, ValueError) as error:
-        reason = str(error).split("\n")[0]
+        reason = why(error)
     else:
         if isinstance(settings, dict):
             return
@@ -168,6 +171,33 @@ def check_weights(source: str, model: PreTrainedModel, info: Mapping[str, Any]) 
     reason = _why_not_the_weights(info) or _why_not_the_class(model)
     if reason:
         raise UserError(f"model.source = {source}: cannot be loaded ({reason})")
+
+
+def why_not_loaded(source: str, error: Exception) -> str:
+    """Why transformers failed to load a model, in one line.
+
+    Where weights cannot be put together (experts of one layer, say), its error points to a report
+    that it logs; what that is made of lies in its frames.
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        for value in frame.f_locals.values():
+            if isinstance(value, LoadStateDictInfo) and value.conversion_errors:
+                (name, told), *more = sorted(value.conversion_errors.items())
+                others = f" and {len(more)} more" if more else ""
+                return f"{name}{others} cannot be made of its weights: {informative(told)}"
+    if any(isinstance(one, json.JSONDecodeError) for one in chain(error)):
+        return _broken_json(Path(source)) or why(error)
+    return why(error)
+
+
+def _broken_json(folder: Path) -> str | None:
+    """The first file that is no JSON; libraries seldom name it."""
+    for file in sorted(folder.glob("*.json")):
+        try:
+            json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            return f"{file.name} is no JSON: {why(error)}"
+    return None
 
 
 def _why_not_the_weights(info: Mapping[str, Any]) -> str | None:

@@ -33,11 +33,12 @@ def check_memory(params: ModelParams, config: PreTrainedConfig, device: torch.de
     needed = None if quantised else _bytes_of(params, config)
     there = memory_bytes() if device.type == "cpu" else gpu_bytes(device)
     if needed is not None and needed > there:
+        narrower = ", set model.dtype to bfloat16" if params.dtype == "float32" else ""
         raise UserError(
             f"model.source = {params.source}: by its configuration its weights take "
             f"{needed / BYTES_PER_GB:.1f} GB in {params.dtype}, and {device.type} has "
-            f"{there / BYTES_PER_GB:.1f} GB of memory: check config.json and model.config, set "
-            "model.dtype to bfloat16, or take a larger device"
+            f"{there / BYTES_PER_GB:.1f} GB of memory: check config.json and model.config"
+            f"{narrower}, or take a larger device"
         )
 
 

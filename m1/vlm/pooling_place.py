@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from m1.vlm.encoding import blank_request, count_visual_tokens
+from m1.vlm.encoding import blank_request
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.pooling import GRID, count_features, intercepted_features
+from m1.vlm.processing import count_visual_tokens
 from m1.vlm.runtime import EagerRuntime
 from m1.vlm.structure import Pooling, StructureError, VlmStructure
 

@@ -8,6 +8,7 @@ from typing import Any
 from transformers import AddedToken
 
 from m1.errors import UserError
+from m1.reasons import why
 from m1.schemas.settings import PromptTemplate
 
 # What a template is tried with.
@@ -97,7 +98,7 @@ class Prompts:
         try:
             text, without_image = self._render(parts), self._render(parts[1:])
         except Exception as error:  # a template is code of the model's
-            return _first_line(error)
+            return why(error)
         if self._n_places(text) > 1:
             raise self._unusable("it writes more than one place for an image")
         # Templates that know text alone write a list as Python does, or leave the image out.
@@ -183,7 +184,7 @@ class Prompts:
         except UserError:
             raise
         except Exception as error:  # a template is code of the model's
-            raise self._unusable(_first_line(error)) from None
+            raise self._unusable(why(error)) from None
         if prompt.strip() not in text or self._n_places(text) > 1:
             raise UserError(
                 f"the chat template of the model's {self.template} changes the prompt "
@@ -224,7 +225,3 @@ def _media_tokens(processor: Any) -> Iterable[str]:  # noqa: ANN401
         is_media = name.endswith("_token") and any(part in name for part in MEDIA)
         if is_media and token and isinstance(token, str | AddedToken):
             yield str(token)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -9,6 +9,7 @@ from m1.workloads.dataset import Dataset
 from m1.workloads.official import (
     CAPTIONS,
     KARPATHY_SPLIT,
+    Caption,
     Captions,
     KarpathySplit,
     OfficialImages,
@@ -18,7 +19,9 @@ from m1.workloads.official import (
 )
 
 
-def read_coco_captions(root: Path, prompt: str, split: str | None = None) -> Dataset:
+def read_coco_captions(
+    root: Path, prompt: str, split: str | None = None, annotations: str | None = None
+) -> Dataset:
     """Read images with their captions, in the order of the file's list of images.
 
     Args:
@@ -26,27 +29,40 @@ def read_coco_captions(root: Path, prompt: str, split: str | None = None) -> Dat
         prompt: what the model is asked.
         split: `karpathy-test` takes the 5,000 images that papers on captioning report on, as
             `dataset_coco.json` in `root` lists them; None takes all images.
+        annotations: the file with the captions; None takes the only one, or that of val2014.
 
     Returns:
-        Requests whose images are COCO ids (only those that are used need be there), and the
-        captions of all images of the split, from which CIDEr takes its document frequencies.
+        Requests whose images are COCO ids, and the captions of all images of the split, from which
+        CIDEr takes its document frequencies. Only images that are used need be there, under their
+        own `file_name` or the one that COCO would give them.
 
     Raises:
         UserError: naming the file, what is wrong in it and how to mend it.
     """
-    path = find_one(root, CAPTIONS)
+    path = find_captions(root, annotations)
     captions = read_record(Captions, path)
     check_unique("image", (image.id for image in captions.images), path)
-    check_unique("caption", (caption.id for caption in captions.annotations), path)
+    ids = (caption.id for caption in captions.annotations if caption.id is not None)
+    check_unique("caption", ids, path)
     references = _references(captions, path)
     if split == "karpathy-test":
         references = _karpathy_test(references, root, path)
-    images = OfficialImages(root)
+    file_names = {image.id: image.file_name for image in captions.images if image.file_name}
+    images = OfficialImages(root, file_names)
     return Dataset(
         [_request(image_id, texts, prompt) for image_id, texts in references.items()],
         {image_name(image_id): texts for image_id, texts in references.items()},
         lambda request: images.path_of(int(request.image_id)),
     )
+
+
+def find_captions(root: Path, name: str | None) -> Path:
+    """The file with the captions.
+
+    Raises:
+        UserError: if it is not there, or there are several and none is named.
+    """
+    return find_one(root, CAPTIONS, name, "data.captioning.annotations")
 
 
 def _karpathy_test(
@@ -71,7 +87,7 @@ def _references(captions: Captions, path: Path) -> dict[int, tuple[str, ...]]:
     for caption in captions.annotations:
         if caption.image_id not in texts:
             raise UserError(
-                f"{path}: caption {caption.id} is about image {caption.image_id}, which `images` "
+                f"{path}: {_named(caption)} is about image {caption.image_id}, which `images` "
                 "does not list; add the image, or remove the caption"
             )
         texts[caption.image_id].append(caption.caption)
@@ -79,6 +95,10 @@ def _references(captions: Captions, path: Path) -> dict[int, tuple[str, ...]]:
         if not any(text.strip() for text in said):
             raise UserError(f"{path}: image {image_id} has no caption; add some, or remove it")
     return {image_id: tuple(said) for image_id, said in texts.items()}
+
+
+def _named(caption: Caption) -> str:
+    return f"caption {caption.caption!r}" if caption.id is None else f"caption {caption.id}"
 
 
 def _request(image_id: int, references: tuple[str, ...], prompt: str) -> Request:

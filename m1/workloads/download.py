@@ -142,7 +142,7 @@ async def _transfer(client: httpx2.AsyncClient, remote: Remote, part: Part, repo
                 part.start_over(response)
             await _write(response, remote, part, report)
     except (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
-        raise TransientError(describe(error) or type(error).__name__) from None
+        raise TransientError(describe(error)) from None
 
 
 def _check_status(response: httpx2.Response, part: Part, remote: Remote) -> None:

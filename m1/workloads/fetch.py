@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,16 +11,20 @@ import httpx2
 from m1.errors import UserError
 from m1.images import image_bytes
 from m1.params import DataParams, FetchParams, WorkloadData
-from m1.schemas.requests import Workload
+from m1.reading import is_file, shown
+from m1.schemas.requests import Request, Workload
 from m1.workloads import archives
 from m1.workloads.archives import Archive, unpack
+from m1.workloads.coco_captions import find_captions
+from m1.workloads.dataset import Dataset as Source
 from m1.workloads.download import Remote, Report, download
 from m1.workloads.fetch_progress import FetchProgress
 from m1.workloads.fetchable import Dataset
 from m1.workloads.manifest import Manifest, folder_of
-from m1.workloads.official import OfficialImages, find_all, image_name
+from m1.workloads.official import MissingImageError, find_all, image_path, places_of
 from m1.workloads.partial import part_of
-from m1.workloads.sources import draw_sample, read_source
+from m1.workloads.sources import annotations_of, check_source, draw_sample, read_source
+from m1.workloads.vqa_v2 import find_questions
 
 WORKLOAD_OF: dict[Dataset, Workload] = {"vqa-v2": "qa", "coco-captions": "captioning"}
 
@@ -38,6 +42,7 @@ def fetch(dataset: Dataset, data: DataParams, params: FetchParams, progress: Fet
     """
     workload = WORKLOAD_OF[dataset]
     chosen = data.of(workload).model_copy(update={"source": dataset})
+    check_source(workload, chosen)
     folder = folder_of(Path(chosen.root))
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: not a folder; set data.{workload}.root to where to fetch to")
@@ -58,21 +63,39 @@ async def _fetch(
     try:
         async with _client(params) as client:
             fetcher = Fetcher(client, params, manifest.folder, manifest, progress)
-            for archive in _archives(workload, chosen):
-                await fetcher.fetch_annotations(archive)
-            requests = read_source(workload, chosen, manifest.folder, manifest.folder).requests
-            sample = draw_sample(workload, requests, chosen.n_requests, seed)
+            for archive, name in _archives(workload, chosen):
+                await fetcher.fetch_annotations(archive, name)
+            found = read_source(workload, chosen, manifest.folder, manifest.folder)
+            sample = draw_sample(workload, found.requests, chosen.n_requests, seed)
             # Several questions may be about one image.
-            await fetcher.fetch_images(dict.fromkeys(int(r.image_id) for r in sample))
+            images = {int(request.image_id): _where(found, request) for request in sample}
+            await fetcher.fetch_images(images, _annotated_by(workload, chosen, manifest.folder))
     finally:
         manifest.save()
 
 
-def _archives(workload: Workload, chosen: WorkloadData) -> Sequence[Archive]:
+def _archives(workload: Workload, chosen: WorkloadData) -> Sequence[tuple[Archive, str | None]]:
+    """The archives, and the file that is named to be used of what each holds."""
+    of_workload = archives.VQA_V2 if workload == "qa" else (archives.COCO_CAPTIONS,)
+    names = annotations_of(chosen) or (None,) * len(of_workload)
+    karpathy = [(archives.KARPATHY, None)] if getattr(chosen, "split", None) else []
+    return [*zip(of_workload, names, strict=True), *karpathy]
+
+
+def _where(found: Source, request: Request) -> Path | None:
+    """Where an image is; nowhere yet if it is to be fetched."""
+    try:
+        return found.image_path(request)
+    except MissingImageError:
+        return None
+
+
+def _annotated_by(workload: Workload, chosen: WorkloadData, folder: Path) -> Path:
+    """The file of which the images are."""
+    names = annotations_of(chosen)
     if workload == "qa":
-        return archives.VQA_V2
-    split = getattr(chosen, "split", None)
-    return (archives.COCO_CAPTIONS, *((archives.KARPATHY,) if split else ()))
+        return find_questions(folder, names)[0]
+    return find_captions(folder, *(names or (None,)))
 
 
 def _client(params: FetchParams) -> httpx2.AsyncClient:
@@ -97,9 +120,24 @@ class Fetcher:
     manifest: Manifest
     progress: FetchProgress
 
-    async def fetch_annotations(self, archive: Archive) -> None:
-        """See that an annotation file is there: the user's own, an earlier fetch, or a new one."""
+    async def fetch_annotations(self, archive: Archive, name: str | None = None) -> None:
+        """See that an annotation file is there: the user's own, an earlier fetch, or a new one.
+
+        Args:
+            archive: holds the official one.
+            name: of the one to use, if that is chosen.
+
+        Raises:
+            UserError: if one is chosen that is not there and not in the archive.
+        """
         found = find_all(self.folder, archive.pattern)
+        if name is not None:
+            found = [path for path in places_of(self.folder, name) if is_file(path)]
+            if not found and Path(name).name != archive.member:
+                raise UserError(
+                    f"{self.folder}: no {shown(name)}, and `m1 fetch` has {archive.member} only: "
+                    "put the file there, or set annotations to null"
+                )
         if found and not any(map(self.manifest.has_changed, found)):
             return
         url = f"{getattr(self.params, archive.mirror).rstrip('/')}/{archive.path}"
@@ -115,35 +153,41 @@ class Fetcher:
         self.manifest.note(target, url)
         self.progress.note(f"{archive.member}: here, {target.stat().st_size / 1e6:.1f} MB")
 
-    async def fetch_images(self, image_ids: Collection[int]) -> None:
-        """Fetch the images that are missing, a few at a time; one failure stops the others."""
-        here = OfficialImages(self.folder)
-        missing = [i for i in image_ids if i not in here or self._has_changed(here, i)]
+    async def fetch_images(self, images: Mapping[int, Path | None], annotated_by: Path) -> None:
+        """Fetch the images that are missing, a few at a time; one failure stops the others.
+
+        Args:
+            images: where each is, by its COCO id.
+            annotated_by: the file that names them.
+        """
+        missing = {
+            image_path(image_id, annotated_by): path
+            for image_id, path in images.items()
+            if path is None or self.manifest.has_changed(path)
+        }
         if missing:
             with self.progress.images(len(missing)) as report:
-                await self._fetch_each(missing, here, report)
-        n = len(image_ids)
+                await self._fetch_each(missing, report)
+        n = len(images)
         self.progress.note(f"images: {n} here, {len(missing)} of them new, in {self.folder}")
 
-    async def _fetch_each(self, missing: list[int], here: OfficialImages, report: Report) -> None:
+    async def _fetch_each(self, missing: Mapping[str, Path | None], report: Report) -> None:
         slots, done = asyncio.Semaphore(self.params.n_parallel), itertools.count(1)
 
-        async def fetch_one(image_id: int) -> None:
+        async def fetch_one(name: str, target: Path) -> None:
             async with slots:
-                await self._fetch_image(image_id, here)
+                await self._fetch_image(name, target)
             report(next(done), len(missing))
 
         try:
             async with asyncio.TaskGroup() as group:
-                for image_id in missing:
-                    group.create_task(fetch_one(image_id))
+                for name, path in missing.items():
+                    group.create_task(fetch_one(name, path or self.folder / name))
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
 
-    async def _fetch_image(self, image_id: int, here: OfficialImages) -> None:
-        name = f"val2014/COCO_val2014_{image_name(image_id)}.jpg"
+    async def _fetch_image(self, name: str, target: Path) -> None:
         url = f"{self.params.coco_url.rstrip('/')}/{name}"
-        target = here.path_of(image_id) if image_id in here else self.folder / name
         remote = Remote(url, MOST_IMAGE_BYTES, self.manifest.sha256_on_record(target))
         try:
             await download(
@@ -153,9 +197,6 @@ class Fetcher:
             # Too small to be gone on with.
             part_of(target).discard()
         self.manifest.note(target, url)
-
-    def _has_changed(self, here: OfficialImages, image_id: int) -> bool:
-        return self.manifest.has_changed(here.path_of(image_id))
 
 
 def _ignore(here: int, total: int | None) -> None:

@@ -5,12 +5,13 @@ Keys that M1 does not use (licences, URLs, dates) are ignored.
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePath
 
 from pydantic import ConfigDict
 
 from m1.errors import UserError
+from m1.reading import is_file, leads_out, shown
 from m1.schemas.base import Record
 
 QUESTIONS = "v2_OpenEnded_*_questions.json"
@@ -19,6 +20,7 @@ CAPTIONS = "captions*.json"
 KARPATHY_SPLIT = "dataset_coco.json"
 # The official archives hold training beside validation.
 PREFERRED = "val2014"
+PARTS = re.compile(r"(?:train|val)(?:2014|2017)")
 IMAGE_NAME = re.compile(r"(?:COCO_\w+_)?(\d{12})\.(?:jpg|jpeg|png)", re.IGNORECASE)
 
 
@@ -51,8 +53,8 @@ class Answer(Official):
 
     answer: str
     """The answer's text."""
-    answer_id: int
-    """1 to 10."""
+    answer_id: int | None = None
+    """1 to 10; exports often leave it out."""
     answer_confidence: str = "yes"
     """Whether the person was sure: yes, maybe or no."""
 
@@ -86,13 +88,15 @@ class CocoImage(Official):
 
     id: int
     """COCO id."""
+    file_name: str | None = None
+    """Path of the image from the dataset's folder, or its name in a subfolder."""
 
 
 class Caption(Official):
     """One person's caption."""
 
-    id: int
-    """Unique id."""
+    id: int | None = None
+    """Unique id; exports often leave it out."""
     image_id: int
     """COCO id of the image."""
     caption: str
@@ -129,61 +133,131 @@ def image_name(image_id: int) -> str:
     return f"{image_id:012d}"
 
 
+def image_path(image_id: int, annotations: Path) -> str:
+    """Where the official server has an image, from the name of the file that annotates it."""
+    part = PARTS.search(annotations.name)
+    folder = part[0] if part else PREFERRED
+    prefix = f"COCO_{folder}_" if folder.endswith("2014") else ""
+    return f"{folder}/{prefix}{image_name(image_id)}.jpg"
+
+
 def find_all(root: Path, pattern: str) -> list[Path]:
     """The files of that name in `root` and in `root/annotations`."""
     return sorted([*root.glob(pattern), *root.glob(f"annotations/{pattern}")])
 
 
-def find_one(root: Path, pattern: str) -> Path:
+def or_fetch(root: Path) -> str:
+    """`m1 fetch` brings what is missing only where it brought the rest."""
+    manifests = (Path(f"{root}.json"), root / "manifest.json")
+    return "run `m1 fetch`, or " if any(map(is_file, manifests)) else ""
+
+
+def find_one(root: Path, pattern: str, name: str | None = None, key: str = "") -> Path:
     """The one file of that name in `root` or `root/annotations`; of several, that of val2014.
+
+    Args:
+        root: folder of the dataset.
+        pattern: what such files are called.
+        name: the file to take, whatever it is called; None looks for the pattern.
+        key: of the parameter that a file can be named in.
 
     Raises:
         UserError: if there is none, or more than one.
     """
     found = find_all(root, pattern)
+    if name is not None:
+        return _named(root, name, key, found)
     if not found:
         raise UserError(
-            f"{root}: no {pattern} in it or its annotations/; run `m1 fetch`, or put the file there"
+            f"{root}: no {pattern} in it or its annotations/; {or_fetch(root)}put the file there"
         )
     found = [path for path in found if PREFERRED in path.name] or found
     if len(found) > 1:
-        names = ", ".join(path.relative_to(root).as_posix() for path in found)
-        raise UserError(f"{root}: several {pattern} ({names}); leave the one to use")
+        choice = f"name the one to use in {key}" if key else "leave the one to use"
+        raise UserError(f"{root}: several {pattern} ({_names(found, root)}); {choice}")
     return found[0]
 
 
-class OfficialImages:
-    """The images in a folder and its subfolders, by COCO id."""
+def _named(root: Path, name: str, key: str, others: Sequence[Path]) -> Path:
+    there = [path for path in places_of(root, name) if is_file(path)]
+    if not there:
+        instead = _names(others, root) or "none of the usual name"
+        raise UserError(
+            f"{key}: no {shown(name)} in {root} or its annotations/; there is {instead}"
+        )
+    return there[0]
 
-    def __init__(self, root: Path) -> None:
-        """List what is there; no image is opened."""
-        self.root = root
+
+def places_of(root: Path, name: str) -> tuple[Path, Path]:
+    """Where a file of annotations may be."""
+    return root / name, root / "annotations" / name
+
+
+def _names(paths: Sequence[Path], root: Path) -> str:
+    return ", ".join(path.relative_to(root).as_posix() for path in paths)
+
+
+class MissingImageError(UserError):
+    """An image of a dataset that is not in its folder."""
+
+
+class OfficialImages:
+    """The images in a folder and its subfolders, by COCO id or by names of their own."""
+
+    def __init__(self, root: Path, file_names: Mapping[int, str] | None = None) -> None:
+        """List what is there; no image is opened.
+
+        Args:
+            root: the folder.
+            file_names: what annotations call images, by COCO id.
+        """
+        self.root, self.file_names = root, file_names or {}
+        inside = sorted(root.glob("*/*"))
+        self.folders = tuple(dict.fromkeys(path.parent for path in inside))
         self.names: dict[int, list[str]] = {}
-        for path in sorted([*root.glob("*"), *root.glob("*/*")]):
+        for path in sorted([*root.glob("*"), *inside]):
             if name := IMAGE_NAME.fullmatch(path.name):
                 self.names.setdefault(int(name[1]), []).append(path.relative_to(root).as_posix())
 
-    def __contains__(self, image_id: int) -> bool:
-        """Whether the image is there."""
-        return image_id in self.names
-
     def path_of(self, image_id: int) -> Path:
-        """The path of one image.
+        """The path of one image: what has its own name, or else what its id names.
 
         Raises:
-            UserError: if there is no such image, or more than one.
+            UserError: if there is no such image, more than one, or it is outside of the folder.
         """
+        name = self.file_names.get(image_id)
         found = self.names.get(image_id, [])
+        if name:
+            named = [path for path in found if f"/{path}".endswith(f"/{name}")]
+            found = named or self._of_name(name) or found
         if not found:
-            name = image_name(image_id)
-            raise UserError(
-                f"{self.root}: image {image_id} is missing; run `m1 fetch`, or put {name}.jpg "
-                f"(or COCO_..._{name}.jpg) in it or a subfolder"
+            raise MissingImageError(
+                f"{self.root}: image {image_id} is missing; {or_fetch(self.root)}put "
+                f"{f'{shown(name)} or ' if name else ''}{image_name(image_id)}.jpg (or "
+                f"COCO_..._{image_name(image_id)}.jpg) in it or a subfolder"
             )
         if len(found) > 1:
             both = " and ".join(found)
             raise UserError(f"{self.root}: image {image_id} is there as {both}; keep one")
         return self.root / found[0]
+
+    def _of_name(self, name: str) -> list[str]:
+        """Where files of a name are: in the root, or else in its subfolders."""
+        paths = [self.root / name]
+        if (inside := not is_upwards(name)) and not is_file(paths[0]):
+            paths = [path for folder in self.folders if is_file(path := folder / name)]
+        if not inside or any(leads_out(path, self.root) for path in paths):
+            raise UserError(
+                f"{self.root}: file_name {shown(name)!r} leads out of the folder; put the image in "
+                "the folder, and name it by its path from there"
+            )
+        return [path.relative_to(self.root).as_posix() for path in paths]
+
+
+def is_upwards(name: str) -> bool:
+    """Whether a path leads out of any folder that it is looked up from."""
+    path = PurePath(name)
+    return path.is_absolute() or ".." in path.parts
 
 
 def check_unique(what: str, ids: Iterable[int | str], path: Path) -> None:

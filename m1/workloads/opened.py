@@ -53,9 +53,11 @@ def _existing(chosen: WorkloadData) -> Path:
             raise UserError(f"{root}: not a .jsonl file; set root in params.yaml to yours")
         return root
     if not is_folder(folder := folder_of(root)):
+        # Where a manifest is named, `m1 fetch` is meant to have been.
+        fetch = f"run `m1 fetch {chosen.source}`, or " if folder != root else ""
         raise UserError(
-            f"{shown(folder)}: no such folder; run `m1 fetch {chosen.source}`, or set root in "
-            "params.yaml to the dataset's folder"
+            f"{shown(folder)}: no such folder; {fetch}set root in params.yaml to the dataset's "
+            "folder"
         )
     return folder
 

@@ -2,15 +2,17 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from m1.errors import UserError
 from m1.files import write_record, written_together
 from m1.images import image_bytes
-from m1.params import DataParams
+from m1.params import DataParams, WorkloadData
 from m1.reading import is_file, is_folder
 from m1.schemas.requests import PictureSize, RequestSet, Sample, Workload
 from m1.workloads.images import resized
+from m1.workloads.manifest import folder_of
 from m1.workloads.opened import check_fetched, opened_dataset
 from m1.workloads.scorable import check_scorable
 from m1.workloads.sources import draw_sample
@@ -49,6 +51,7 @@ def prepare(
             image_digests=dict(copies.values()),
             corpus=dataset.corpus,
             resize_to=chosen.resize_to,
+            image_names=_image_names(chosen, images, copies),
         )
         write_record(request_set, folder / REQUESTS_FILE)
         if sample_file is not None:
@@ -57,7 +60,7 @@ def prepare(
 
 
 def _copy_images(
-    images: dict[str, Path], folder: Path, size: PictureSize | None
+    images: Mapping[str, Path], folder: Path, size: PictureSize | None
 ) -> dict[str, tuple[str, str]]:
     """Copy each image once, made a size if there is one: its path and digest by its id."""
     (folder / "images").mkdir()
@@ -77,6 +80,20 @@ def _copied(source: Path, size: PictureSize | None) -> tuple[bytes, str]:
         return resized(content, size)
     ending = source.suffix.lower()
     return content, ending if ending in ENDINGS else ""
+
+
+def _image_names(
+    chosen: WorkloadData, images: Mapping[str, Path], copies: Mapping[str, tuple[str, str]]
+) -> dict[str, str]:
+    """What users call their images, by the paths of the copies; none are theirs if generated."""
+    if chosen.source == "scenes":
+        return {}
+    root = Path(chosen.root)
+    home = root.parent if chosen.source == "jsonl" else folder_of(root)
+    own = {image_id: path for image_id, path in images.items() if path.is_relative_to(home)}
+    return {
+        copies[image_id][0]: path.relative_to(home).as_posix() for image_id, path in own.items()
+    }
 
 
 def _check_replaceable(out: Path) -> None:

@@ -7,10 +7,12 @@ import numpy as np
 
 from m1.errors import UserError
 from m1.params import CaptioningData, WorkloadData
+from m1.reading import shown
 from m1.schemas.requests import Request, Workload
 from m1.workloads.coco_captions import read_coco_captions
 from m1.workloads.dataset import Dataset
 from m1.workloads.jsonl import read_jsonl
+from m1.workloads.official import is_upwards
 from m1.workloads.vqa_v2 import read_vqa_v2
 
 # What the model is asked where `data.<workload>.prompt` is null.
@@ -25,6 +27,11 @@ PROMPTS: dict[Workload, dict[str, str]] = {
         "coco-captions": "Describe the image in one sentence.",
         "jsonl": "{question}",
     },
+}
+# What `data.<workload>.annotations` names of a source.
+FILES = {
+    "vqa-v2": ("file of questions", "file of answers"),
+    "coco-captions": ("file of captions",),
 }
 
 
@@ -44,6 +51,15 @@ def check_source(workload: Workload, chosen: WorkloadData) -> None:
             f"{key}.prompt = {chosen.prompt!r}: the question is not in it; write {{question}} "
             "where it belongs"
         )
+    _check_annotations(f"{key}.annotations", annotations_of(chosen) or (), chosen.source)
+
+
+def _check_annotations(key: str, names: Sequence[str], source: str) -> None:
+    if names and len(names) != len(FILES[source]):
+        wanted = ", ".join(FILES[source])
+        raise UserError(f"{key} = [{', '.join(names)}]: {source} takes [{wanted}], or null")
+    if upwards := next(filter(is_upwards, names), None):
+        raise UserError(f"{key} = {shown(upwards)}: name a file in the folder of the dataset")
 
 
 def prompt_of(workload: Workload, chosen: WorkloadData) -> str:
@@ -67,10 +83,15 @@ def read_source(workload: Workload, chosen: WorkloadData, root: Path, made: Path
     if chosen.source == "jsonl":
         return read_jsonl(root, prompt, workload, made)
     if workload == "qa":
-        return read_vqa_v2(root, prompt)
+        return read_vqa_v2(root, prompt, annotations_of(chosen))
     scenes = chosen.source == "scenes"
     split = chosen.split if isinstance(chosen, CaptioningData) and not scenes else None
-    return read_coco_captions(root, prompt, split)
+    return read_coco_captions(root, prompt, split, *(annotations_of(chosen) or ()))
+
+
+def annotations_of(chosen: WorkloadData) -> Sequence[str] | None:
+    """The files of annotations that are named, in a source that has any."""
+    return chosen.annotations if chosen.source in FILES else None
 
 
 def draw_sample(

@@ -21,12 +21,14 @@ from m1.workloads.official import (
 )
 
 
-def read_vqa_v2(root: Path, prompt: str) -> Dataset:
+def read_vqa_v2(root: Path, prompt: str, annotations: Sequence[str] | None = None) -> Dataset:
     """Read all questions with their answers, in the order of the questions file.
 
     Args:
         root: folder of the dataset, images in it or in subfolders.
         prompt: what the model is asked; `{question}` stands for the question.
+        annotations: the file with the questions and that with the answers; None takes the only
+            ones, or those of val2014.
 
     Returns:
         Requests whose images are COCO ids; only those that are used need be there.
@@ -34,16 +36,26 @@ def read_vqa_v2(root: Path, prompt: str) -> Dataset:
     Raises:
         UserError: naming the file, what is wrong in it and how to mend it.
     """
-    questions_path = find_one(root, QUESTIONS)
-    annotations_path = find_one(root, ANNOTATIONS)
+    questions_path, annotations_path = find_questions(root, annotations)
     questions = read_record(Questions, questions_path).questions
     _check_questions(questions, questions_path)
-    annotations = read_record(Annotations, annotations_path).annotations
-    check_unique("question", (a.question_id for a in annotations), annotations_path)
-    pairs = _paired(questions, annotations, annotations_path)
+    answered = read_record(Annotations, annotations_path).annotations
+    check_unique("question", (a.question_id for a in answered), annotations_path)
+    pairs = _paired(questions, answered, annotations_path)
     images = OfficialImages(root)
     requests = [_request(question, annotation, prompt) for question, annotation in pairs]
     return Dataset(requests, {}, lambda request: images.path_of(int(request.image_id)))
+
+
+def find_questions(root: Path, names: Sequence[str] | None) -> tuple[Path, Path]:
+    """The file with the questions and that with the answers.
+
+    Raises:
+        UserError: if one is not there, or there are several and none is named.
+    """
+    questions, annotations = names or (None, None)
+    key = "data.qa.annotations"
+    return find_one(root, QUESTIONS, questions, key), find_one(root, ANNOTATIONS, annotations, key)
 
 
 def _check_questions(questions: Sequence[Question], path: Path) -> None:
