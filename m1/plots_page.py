@@ -35,7 +35,8 @@ img { max-width: min(44em, 46vw); }
 
 def make_page() -> str:
     """The page, with DVC's `{plot_divs}` in the place of the charts."""
-    return PAGE.replace("{vega}", vl_convert.javascript_bundle(None))
+    vega = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return PAGE.replace("{vega}", vega)
 
 
 def main(out: Annotated[Path, typer.Argument(help="Where the page goes.")]) -> None:

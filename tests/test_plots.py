@@ -213,6 +213,13 @@ def test_bars_of_two_revisions_stand_side_by_side(name: str, places: int) -> Non
     assert len(set(bars)) == places
 
 
+def test_stages_too_short_for_their_number_have_none() -> None:
+    rows = CHARTS["stage_breakdown"]
+    times = {"mean_ms", "low", "high", "start_ms", "end_ms"}
+    slow = [row | {key: 20 * row[key] for key in times} for row in rows]
+    assert len(marks(draw(fill("stage_breakdown", fast=rows, slow=slow)), "text")) == WIDE
+
+
 def test_stages_have_the_colours_of_the_figures() -> None:
     template = (TEMPLATES / "m1_stage_breakdown.json").read_text(encoding="utf-8")
     colours = json.loads(template)["spec"]["layer"][0]["encoding"]["color"]["scale"]

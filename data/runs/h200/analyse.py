@@ -44,7 +44,6 @@ def analyse(run: str, made: Path, metrics: Path, plots: Path) -> None:
             made / "requests" / workload / "requests.json",
             scores / f"{workload}.parquet",
             metrics / f"e2_pareto_{workload}.json",
-            data / f"frontier_{workload}.json",
             profile,
             made / "answers",
             PARAMS,
