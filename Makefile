@@ -27,6 +27,7 @@ $(MARKER): pyproject.toml constraints.txt
 
 repro: $(MARKER)  ## run the pipeline: only the stages whose inputs changed
 	.venv/bin/dvc repro
+	@echo "Open the report in a browser: data/report/m1_report.html"
 
 train: $(MARKER)  ## train the embedded SceneVLM again (hours on a CPU; never needed for repro)
 	cd data/models/scene-vlm && dvc repro

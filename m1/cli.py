@@ -55,6 +55,9 @@ def fetch_dataset(
         raise typer.Exit(exit_code()) from None
 
 
+REVISION = typer.Option("--rev", help="An experiment or revision, in the place of the workspace.")
+
+
 @app.command()
 @in_one_line
 def show(
@@ -75,6 +78,31 @@ def show(
         print(f"error: {error}; run `dvc repro` first")
         raise typer.Exit(1) from None
     show_result(result, Console())
+
+
+@app.command()
+@in_one_line
+def report(
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the page goes; without it a file in data/report.", show_default=False
+        ),
+    ] = None,
+    revision: Annotated[str | None, REVISION] = None,
+) -> None:
+    """Write the last run as one HTML page: open it in a browser, no network is needed.
+
+    It holds the answers, the findings, the figures as charts that tell their numbers, tables, the
+    checks, and how to repeat the run. `dvc repro` writes it, too.
+    """
+    from m1.report.write import TEMPLATES, RunFiles, page_file, write_report
+    from m1.show.revision import project_at
+
+    files, page = RunFiles(), out or page_file(revision)
+    with project_at(revision, files.all) as project:
+        write_report(files.inside(project), TEMPLATES, page)
+    print(page.absolute().as_uri())
 
 
 @app.command()

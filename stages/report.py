@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from m1.errors import run_command
-from m1.report.write import ReportFiles, write_report
+from m1.report.write import RunFiles, write_report
 
 
 def main(
@@ -17,7 +17,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Where the page goes.")],
 ) -> None:
     """Write the report of a run."""
-    write_report(ReportFiles(contrast, cdf, params_file), templates, out)
+    write_report(RunFiles(contrast, cdf, params_file), templates, out)
 
 
 if __name__ == "__main__":

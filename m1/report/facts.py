@@ -83,7 +83,10 @@ def provenance(contrast: WorkloadContrast) -> Facts:
         ("Platform", seen.platform),
         ("Libraries", ", ".join(f"{name} {v}" for name, v in seen.versions.items())),
         ("Code", seen.git_commit or "outside git"),
-        *((f"Requests, {WORKLOAD_NAMES[w].lower()}", seen.data_fingerprints[w][:SHORT]) for w in WORKLOADS),
+        *(
+            (f"Requests, {WORKLOAD_NAMES[w].lower()}", seen.data_fingerprints[w][:SHORT])
+            for w in WORKLOADS
+        ),
         *((("Run", made_from.run[:SHORT]),) if made_from else ()),
         *((("Answers", made_from.answers[:SHORT]),) if made_from and made_from.answers else ()),
     )
@@ -96,8 +99,7 @@ def commands(seen: Provenance, parameters: Parameters) -> Iterator[Command]:
         changed = commit.endswith(CHANGES)
         yield Command(
             f"git checkout {commit.removesuffix(CHANGES)}",
-            "the code that ran"
-            + (", but for changes that were not committed" if changed else ""),
+            "the code that ran" + (", but for changes that were not committed" if changed else ""),
         )
     yield Command("make install", "the pinned environment")
     yield Command("dvc repro", "with the parameters below as params.yaml")

@@ -15,7 +15,7 @@ from m1.report.tables import (
     SettingRow,
     Table,
     check_table,
-    failed_rows,
+    failed_table,
     latency_table,
     quality_table,
     roofline_table,
@@ -99,7 +99,7 @@ class Report:
                 setting_columns(), tuple(setting_rows(contrast)), tuple(map(sample_of, frontiers))
             ),
             roofline=roofline_table(contrast),
-            failed=failed_rows(contrast),
+            failed=failed_table(contrast),
             checks=check_table(contrast.validity.checks),
             provenance=provenance(contrast),
             commands=tuple(commands(contrast.provenance, parameters)),
@@ -127,7 +127,7 @@ def make_page(
     content = {
         "report": Report.of(contrast, charts, parameters),
         "specs": {name: chart.spec for name, chart in charts.items() if chart.spec},
-        "scripts": Markup(scripts),  # noqa: S704 (a library's, and nothing of the run)
+        "scripts": Markup(scripts),
     }
     return render(TEMPLATE, content)
 

@@ -113,7 +113,11 @@ def check_table(checks: Sequence[Check]) -> Table:
         tuple(
             (
                 check.name.replace("_", " "),
-                "FAILED" if not check.passed else "not measured" if check.value is None else "passed",
+                "FAILED"
+                if not check.passed
+                else "not measured"
+                if check.value is None
+                else "passed",
                 _number(check.value),
                 _number(check.threshold),
                 check.detail,
@@ -196,13 +200,13 @@ def _said(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
 
 
-def failed_rows(contrast: WorkloadContrast) -> Table | None:
+def failed_table(contrast: WorkloadContrast) -> Table | None:
     """Cells that could not be measured; nothing where all were."""
     if not contrast.failed:
         return None
     names: dict[Workload, str] = WORKLOAD_NAMES
     return Table(
-        "Not measured",
+        "Cells that could not be measured",
         ("Setting", "Experiment", "Workload", "Reason"),
         tuple(
             (cell.place, cell.experiment.upper(), names[cell.workload], cell.reason)
