@@ -24,7 +24,7 @@ SWITCHES = (
     # Whatever asks for a name gets none: a page that loads something fails to.
     "--host-resolver-rules=MAP * ~NOTFOUND",
 )
-PATIENCE_S = 60.0
+PATIENCE_S = 20.0
 
 Message = dict[str, Any]
 

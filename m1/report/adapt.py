@@ -20,7 +20,8 @@ WORKLOAD_COLOUR = {
     "legend": None,
 }
 PICKED = "picked"
-# Around every point, and of no size but for one: a layer without points would have no scale.
+# Behind every point, which has to be what the pointer finds. All but one have no size: a layer
+# without points would have no scale.
 PICKED_RING: Spec = {
     "mark": {"type": "point", "filled": False, "strokeWidth": 2.5, "tooltip": None},
     "encoding": {
@@ -54,7 +55,7 @@ def for_a_page(spec: Spec, alternative: str) -> Spec:
     page |= {"description": alternative, "config": CONFIG | page.get("config", {})}
     if any(row.get("setting") for row in page["data"]["values"]):
         page["params"] = [*page.get("params", []), {"name": PICKED, "value": ""}]
-        page["layer"] = [*page["layer"], PICKED_RING]
+        page["layer"] = [PICKED_RING, *page["layer"]]
     return page
 
 

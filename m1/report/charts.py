@@ -42,7 +42,6 @@ class ChartKind:
     y_label: str | None = None
 
 
-_VALUE = "value of the knob"
 KINDS = (
     ChartKind(
         "stage_breakdown",
@@ -90,18 +89,18 @@ KINDS = (
         "m1_knob_sensitivity",
         x="value",
         y="change_percent",
-        x_label=_VALUE,
+        x_label="value of the knob",
         y_label="change of mean latency (%)",
     ),
     ChartKind(
         "decode_split",
         "Why decode time changes",
-        "Two bars at each value of a knob: the change of decode time by the length of outputs "
-        "(pale) and by the speed of tokens.",
+        "Two bars at each value of a knob, the others at the reference: the change of decode time "
+        "by the length of outputs (pale) and by the speed of tokens.",
         "m1_decode_split",
         x="value",
         y="change_percent",
-        x_label=_VALUE,
+        x_label="value of the knob",
         y_label="change of mean decode time (%)",
     ),
     ChartKind(

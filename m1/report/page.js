@@ -17,7 +17,9 @@
       stack(copy);
       panel = width - BESIDE_PX;
     }
-    (copy.spec ?? copy).width = Math.min(MOST_PX, Math.max(LEAST_PX, panel));
+    panel = Math.min(MOST_PX, Math.max(LEAST_PX, panel));
+    (copy.spec ?? copy).width = panel;
+    copy.config.axisX = { titleLimit: panel + BESIDE_PX / 2 };
     return copy;
   }
 
