@@ -1,6 +1,5 @@
 """Specifications that DVC filled for any number of revisions, made fit for a page about one."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from m1.figures.style import WORKLOAD_COLOURS, WORKLOAD_NAMES
@@ -9,7 +8,7 @@ Spec = dict[str, Any]
 
 REVISION = {"rev", "revision"}
 """Fields that say which revision a mark is of: on this page there is one."""
-NAMES: Mapping[str, str] = {**WORKLOAD_NAMES}
+NAMES: dict[str, str] = dict(WORKLOAD_NAMES.items())
 WORKLOAD_COLOUR = {
     "field": "workload",
     "type": "nominal",
