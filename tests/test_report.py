@@ -15,6 +15,7 @@ from import_graph import ROOT
 from typer.testing import CliRunner
 
 from m1.cli import app
+from m1.errors import UserError
 from m1.files import write_plot_rows, write_record
 from m1.report.charts import KINDS, MOST_STEPS, make_charts
 from m1.report.forest import Forest
@@ -271,3 +272,13 @@ def test_latencies_of_another_run_are_refused(tmp_path, monkeypatch) -> None:
     assert said.exit_code == 1
     assert "do not belong together" in said.stderr
     assert not Path("page.html").exists()
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"mark": "bar"}'])
+def test_a_missing_or_wrong_template_is_an_error_in_one_line(tmp_path, content) -> None:
+    if content is not None:
+        for template in reports.TEMPLATES.glob("*.json"):
+            (tmp_path / template.name).write_text(content)
+    with pytest.raises(UserError, match="no template of a chart") as error:
+        make_charts(reports.contrast(), example.cdf_points(), tmp_path)
+    assert "\n" not in str(error.value)

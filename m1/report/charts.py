@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from dvc_render.exceptions import DvcRenderError
 from dvc_render.vega import VegaRenderer
 
 from m1.analysis.plots import (
@@ -16,8 +17,11 @@ from m1.analysis.plots import (
     sensitivity_rows,
     stage_rows,
 )
+from m1.errors import UserError
 from m1.figures.latency_cdf import LatencyPoint
+from m1.reading import shown
 from m1.report.adapt import for_a_page
+from m1.schemas.base import describe
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import ParetoResult, WorkloadContrast
 
@@ -137,6 +141,9 @@ def make_charts(
         contrast: what came out of the run.
         latencies: of the requests of E1, sorted in each workload.
         templates: folder of the Vega-Lite templates.
+
+    Raises:
+        UserError: if a template is missing or wrong.
     """
     rows = rows_of(contrast, latencies)
     return {
@@ -189,13 +196,20 @@ def _filled(kind: ChartKind, rows: Sequence[Row], templates: Path) -> Spec | Non
     if not rows:
         return None
     labels = {"x_label": kind.x_label, "y_label": kind.y_label}
-    renderer = VegaRenderer(
-        [dict(row, rev="this run") for row in rows],
-        kind.id,
-        x=kind.x,
-        y=kind.y,
-        template=kind.template,
-        template_dir=str(templates),
-        **{name: label for name, label in labels.items() if label},
-    )
-    return for_a_page(renderer.get_filled_template(), kind.alternative)
+    try:
+        renderer = VegaRenderer(
+            [dict(row, rev="this run") for row in rows],
+            kind.id,
+            x=kind.x,
+            y=kind.y,
+            template=kind.template,
+            template_dir=str(templates),
+            **{name: label for name, label in labels.items() if label},
+        )
+        return for_a_page(renderer.get_filled_template(), kind.alternative)
+    except (DvcRenderError, OSError, ValueError) as error:
+        file = shown(templates / f"{kind.template}.json")
+        raise UserError(
+            f"{file}: no template of a chart ({describe(error)}); take back the project's own "
+            "(`git checkout .dvc/plots`), and run this in the project's folder"
+        ) from None
