@@ -29,6 +29,7 @@ $(MARKER): pyproject.toml constraints.txt
 
 repro: $(MARKER)  ## run the pipeline: only the stages whose inputs changed
 	.venv/bin/dvc repro
+	@echo "Open the report in a browser: data/report/m1_report.html"
 
 # A new name each time, so that earlier ones stay; $(EXP) must not change while the recipe runs.
 EXP := $(or $(EXP),try-$(shell date +%m%d-%H%M%S))

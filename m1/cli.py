@@ -131,6 +131,31 @@ def answers(
 
 @app.command()
 @in_one_line
+def report(
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the page goes; without it a file in data/report.", show_default=False
+        ),
+    ] = None,
+    revision: Annotated[str | None, REVISION] = None,
+) -> None:
+    """Write the last run as one HTML page: open it in a browser, no network is needed.
+
+    It holds the answers, the findings, the figures as charts that tell their numbers, tables, the
+    checks, and how to repeat the run. `dvc repro` writes it, too.
+    """
+    from m1.report.write import TEMPLATES, RunFiles, page_file, write_report
+    from m1.show.revision import project_at
+
+    files, page = RunFiles(), out or page_file(revision)
+    with project_at(revision, files.all) as project:
+        write_report(files.inside(project), TEMPLATES, page)
+    print(page.absolute().as_uri())
+
+
+@app.command()
+@in_one_line
 def schema() -> None:
     """Print the JSON Schema of every result file, one object with a key for each."""
     from m1.show.layouts import RESULT_FILES

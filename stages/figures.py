@@ -5,21 +5,18 @@ from typing import Annotated
 
 import typer
 
-from m1.errors import UserError, run_command
+from m1.errors import run_command
 from m1.figures.coupling import draw_coupling
 from m1.figures.decode_split import draw_decode_split
-from m1.figures.latency_cdf import LatencyPoint, draw_latency_cdf
+from m1.figures.inputs import read_contrast
+from m1.figures.latency_cdf import draw_latency_cdf
 from m1.figures.pareto import draw_pareto
 from m1.figures.roofline import draw_roofline
 from m1.figures.sensitivity import draw_sensitivity
 from m1.figures.stage_breakdown import draw_stage_breakdown
 from m1.figures.style import save_figure
-from m1.files import read_plot_rows, read_record, written_together
-from m1.origin import apart, rows_fingerprint
-from m1.schemas.results import WorkloadContrast
+from m1.files import written_together
 from m1.schemas.roofline import cells_at
-
-MAKE_BOTH = "make both again (`dvc repro contrast`)"
 
 
 def main(
@@ -28,12 +25,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder of the figures.")],
 ) -> None:
     """Draw the figures of M1."""
-    result = read_record(WorkloadContrast, contrast)
-    points = read_plot_rows(LatencyPoint, cdf)
-    if not points:
-        raise UserError(f"{cdf}: no rows; run the contrast stage again")
-    if rows_fingerprint(points) != result.latency_cdf_fingerprint:
-        raise apart(contrast, cdf, "the latencies are those of another run", MAKE_BOTH)
+    result, points = read_contrast(contrast, cdf)
     figures = {
         "m1_stage_breakdown.png": draw_stage_breakdown(result),
         "m1_latency_cdf.png": draw_latency_cdf(result, points),

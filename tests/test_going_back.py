@@ -68,8 +68,13 @@ for name in (
     "figures": """
 write("plots/figures/m1.png", read("metrics/summary.json"))
 """,
+    "report": """
+write(options["--out"], read(options["--contrast"]))
+""",
 }
-RESULTS = ("metrics", "plots/data", "plots/figures", "data/scores", "data/samples")
+RESULTS = (
+    "metrics", "plots/data", "plots/figures", "data/scores", "data/samples", "data/report",
+)  # fmt: skip
 MEASURED = ("data/profile", "data/answers")
 
 
@@ -84,20 +89,20 @@ class Project:
         root = self.root
         shutil.copy(ROOT / "dvc.yaml", root)
         shutil.copy(ROOT / "params.yaml", root)
+        self.git("init", "-q")
+        self.dvc("init", "-q")
         pipeline = yaml.safe_load((root / "dvc.yaml").read_text())
         for stage in pipeline["stages"].values():
             self._make_deps(stage.get("do", stage)["deps"])
         for name, source in STAGES.items():
             (root / f"stages/{name}.py").write_text(f"NAME = {name!r}\n{STAND_IN}{source}")
         (root / ".gitignore").write_text("/log\n/fails\n" + (ROOT / ".gitignore").read_text())
-        self.git("init", "-q")
-        self.dvc("init", "-q")
         self.commit()
 
     def _make_deps(self, deps: list[str]) -> None:
         """The code and the model that the stages depend on; a name is enough."""
         for dep in deps:
-            if not dep.startswith(("m1/", "stages/", "data/models/")):
+            if not dep.startswith(("m1/", "stages/", "data/models/", ".dvc/plots/")):
                 continue
             path = self.root / dep
             path.parent.mkdir(parents=True, exist_ok=True)

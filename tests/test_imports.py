@@ -24,6 +24,7 @@ LAYERS = {
     "m1.checked_lines": 4,
     "m1.prepared": 4,
     "m1.images": 4,
+    "m1.pages": 4,
     "m1.params": 4,
     "m1.quality": 4,
     "m1.workloads": 5,
@@ -36,9 +37,10 @@ LAYERS = {
     "m1.figures": 5,
     "m1.show": 5,
     "m1.plots_page": 4,
-    "m1.cli": 6,
-    "m1.__main__": 7,
-    "stages": 6,
+    "m1.report": 6,
+    "m1.cli": 7,
+    "m1.__main__": 8,
+    "stages": 7,
 }
 # Profiling and answering run models; the embedded model is trained on the generated scenes; scored
 # outputs are shown as the analysis read them; a plan says how all would take what is asked for.
@@ -122,7 +124,9 @@ def test_imports_point_one_way() -> None:
     assert wrong == [], "\n".join(wrong)
 
 
-@pytest.mark.parametrize("part", ["analysis", "figures", "quality", "schemas", "show", "workloads"])
+@pytest.mark.parametrize(
+    "part", ["analysis", "figures", "quality", "report", "schemas", "show", "workloads"]
+)
 def test_nothing_reachable_from_a_torch_free_area_names_torch(part: str) -> None:
     project = read_project()
     names = [name for name in project if area(name) == f"m1.{part}"]

@@ -22,7 +22,7 @@ from m1.files import write_record
 from m1.prepared import read_requests
 from m1.schemas.requests import WORKLOADS, RequestSet
 from m1.workloads.prepare import prepare
-from stages import answers, contrast, figures, pareto, profiling
+from stages import answers, contrast, figures, pareto, profiling, report
 from stages import prepare as preparing
 
 WORLD = World(
@@ -36,6 +36,7 @@ MAINS = {
     "pareto": pareto.main,
     "prepare": preparing.main,
     "profiling": profiling.main,
+    "report": report.main,
 }
 WHOLE = {
     "prepare": {"--workload": "qa", "--out": "data/prepared", "--sample": "sample.json"},
@@ -53,12 +54,17 @@ WHOLE = {
         "--contrast": "metrics/m1_workload_contrast.json",
         "--cdf": "plots/data/latency_cdf.json", "--out": "figures",
     },
+    "report": {
+        "--contrast": "metrics/m1_workload_contrast.json",
+        "--cdf": "plots/data/latency_cdf.json", "--templates": str(ROOT / ".dvc/plots"),
+        "--out": "report.html",
+    },
 }  # fmt: skip
 # Where files are read from, and whether the option names a file or a folder.
 READ_FILES = [
     *((stage, "--params") for stage in MAINS if stage != "figures"),
     ("pareto", "--requests"), ("contrast", "--rows"), ("contrast", "--run"),
-    ("figures", "--contrast"), ("figures", "--cdf"),
+    ("figures", "--contrast"), ("figures", "--cdf"), ("report", "--contrast"), ("report", "--cdf"),
 ]  # fmt: skip
 WRITTEN_FILES = [
     ("prepare", "--sample"), ("pareto", "--scores"), ("pareto", "--out"),

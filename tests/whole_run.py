@@ -67,7 +67,7 @@ def prepare(folder: Path, params: Path) -> Path:
 
 
 def run_all(folder: Path, params: Path, requests: Path) -> None:
-    """Every stage from profile to figures."""
+    """Every stage from profile to report."""
     shared = ("--params", params, "--requests", requests)
     succeed("profiling", *shared, "--journal", folder / "journal", "--out", folder / "profile")
     succeed("answers", *shared, "--kept", folder / "kept", "--out", folder / "answers")
@@ -89,4 +89,9 @@ def run_all(folder: Path, params: Path, requests: Path) -> None:
     succeed(
         "figures", "--contrast", folder / "metrics/m1_workload_contrast.json",
         "--cdf", folder / "plots/latency_cdf.json", "--out", folder / "figures",
+    )  # fmt: skip
+    succeed(
+        "report", "--contrast", folder / "metrics/m1_workload_contrast.json",
+        "--cdf", folder / "plots/latency_cdf.json", "--params", params,
+        "--templates", ROOT / ".dvc/plots", "--out", folder / "report.html",
     )  # fmt: skip

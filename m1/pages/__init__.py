@@ -1,0 +1,1 @@
+"""What pages for a browser are made with."""

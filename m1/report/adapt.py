@@ -1,0 +1,88 @@
+"""Specifications that DVC filled for any number of revisions, made fit for a page about one."""
+
+from typing import Any
+
+from m1.figures.style import WORKLOAD_COLOURS, WORKLOAD_NAMES
+
+Spec = dict[str, Any]
+
+REVISION = {"rev", "revision"}
+"""Fields that say which revision a mark is of: on this page there is one."""
+NAMES: dict[str, str] = dict(WORKLOAD_NAMES.items())
+WORKLOAD_COLOUR = {
+    "field": "workload",
+    "type": "nominal",
+    "scale": {
+        "domain": [WORKLOAD_NAMES[w] for w in WORKLOAD_COLOURS],
+        "range": list(WORKLOAD_COLOURS.values()),
+    },
+    "legend": None,
+}
+PICKED = "picked"
+# Behind every point, which has to be what the pointer finds. All but one have no size: a layer
+# without points would have no scale.
+PICKED_RING: Spec = {
+    "mark": {"type": "point", "filled": False, "strokeWidth": 2.5, "tooltip": None},
+    "encoding": {
+        "color": {"value": "#A00000"},
+        **{
+            channel: {"condition": {"test": f"datum.setting === {PICKED}", "value": v}, "value": 0}
+            for channel, v in (("size", 420), ("opacity", 1))
+        },
+    },
+}
+CONFIG: Spec = {
+    "background": "transparent",
+    "font": "system-ui, sans-serif",
+    "legend": {"orient": "bottom"},
+    "view": {"stroke": "#d9d9d9"},
+}
+
+
+def for_a_page(spec: Spec, alternative: str) -> Spec:
+    """A specification without what tells revisions apart.
+
+    Workloads have the names and colours of the figures, title and version are left to the page,
+    rows of panels have their names above them, the wheel
+    turns the page and not the chart, and the parameter `picked` puts a ring around a setting.
+    """
+    page: Spec = _of_one_run(spec)
+    if row := page.get("facet", {}).get("row"):
+        row["header"] = row.get("header", {}) | {"labelOrient": "top", "labelAnchor": "start"}
+    for name in ("$schema", "title"):
+        page.pop(name, None)
+    page |= {"description": alternative, "config": CONFIG | page.get("config", {})}
+    if any(row.get("setting") for row in page["data"]["values"]):
+        page["params"] = [*page.get("params", []), {"name": PICKED, "value": ""}]
+        page["layer"] = [PICKED_RING, *page["layer"]]
+    return page
+
+
+def _of_one_run(part: Any) -> Any:  # noqa: ANN401 (any JSON value)
+    if isinstance(part, list):
+        return [_of_one_run(one) for one in part if not _is_superfluous(one)]
+    if isinstance(part, str):
+        return NAMES.get(part, part)
+    if not isinstance(part, dict):
+        return part
+    return {name: _changed(name, value) for name, value in part.items()}
+
+
+def _changed(name: str, value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+    of_revisions = isinstance(value, dict) and value.get("field") in REVISION
+    if of_revisions and name == "color":
+        return WORKLOAD_COLOUR
+    if of_revisions and name == "y":
+        return value | {"axis": None}
+    return _of_one_run(value)
+
+
+def _is_superfluous(part: object) -> bool:
+    """Tooltips that name the revision, zooming by the wheel, and counts of points.
+
+    Points of a distribution are quantiles here, and say themselves how many requests there are.
+    """
+    if not isinstance(part, dict):
+        return False
+    names_revision = part.get("field") in REVISION and part.keys() <= {"field", "title", "type"}
+    return names_revision or part.get("bind") == "scales" or "joinaggregate" in part

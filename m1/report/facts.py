@@ -1,0 +1,125 @@
+"""What was measured on what, with what, and how to do it again."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from m1.figures.style import WORKLOAD_NAMES
+from m1.schemas.profile import Provenance
+from m1.schemas.requests import WORKLOADS
+from m1.schemas.results import WorkloadContrast
+from m1.yaml_text import parse_yaml
+
+CHANGES = "+changes"
+SHORT = 12  # digits of a fingerprint
+
+Facts = tuple[tuple[str, str], ...]
+"""Names, and what they stand for."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The parameters of a run, as they are in their file."""
+
+    text: str
+    session: int
+    """`profile.session`."""
+
+    @classmethod
+    def parse(cls, text: str, file: Path) -> "Parameters":
+        """Take the text of a file.
+
+        Raises:
+            UserError: if it is not YAML.
+        """
+        raw = parse_yaml(text, str(file))
+        profile = raw.get("profile") if isinstance(raw, dict) else None
+        session = profile.get("session") if isinstance(profile, dict) else None
+        return cls(text, session if isinstance(session, int) else 1)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A line for a shell, and what it does."""
+
+    line: str
+    purpose: str
+
+
+def measured(contrast: WorkloadContrast) -> Facts:
+    """What was measured on what, in a few lines."""
+    seen = contrast.provenance
+    threads = f", {_times(seen.n_threads, 'thread')}" if seen.device_type == "cpu" else ""
+    sizes = (
+        f"{WORKLOAD_NAMES[w]}: {contrast.latency[w].n} at the reference setting, "
+        f"{contrast.timed[w].n_requests} timed at each setting"
+        for w in WORKLOADS
+    )
+    return (
+        ("Model", seen.model_title),
+        ("Device", f"{seen.device}{threads}"),
+        ("Arithmetic", f"{seen.dtype}, {seen.runtime}"),
+        ("Reference setting", f"{contrast.reference.label} (visual tokens / top_k / blocks)"),
+        ("Requests", ". ".join(sizes)),
+        ("Intervals", f"{100 * contrast.confidence:g} %"),
+        ("Measured", f"{_readable(seen.started_at)}, in {_duration(seen.duration_s)}"),
+        *((("Resumed", ", ".join(map(_readable, seen.resumed_at))),) if seen.resumed_at else ()),
+    )
+
+
+def provenance(contrast: WorkloadContrast) -> Facts:
+    """All that is recorded of how the run was made."""
+    seen, made_from = contrast.provenance, contrast.made_from
+    return (
+        ("Model", seen.model_title),
+        ("Class of the model", seen.model_class),
+        ("Fingerprint of the model", seen.model_fingerprint[:SHORT]),
+        ("Revision of the model", seen.revision or "a folder"),
+        ("Chat template", seen.prompt_template or "not recorded"),
+        ("Image processor", seen.image_processor),
+        ("Attention", seen.attention_implementation),
+        ("Experts", seen.experts_implementation),
+        ("Machine", f"{seen.device}, {_times(seen.n_cores, 'core')}, {seen.memory_gb:g} GB"),
+        ("Platform", seen.platform),
+        ("Libraries", ", ".join(f"{name} {v}" for name, v in seen.versions.items())),
+        ("Code", seen.git_commit or "outside git"),
+        *(
+            (f"Requests, {WORKLOAD_NAMES[w].lower()}", seen.data_fingerprints[w][:SHORT])
+            for w in WORKLOADS
+        ),
+        *((("Run", made_from.run[:SHORT]),) if made_from else ()),
+        *((("Answers", made_from.answers[:SHORT]),) if made_from and made_from.answers else ()),
+    )
+
+
+def commands(seen: Provenance, parameters: Parameters) -> Iterator[Command]:
+    """What to type to have this run again."""
+    commit = seen.git_commit
+    if commit:
+        changed = commit.endswith(CHANGES)
+        yield Command(
+            f"git checkout {commit.removesuffix(CHANGES)}",
+            "the code that ran" + (", but for changes that were not committed" if changed else ""),
+        )
+    yield Command("make install", "the pinned environment")
+    yield Command("dvc repro", "with the parameters below as params.yaml")
+    yield Command(
+        f"dvc exp run -S profile.session={parameters.session + 1}",
+        "measures again: with nothing changed, DVC brings back the recorded times",
+    )
+
+
+def _times(n: int, what: str) -> str:
+    return f"{n} {what}" + ("" if n == 1 else "s")
+
+
+def _readable(time: str) -> str:
+    """An ISO 8601 time in UTC as people write it."""
+    return time.replace("T", " ").replace("+00:00", " UTC").replace("Z", " UTC")
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "min"), (rest, "s"))
+    return " ".join(f"{n} {unit}" for n, unit in parts if n) or "0 s"

@@ -1,0 +1,77 @@
+"""The findings, each with its effect drawn against the smallest effect that matters."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from m1.schemas.results import Finding, WorkloadContrast
+
+TICKS = (-100, -10, -1, 0, 1, 10, 100)
+LEAST_REACH = 3.0  # times the smallest effect, on both sides
+WIDTH = 100.0
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A mark of the scale."""
+
+    at: float
+    """Its place from the left, in percent."""
+    label: str
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A finding, and where its effect is drawn, in percent from the left."""
+
+    finding: Finding
+    number: str
+    """Effect and interval in words."""
+    at: float
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Effects on one scale, in multiples of the smallest effect that matters of each."""
+
+    effects: tuple[Effect, ...]
+    ticks: tuple[Tick, ...]
+    smallest_at: float
+    """Where an effect just matters."""
+
+    @classmethod
+    def of(cls, contrast: WorkloadContrast) -> "Forest":
+        """The findings of a run on a scale that holds all of them.
+
+        The scale is even near 0 and logarithmic far from it, for effects a hundred times as large
+        as what matters stand beside some that hardly do.
+        """
+        ends = [x for one in contrast.findings for x in _multiples(one)]
+        reach = math.asinh(max([LEAST_REACH, *map(abs, ends)]) * 1.15)
+
+        def place(multiple: float) -> float:
+            return round(WIDTH / 2 * (1 + math.asinh(multiple) / reach), 2)
+
+        ticks = (Tick(place(t), str(t).replace("-", "−")) for t in TICKS)
+        return cls(
+            effects=tuple(_effect(one, *map(place, _multiples(one))) for one in contrast.findings),
+            ticks=tuple(t for t in ticks if 0 <= t.at <= WIDTH),
+            smallest_at=place(1),
+        )
+
+
+def _multiples(finding: Finding) -> Iterator[float]:
+    """Effect and both ends of its interval, in smallest effects that matter.
+
+    Where any effect matters, in the largest of them.
+    """
+    ends = (finding.effect, finding.low, finding.high)
+    unit = finding.smallest_effect or max(map(abs, ends)) or 1.0
+    return (end / unit for end in ends)
+
+
+def _effect(finding: Finding, at: float, start: float, end: float) -> Effect:
+    number = f"{finding.effect:.3g} ({finding.low:.3g} to {finding.high:.3g})"
+    return Effect(finding, number, at, start, end)

@@ -1,0 +1,158 @@
+"""The report of a run, as one page that loads nothing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from m1.figures.latency_cdf import LatencyPoint
+from m1.pages.render import render
+from m1.report.charts import Chart, make_charts
+from m1.report.facts import Command, Facts, Parameters, commands, measured, provenance
+from m1.report.forest import Forest
+from m1.report.tables import (
+    SettingRow,
+    Table,
+    check_table,
+    failed_table,
+    latency_table,
+    quality_table,
+    roofline_table,
+    rows_table,
+    sample_of,
+    setting_columns,
+    setting_rows,
+    stage_table,
+)
+from m1.schemas.results import Answers, WorkloadContrast
+from m1.show.result import RAW_PROMPTS, prompts_are_raw
+
+TEMPLATE = Path(__file__).with_name("page.html.jinja")
+NO_NUMBERS = {"latency_cdf"}
+"""Charts whose numbers are in a table of the page already, or too many for one."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart as the page has it."""
+
+    id: str
+    heading: str
+    alternative: str
+    drawn: bool
+    """Whether there is something to draw."""
+    numbers: Table | None
+    """What is drawn."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The table of all settings."""
+
+    columns: tuple[str, ...]
+    rows: tuple[SettingRow, ...]
+    samples: tuple[str, ...]
+    """What the frontiers rest on."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the page says."""
+
+    contrast: WorkloadContrast
+    warnings: tuple[tuple[str, str], ...]
+    """What a reader has to know first: a name for it, and a sentence."""
+    measured: Facts
+    questions: tuple[tuple[str, str], ...]
+    """The key questions, and their answers."""
+    forest: Forest
+    figures: Mapping[str, Figure]
+    stages: Table
+    latency: Table
+    quality: Table
+    settings: Settings
+    roofline: Table | None
+    failed: Table | None
+    checks: Table
+    provenance: Facts
+    commands: tuple[Command, ...]
+    parameters: str
+
+    @classmethod
+    def of(
+        cls, contrast: WorkloadContrast, charts: Mapping[str, Chart], parameters: Parameters
+    ) -> "Report":
+        """The report of a run."""
+        frontiers = (contrast.frontiers or {}).values()
+        return cls(
+            contrast=contrast,
+            warnings=tuple(_warnings(contrast)),
+            measured=measured(contrast),
+            questions=tuple(_questions(contrast.answers)),
+            forest=Forest.of(contrast),
+            figures={name: _figure(chart) for name, chart in charts.items()},
+            stages=stage_table(contrast),
+            latency=latency_table(contrast),
+            quality=quality_table(contrast),
+            settings=Settings(
+                setting_columns(), tuple(setting_rows(contrast)), tuple(map(sample_of, frontiers))
+            ),
+            roofline=roofline_table(contrast),
+            failed=failed_table(contrast),
+            checks=check_table(contrast.validity.checks),
+            provenance=provenance(contrast),
+            commands=tuple(commands(contrast.provenance, parameters)),
+            parameters=parameters.text,
+        )
+
+
+def make_page(
+    contrast: WorkloadContrast,
+    latencies: Sequence[LatencyPoint],
+    parameters: Parameters,
+    templates: Path,
+    scripts: str,
+) -> str:
+    """The page as HTML.
+
+    Args:
+        contrast: what came out of the run.
+        latencies: of the requests of E1, sorted in each workload.
+        parameters: those of the run.
+        templates: folder of the Vega-Lite templates.
+        scripts: what draws charts.
+    """
+    charts = make_charts(contrast, latencies, templates)
+    content = {
+        "report": Report.of(contrast, charts, parameters),
+        "specs": {name: chart.spec for name, chart in charts.items() if chart.spec},
+        "scripts": Markup(scripts),
+    }
+    return render(TEMPLATE, content)
+
+
+def _warnings(contrast: WorkloadContrast) -> Iterator[tuple[str, str]]:
+    if contrast.quality_not_available:
+        yield "No quality.", contrast.quality_not_available
+    if prompts_are_raw(contrast.provenance):
+        yield "Raw prompts.", RAW_PROMPTS
+    if contrast.failed:
+        yield (
+            "Incomplete.",
+            f"{len(contrast.failed)} of the planned measurements failed: see “Not measured”. "
+            "Settings that E2 misses in one workload are left out of both.",
+        )
+
+
+def _questions(answers: Answers) -> Iterator[tuple[str, str]]:
+    """Each key question as the result file words it, and its answer."""
+    for name, field in Answers.model_fields.items():
+        yield field.description or name, getattr(answers, name)
+
+
+def _figure(chart: Chart) -> Figure:
+    kind, drawn = chart.kind, chart.spec is not None
+    with_numbers = drawn and kind.id not in NO_NUMBERS
+    numbers = rows_table(f"Numbers of “{kind.heading}”", chart.rows) if with_numbers else None
+    return Figure(kind.id, kind.heading, kind.alternative, drawn, numbers)

@@ -1,0 +1,215 @@
+"""The tables of the report, each with a header for every row and column."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from m1.analysis.plots import Row
+from m1.figures.style import WORKLOAD_NAMES
+from m1.schemas.profile import STAGES, Check
+from m1.schemas.requests import WORKLOADS, Workload
+from m1.schemas.results import Estimate, Frontier, FrontierPoint, WorkloadContrast
+from m1.schemas.roofline import cells_at
+from m1.schemas.settings import KNOBS, Setting
+from m1.show.headline import latency_rows, quality_rows, tail_rows
+from m1.show.numbers import NOT_AVAILABLE, with_interval
+from m1.show.roofline import NAMES, floor_of, times_of
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; the first cell of each row is its header."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table that sorts."""
+
+    text: str
+    key: float
+    """What it is sorted by."""
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """A setting in both workloads."""
+
+    setting: str
+    cells: tuple[Cell, ...]
+
+
+WORKLOAD_COLUMNS = tuple(WORKLOAD_NAMES[w] for w in WORKLOADS)
+
+
+def stage_table(contrast: WorkloadContrast) -> Table:
+    """Each stage, and beside the total what comes before it."""
+    columns = (f"{WORKLOAD_NAMES[w]}, {unit}" for w in WORKLOADS for unit in ("ms", "share"))
+    return Table(
+        f"Mean time of each stage at the reference setting {contrast.reference.label}",
+        ("", *columns),
+        tuple(_stage_rows(contrast)),
+    )
+
+
+def _stage_rows(contrast: WorkloadContrast) -> Iterator[tuple[str, ...]]:
+    for stage in STAGES:
+        both = [contrast.stage_breakdown[w][stage] for w in WORKLOADS]
+        cells = ((_in_ms(one.mean_ms), with_interval(one.share, ".1%")) for one in both)
+        yield stage, *(text for pair in cells for text in pair)
+    totals = ((_in_ms(contrast.latency[w].mean_ms), "") for w in WORKLOADS)
+    yield "total", *(text for pair in totals for text in pair)
+
+
+def _in_ms(estimate: Estimate) -> str:
+    return with_interval(estimate, ".2f" if abs(estimate.value) < 10 else ".1f")
+
+
+def latency_table(contrast: WorkloadContrast) -> Table:
+    """Mean and percentiles, what they are at the most, and whose tails they are."""
+    columns = (f"{WORKLOAD_NAMES[w]} (n = {contrast.latency[w].n})" for w in WORKLOADS)
+    rows = (*latency_rows(contrast), *tail_rows(contrast))
+    return Table(
+        "Latency of a request, in ms where nothing else is said",
+        ("", *columns),
+        tuple((name.removesuffix("_ms"), *cells) for name, *cells in rows),
+    )
+
+
+def quality_table(contrast: WorkloadContrast) -> Table:
+    """What is known of quality beside the frontiers."""
+    return Table(
+        "Best settings, and how outputs were made",
+        ("", *WORKLOAD_COLUMNS),
+        tuple(quality_rows(contrast)),
+    )
+
+
+def roofline_table(contrast: WorkloadContrast) -> Table | None:
+    """How near each stage is to what the device can do; nothing where no work was counted."""
+    cells = cells_at(contrast.reference, contrast.roofline)
+    if not cells:
+        return None
+    rates = contrast.device_rates
+    columns = (f"{WORKLOAD_NAMES[w]}, {what}" for w in cells for what in ("times", "floor set by"))
+    return Table(
+        "Measured time as a multiple of the least that the device allows (its floor: "
+        f"{rates.matrix_tflop_per_s:.3g} TFLOP/s, {rates.copy_gb_per_s:.4g} GB/s)",
+        ("", *columns),
+        tuple(
+            (NAMES[s], *(said(cell, s) for cell in cells.values() for said in (times_of, floor_of)))
+            for s in STAGES
+        ),
+    )
+
+
+def check_table(checks: Sequence[Check]) -> Table:
+    """Every check of the run with its value and threshold."""
+    return Table(
+        "Checks of this run",
+        ("Check", "Result", "Value", "Threshold", "In words"),
+        tuple(
+            (
+                check.name.replace("_", " "),
+                "FAILED"
+                if not check.passed
+                else "not measured"
+                if check.value is None
+                else "passed",
+                _number(check.value),
+                _number(check.threshold),
+                check.detail,
+            )
+            for check in checks
+        ),
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def setting_columns() -> tuple[str, ...]:
+    """Headers of the table of settings."""
+    of_workloads = (
+        f"{WORKLOAD_NAMES[w]}: {what}"
+        for w in WORKLOADS
+        for what in ("latency, ms", "quality", "on the frontier")
+    )
+    return ("Setting", "visual tokens", "top_k", "blocks", *of_workloads)
+
+
+def setting_rows(contrast: WorkloadContrast) -> Iterator[SettingRow]:
+    """A row for each setting of both frontiers, the reference first."""
+    frontiers = contrast.frontiers or {}
+    points = {w: {p.setting: p for p in frontiers[w].points} for w in frontiers}
+    settings = dict.fromkeys(s for w in points for s in points[w])
+    for rank, setting in enumerate(sorted(settings, key=_largest_first)):
+        both = (points[w].get(setting) for w in WORKLOADS)
+        yield SettingRow(
+            setting.label,
+            (
+                Cell(setting.label, rank),
+                *(_knob(getattr(setting, knob)) for knob in KNOBS),
+                *(cell for point in both for cell in _of_workload(point)),
+            ),
+        )
+
+
+def _largest_first(setting: Setting) -> tuple[int, ...]:
+    return tuple(-(getattr(setting, knob) or 0) for knob in KNOBS)
+
+
+def _knob(value: int | None) -> Cell:
+    return Cell("-" if value is None else str(value), value or 0)
+
+
+def _of_workload(point: FrontierPoint | None) -> tuple[Cell, Cell, Cell]:
+    if point is None:
+        return (Cell(NOT_AVAILABLE, -1),) * 3
+    on_it = "yes" if point.on_frontier else "no"
+    return (
+        Cell(with_interval(point.latency_ms, ".1f"), point.latency_ms.value),
+        Cell(with_interval(point.quality, ".3f"), point.quality.value),
+        Cell(f"{on_it} ({point.frontier_share:.0%})", point.frontier_share),
+    )
+
+
+def sample_of(frontier: Frontier) -> str:
+    """What a frontier rests on, in a line."""
+    return (
+        f"{WORKLOAD_NAMES[frontier.workload]}: {frontier.latency_statistic} latency of "
+        f"{frontier.timed.n_requests} timed requests and quality of "
+        f"{frontier.scored.n_requests} scored requests at each setting"
+    )
+
+
+def rows_table(caption: str, rows: Sequence[Row]) -> Table:
+    """What a chart draws, as a table."""
+    columns = tuple(rows[0])
+    return Table(
+        caption,
+        tuple(name.replace("_", " ") for name in columns),
+        tuple(tuple(_said(row[name]) for name in columns) for row in rows),
+    )
+
+
+def _said(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+def failed_table(contrast: WorkloadContrast) -> Table | None:
+    """Cells that could not be measured; nothing where all were."""
+    if not contrast.failed:
+        return None
+    names: dict[Workload, str] = WORKLOAD_NAMES
+    return Table(
+        "Cells that could not be measured",
+        ("Setting", "Experiment", "Workload", "Reason"),
+        tuple(
+            (cell.place, cell.experiment.upper(), names[cell.workload], cell.reason)
+            for cell in contrast.failed
+        ),
+    )
