@@ -23,7 +23,7 @@ $(MARKER): pyproject.toml constraints.txt
 	@echo "Setting up .venv with the pinned environment: a minute or two ..." >&2
 	@test -x .venv/bin/pip || $(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	.venv/bin/python -m m1.plots_page .dvc/plots_page.html
+	.venv/bin/python -m m1.pages.dvc_plots .dvc/plots_page.html
 	.venv/bin/dvc config --local plots.html_template plots_page.html
 	@touch $@
 

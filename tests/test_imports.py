@@ -36,7 +36,6 @@ LAYERS = {
     "m1.analysis": 5,
     "m1.figures": 5,
     "m1.show": 5,
-    "m1.plots_page": 4,
     "m1.report": 6,
     "m1.cli": 7,
     "m1.__main__": 8,

@@ -28,7 +28,7 @@ from m1.analysis.plots import (
 )
 from m1.figures.style import INVALID_COLOUR, PREPROCESSING_COLOURS, STAGE_COLOURS
 from m1.files import write_plot_rows
-from m1.plots_page import make_page
+from m1.pages.dvc_plots import make_page
 from m1.schemas.profile import STAGES
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.settings import KNOBS

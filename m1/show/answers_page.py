@@ -5,19 +5,17 @@ import io
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from html import escape
-from importlib.resources import files
 from pathlib import Path
-
-from jinja2 import Environment, StrictUndefined
 
 from m1.files import write_text
 from m1.images import open_image
+from m1.pages.render import render
 from m1.schemas.requests import Request
 from m1.show.cards import Card, heading, plain
 from m1.show.chosen import Chosen
 from m1.show.scored import ScoredOutputs
 
-TEMPLATE = "answers_page.html.jinja"
+TEMPLATE = Path(__file__).with_name("answers_page.html.jinja")
 LONGEST_SIDE = 384
 QUALITY = 80
 # Browsers open such a page at once, and mail takes it.
@@ -55,11 +53,8 @@ def write_answers_page(chosen: Sequence[Chosen], place: Path) -> str:
     """
     sections = [section_of(one, MOST_BYTES // len(chosen)) for one in chosen]
     made = chosen[0].outputs.made
-    source = (files("m1.show") / TEMPLATE).read_text(encoding="utf-8")
-    template = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    ).from_string(source)
-    page = template.render(model=plain(made.model), made=made, sections=sections)
+    content = {"model": plain(made.model), "made": made, "sections": sections}
+    page = render(TEMPLATE, content)
     write_text(page, place)
     n_cards = sum(len(section.cards) for section in sections)
     of = sum(len(one.answered) for one in chosen)

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import vl_convert
 
 from m1.errors import run_command
 from m1.files import written_together
+from m1.pages.scripts import chart_scripts
 
-# Scripts in a function of their own, so that their names and those of DVC's do not meet.
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -24,7 +23,7 @@ body { font-family: sans-serif; margin: 2em; }
 body > div { margin-bottom: 3em; }
 img { max-width: min(44em, 46vw); }
 </style>
-<script>(() => {{vega}})();</script>
+<script>{vega}</script>
 </head>
 <body>
 {plot_divs}
@@ -35,8 +34,7 @@ img { max-width: min(44em, 46vw); }
 
 def make_page() -> str:
     """The page, with DVC's `{plot_divs}` in the place of the charts."""
-    vega = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    return PAGE.replace("{vega}", vega)
+    return PAGE.replace("{vega}", chart_scripts())
 
 
 def main(out: Annotated[Path, typer.Argument(help="Where the page goes.")]) -> None:
