@@ -364,8 +364,8 @@ def test_other_folders_are_never_replaced(tmp_path: Path) -> None:
         (
             "captioning",
             {"captioning": {"n_requests": 9}},
-            "data.captioning.n_requests = 9: the dataset has 8 requests; set it to 8 or fewer, or to "
-            "null for all",
+            "data.captioning.n_requests = 9: the dataset has 8 requests; set it to 8 or fewer, or "
+            "to null for all",
         ),
     ],
 )
