@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from m1.errors import UserError
+from m1.errors import MistakesError, UserError
 from m1.reading import check_regular, read_text, shown
-from m1.schemas.base import Record, describe
+from m1.schemas.base import MOST_TOLD, Record, describe, mistakes
 from m1.together import NoPlaceError, Together
 
 # Only tables need pandas, which takes longer to import than all else that `m1 --help` imports.
@@ -185,18 +185,23 @@ def read_lines(kind: type[R], path: Path) -> list[tuple[int, R]]:
         The number of each line, from 1, and its record.
 
     Raises:
-        UserError: naming the file, the line and what is wrong in it.
+        UserError: naming the file, each line that is wrong, and what is wrong in it.
     """
     adapter = TypeAdapter(kind)
-    lines = enumerate(read_text(path).split("\n"), start=1)
-    return [(n, _parsed_line(adapter, line, path, n)) for n, line in lines if line.strip()]
-
-
-def _parsed_line(adapter: TypeAdapter[R], line: str, path: Path, number: int) -> R:
-    try:
-        return adapter.validate_json(line)
-    except ValidationError as error:
-        raise UserError(f"{path}: line {number}: {describe(error)}") from None
+    records: list[tuple[int, R]] = []
+    wrong: list[str] = []
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            records.append((number, adapter.validate_json(line)))
+        except ValidationError as error:
+            wrong += (f"{path}: line {number}: {one}" for one in mistakes(kind, error))
+            if len(wrong) >= MOST_TOLD:
+                break
+    if wrong:
+        raise MistakesError(wrong)
+    return records
 
 
 def _parsed(adapter: TypeAdapter[T], path: Path) -> T:

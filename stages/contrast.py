@@ -1,6 +1,5 @@
 """Contrast the workloads and answer the four key questions."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,16 +10,7 @@ from m1.analysis.contrast import make_contrast
 from m1.analysis.evidence import gather_evidence
 from m1.analysis.inputs import ProfileFiles, read_frontiers
 from m1.analysis.latency import make_stage_result
-from m1.analysis.plots import (
-    Row,
-    coupling_rows,
-    decode_split_rows,
-    frontier_rows,
-    judged,
-    latency_rows,
-    sensitivity_rows,
-    stage_rows,
-)
+from m1.analysis.plots import chart_rows, judged, latency_rows
 from m1.analysis.summary import summarise
 from m1.analysis.timed_results import make_timed_results
 from m1.analysis.validity import counting_answers
@@ -28,8 +18,6 @@ from m1.errors import run_command
 from m1.files import written_together
 from m1.origin import rows_fingerprint
 from m1.params import load_params
-from m1.schemas.requests import Workload
-from m1.schemas.results import ParetoResult, WorkloadContrast
 from m1.schemas.settings import decode_passes
 
 
@@ -68,32 +56,16 @@ def main(
     contrast = make_contrast(
         run, stages, timed, pareto, evidence, params.analysis, rows_fingerprint(cdf)
     )
+    frontiers = {workload: result.frontier for workload, result in pareto.items()}
     summary = summarise(contrast, params.analysis.decision_level)
     with written_together() as results:
         results.record(stages, out / "e1_stage_latency.json")
         results.record(contrast, out / "m1_workload_contrast.json")
         results.record(summary, out / "summary.json")
         results.plot_rows(cdf, plots / "latency_cdf.json")
-        for name, chart in charts_of(contrast, pareto).items():
+        for name, chart in chart_rows(contrast, frontiers).items():
             results.plot_rows(judged(chart, contrast.validity), plots / f"{name}.json")
     print(*contrast.answers.model_dump().values(), sep="\n")
-
-
-def charts_of(
-    contrast: WorkloadContrast, pareto: Mapping[Workload, ParetoResult]
-) -> dict[str, list[Row]]:
-    """What `dvc plots` draws beside the latencies, by the name of the chart.
-
-    Where there is no quality, its chart has no rows.
-    """
-    frontiers = {workload: result.frontier for workload, result in pareto.items()}
-    return {
-        "stage_breakdown": stage_rows(contrast),
-        "knob_sensitivity": sensitivity_rows(contrast),
-        "decode_split": decode_split_rows(contrast),
-        "knob_coupling": coupling_rows(contrast),
-        **{f"frontier_{w}": frontier_rows(one) if one else [] for w, one in frontiers.items()},
-    }
 
 
 if __name__ == "__main__":

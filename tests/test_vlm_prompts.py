@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,7 @@ from m1.errors import UserError
 from m1.files import write_record
 from m1.params import ModelParams, load_params
 from m1.profiling.provenance import provenance
-from m1.schemas.requests import WORKLOADS, Request
+from m1.schemas.requests import WORKLOADS, Request, RequestSet
 from m1.vlm import pooling_place
 from m1.vlm.encoding import encode
 from m1.vlm.engine import answer
@@ -115,6 +116,11 @@ def requests(*prompts: str) -> tuple[Request, ...]:
     )
 
 
+def request_set(*prompts: str) -> RequestSet:
+    digests = {"a.png": sha256(PICTURE).hexdigest()}
+    return RequestSet.of("qa", "jsonl", requests(*prompts), digests, {})
+
+
 @pytest.mark.parametrize(
     ("place", "whose"),
     [
@@ -142,7 +148,7 @@ def test_without_a_template_the_prompt_is_raw_and_that_is_recorded(model) -> Non
     assert raw.prompts.template == "none"
     assert raw.prompts.write(QUESTION) == f"<image>{QUESTION}"
     model_params = load_params(Path("params.yaml")).model
-    sets = dict.fromkeys(WORKLOADS, requests(QUESTION))
+    sets = dict.fromkeys(WORKLOADS, request_set(QUESTION))
     assert provenance(raw, model_params, sets, "", 0.0).prompt_template == "none"
 
 
@@ -279,18 +285,21 @@ def test_a_prompt_longer_than_the_model_was_made_for_is_refused_at_once(vlm, mon
     check_prompts(stretched.prompts, {"qa": requests("star " * 600)})
 
 
-@pytest.mark.parametrize("stage", ["profiling", "answers"])
+@pytest.mark.parametrize(
+    ("stage", "package"), [("profiling", "profiling"), ("answers", "answering")]
+)
 def test_a_stage_refuses_such_a_prompt_before_anything_else(
-    vlm, tmp_path, monkeypatch, stage
+    vlm, tmp_path, monkeypatch, stage, package
 ) -> None:
-    module = importlib.import_module(f"stages.{stage}")
+    module = importlib.import_module(f"m1.{package}.whole")
     monkeypatch.setattr(module, "load_vlm", lambda _: vlm)
     monkeypatch.setattr(module, "device_lock", lambda _: nullcontext())
     monkeypatch.setattr(module, "calibrated", None)
-    sets = {w: requests(QUESTION, f"<image>\n{QUESTION}", QUESTION) for w in WORKLOADS}
+    sets = {w: request_set(QUESTION, f"<image>\n{QUESTION}", QUESTION) for w in WORKLOADS}
     for workload, one in sets.items():
         write_record(one, tmp_path / workload / "requests.json")
         (tmp_path / workload / "a.png").write_bytes(PICTURE)
+    main = importlib.import_module(f"stages.{stage}").main
     with pytest.raises(UserError, match="qa: request 'q1': its prompt holds '<image>'"):
-        module.main(tmp_path, Path("params.yaml"), tmp_path / "kept", tmp_path / "out")
+        main(tmp_path, Path("params.yaml"), tmp_path / "kept", tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())

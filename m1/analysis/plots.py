@@ -20,6 +20,22 @@ def judged(rows: list[Row], validity: Validity) -> list[Row]:
     return [row | {"validity": validity.in_short} for row in rows]
 
 
+def chart_rows(
+    contrast: WorkloadContrast, frontiers: Mapping[Workload, Frontier | None]
+) -> dict[str, list[Row]]:
+    """What is drawn beside the latencies, by the name of the chart.
+
+    Where there is no quality, its chart has no rows.
+    """
+    return {
+        "stage_breakdown": stage_rows(contrast),
+        "knob_sensitivity": sensitivity_rows(contrast),
+        "decode_split": decode_split_rows(contrast),
+        "knob_coupling": coupling_rows(contrast),
+        **{f"frontier_{w}": frontier_rows(one) if one else [] for w, one in frontiers.items()},
+    }
+
+
 def stage_rows(contrast: WorkloadContrast) -> list[Row]:
     """A bar for each stage, from where the one before it ends; left of zero what is no stage."""
     return [

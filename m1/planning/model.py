@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 
 from m1.errors import Problems
 from m1.params import KnobParams, ModelParams
+from m1.planning.limits import knob_limits
 from m1.schemas.plan import DrawnRequests, KnobLimits
 from m1.schemas.requests import Workload
 from m1.schemas.settings import DecodeModeChoice, decode_passes
 from m1.vlm.end_tokens import refuse_endless
-from m1.vlm.knob_check import check_knobs, knob_limits
+from m1.vlm.knob_check import check_knobs
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.outline import check_size, outline
 from m1.vlm.picture_checks import Picture

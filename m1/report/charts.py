@@ -9,21 +9,14 @@ import numpy as np
 from dvc_render.exceptions import DvcRenderError
 from dvc_render.vega import VegaRenderer
 
-from m1.analysis.plots import (
-    Row,
-    coupling_rows,
-    decode_split_rows,
-    frontier_rows,
-    sensitivity_rows,
-    stage_rows,
-)
+from m1.analysis.plots import Row, chart_rows
 from m1.errors import UserError
 from m1.figures.latency_cdf import LatencyPoint
 from m1.reading import shown
 from m1.report.adapt import for_a_page
 from m1.schemas.base import describe
 from m1.schemas.requests import WORKLOADS
-from m1.schemas.results import ParetoResult, WorkloadContrast
+from m1.schemas.results import WorkloadContrast
 
 Spec = dict[str, Any]
 
@@ -156,24 +149,11 @@ def rows_of(
     contrast: WorkloadContrast, latencies: Sequence[LatencyPoint]
 ) -> Mapping[str, list[Row]]:
     """What each chart draws, by its id."""
+    frontiers = contrast.frontiers or dict.fromkeys(WORKLOADS)
     return {
-        "stage_breakdown": stage_rows(contrast),
+        **chart_rows(contrast, frontiers),
         "latency_cdf": list(_steps(contrast, latencies)),
-        "knob_sensitivity": sensitivity_rows(contrast),
-        "decode_split": decode_split_rows(contrast),
-        "knob_coupling": coupling_rows(contrast),
-        **{f"frontier_{one.workload}": frontier_rows(one) for one in _frontiers(contrast)},
     }
-
-
-def _frontiers(contrast: WorkloadContrast) -> Iterator[ParetoResult]:
-    for workload in WORKLOADS:
-        yield ParetoResult(
-            workload=workload,
-            quality_not_available=contrast.quality_not_available,
-            frontier=(contrast.frontiers or {}).get(workload),
-            agreement=(contrast.agreement or {}).get(workload),
-        )
 
 
 def _steps(contrast: WorkloadContrast, latencies: Sequence[LatencyPoint]) -> Iterator[Row]:
