@@ -56,14 +56,14 @@ def main(
     contrast = make_contrast(
         run, stages, timed, pareto, evidence, params.analysis, rows_fingerprint(cdf)
     )
-    frontiers = {workload: result.frontier for workload, result in pareto.items()}
+    drawn = {workload: result.frontier for workload, result in pareto.items()}
     summary = summarise(contrast, params.analysis.decision_level)
     with written_together() as results:
         results.record(stages, out / "e1_stage_latency.json")
         results.record(contrast, out / "m1_workload_contrast.json")
         results.record(summary, out / "summary.json")
         results.plot_rows(cdf, plots / "latency_cdf.json")
-        for name, chart in chart_rows(contrast, frontiers).items():
+        for name, chart in chart_rows(contrast, drawn).items():
             results.plot_rows(judged(chart, contrast.validity), plots / f"{name}.json")
     print(*contrast.answers.model_dump().values(), sep="\n")
 
