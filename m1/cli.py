@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from m1.errors import UserError, in_one_line
-from m1.stopping import exit_code
+from m1.stopping import end_stopped
 from m1.workloads.fetchable import Dataset
 
 app = typer.Typer(
@@ -51,8 +51,7 @@ def fetch_dataset(
     try:
         fetch(dataset, params.data, params.fetch, FetchProgress())
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        raise typer.Exit(exit_code()) from None
+        end_stopped("the same command resumes")
 
 
 @app.command()
@@ -63,18 +62,16 @@ def show(
     ),
 ) -> None:
     """Print the last run's answers and findings, and tables of its numbers."""
-    from rich.console import Console
-
     from m1.files import read_record
     from m1.schemas.results import WorkloadContrast
     from m1.show.result import show_result
+    from m1.terminal import Terminal
 
     try:
         result = read_record(WorkloadContrast, contrast)
     except UserError as error:
-        print(f"error: {error}; run `dvc repro` first")
-        raise typer.Exit(1) from None
-    show_result(result, Console())
+        raise UserError(f"{error}; run `dvc repro` first") from None
+    show_result(result, Terminal())
 
 
 @app.command()

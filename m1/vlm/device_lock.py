@@ -52,9 +52,9 @@ def _acquire(lock: FileLock, holder: Path, name: str) -> None:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(f"waiting for {name}: another run has it ({_told(holder)})", file=sys.stderr)
+        tell(f"waiting for {name}: another run has it ({_told(holder)})")
         lock.acquire()
-        print(f"{name} is free: going on", file=sys.stderr)
+        tell(f"{name} is free: going on")
 
 
 def _told(holder: Path) -> str:

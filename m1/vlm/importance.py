@@ -15,6 +15,7 @@ from m1.errors import UserError
 from m1.files import read_record, write_record
 from m1.kept import PACKAGE, library_versions, source_fingerprint
 from m1.params import KnobParams
+from m1.plain_text import tell
 from m1.schemas.importance import BlockImportance
 from m1.vlm.block_policies import BlockPolicy, by_importance, evenly_spaced, first
 from m1.vlm.engine import NotFiniteError
@@ -60,6 +61,7 @@ def cached_importance(vlm: LoadedVlm, requests: Requests, name: str) -> BlockImp
         kept = read_record(BlockImportance, path)
         if kept.fingerprint == key:
             return kept
+    tell("scoring decoder blocks by requests, for knobs.block_policy = importance")
     encoded = requests()
     scores = block_influence(vlm, encoded)
     importance = BlockImportance(fingerprint=key, n_requests=len(encoded), scores=scores)
