@@ -4,7 +4,6 @@ Each command imports what it needs when it runs, so that `m1 --help` answers at 
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +20,25 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     add_completion=False,
 )
+
+
+def print_version(asked: bool) -> None:
+    """Print the version and end, where that was asked for."""
+    if asked:
+        from importlib.metadata import version
+
+        print(f"m1 {version('m1-workload-contrast')}")
+        raise typer.Exit
+
+
+@app.callback()
+def begin(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=print_version, help="Print the version."),
+    ] = False,
+) -> None:
+    """Nothing comes before a command; the text of the help is that of the app."""
 
 
 @app.command(name="fetch")
@@ -76,9 +94,16 @@ def show(
 
 @app.command()
 @in_one_line
-def schema() -> None:
-    """Print the JSON Schema of every result file, one object with a key for each."""
-    from m1.show.layouts import RESULT_FILES
+def schema(
+    name: Annotated[
+        str | None, typer.Argument(help="Of one file: summary, contrast, pareto, profile-run, ...")
+    ] = None,
+) -> None:
+    """Print the JSON Schema of every result file, one object with a key for each, or of one."""
+    from m1.show.layouts import RESULT_FILES, layout_of
 
+    if name is not None:
+        print(json.dumps(layout_of(name).model_json_schema(), indent=2))
+        return
     schemas = {path: record.model_json_schema() for path, record in RESULT_FILES.items()}
     print(json.dumps(schemas, indent=2))

@@ -43,6 +43,17 @@ def public_address(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
+def address_below(folder: str, path: str) -> str:
+    """The address of a file in a folder; a query, such as a token, goes with it.
+
+    Raises:
+        ValueError: if the folder's is no address.
+    """
+    parts = urlsplit(folder)
+    _ = parts.port  # raises ValueError for what is no number
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{path}"))
+
+
 def without_secrets(text: str) -> str:
     """A text in which every address is a public one."""
     return ADDRESS.sub(lambda found: public_address(found[1]) + found[2], text)

@@ -1,12 +1,17 @@
 """What several test modules share."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 # Nothing in the tests may reach for a model hub; its library looks here once, when it is imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+# A run that measures on this machine is neither waited for nor made to wait.
+LOCKS = tempfile.TemporaryDirectory()
+os.environ["M1_LOCKS"] = LOCKS.name
 
 from m1.params import ModelParams
 from m1.scene_vlm.evaluation import HeldOut

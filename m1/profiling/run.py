@@ -237,7 +237,7 @@ class Profiler:
     ) -> list[float]:
         """Run rounds that do not count; their requests' times in ms, NaN where a cell failed."""
         times_ms = []
-        for one, planned in ((one, planned) for one in rounds for planned in one.planned):
+        for one, planned in [(each, planned) for each in rounds for planned in each.planned]:
             row = None if failures.has(one) else failures.attempt(one, planned)
             times_ms.append(row.total_ms if row else math.nan)
             request_done()

@@ -96,7 +96,7 @@ class CompiledRuntime(Runtime):
         """Run one token by the step of the present state of the knobs."""
         state = self.structure.state
         if state not in self.steps:
-            tell(f"compiling a decode step, the {len(self.steps) + 1}. state of the knobs")
+            tell(f"compiling the decode step for state {len(self.steps) + 1} of the knobs")
             self.steps[state] = self._compiled_step(token)
         return self.steps[state](token)
 
