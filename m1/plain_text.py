@@ -62,7 +62,7 @@ def without_secrets(text: str) -> str:
 def say(*texts: str) -> None:
     """Print results, a line each."""
     for text in texts:
-        print(plain(text))
+        print(plain(text), flush=True)
 
 
 def tell(text: str) -> None:

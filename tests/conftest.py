@@ -9,14 +9,14 @@ import pytest
 # Nothing in the tests may reach for a model hub; its library looks here once, when it is imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-# A run that measures on this machine is neither waited for nor made to wait.
-LOCKS = tempfile.TemporaryDirectory()
-os.environ["M1_LOCKS"] = LOCKS.name
-
 from m1.params import ModelParams
 from m1.scene_vlm.evaluation import HeldOut
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.loading import load_vlm
+
+# A run that measures on this machine is neither waited for nor made to wait.
+LOCKS = tempfile.TemporaryDirectory()
+os.environ["M1_LOCKS"] = LOCKS.name
 
 SCENE_VLM = Path(__file__).parent.parent / "data" / "models" / "scene-vlm"
 

@@ -39,7 +39,6 @@ def write_params(folder: Path, changes: Mapping[str, Any]) -> Path:
     return path
 
 
-
 def command(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", f"stages.{module}", *map(str, arguments)]
     return subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
