@@ -43,7 +43,7 @@ class WarmUpProgress:
         if self.line:
             self.line.stop()
         if kind is None:
-            text = f"warmed up: {self.n_windows} windows in {self._elapsed()}, {self._change()}"
+            text = f"warmed up: {self.n_windows} windows, {self._so_far()}"
             self.console.print(text, soft_wrap=True)
 
     def request_done(self) -> None:
@@ -63,15 +63,10 @@ class WarmUpProgress:
             self.console.print(self._text(), soft_wrap=True)
 
     def _text(self) -> str:
-        window = f"window {self.n_windows + 1} of at most {self.limit}"
-        return (
-            f"warming up: {window}, {self.n_requests} requests, {self._elapsed()}, {self._change()}"
-        )
+        return f"warming up: window {self.n_windows + 1} of at most {self.limit}, {self._so_far()}"
 
-    def _elapsed(self) -> str:
-        return f"{self.now() - self.started:.0f} s"
-
-    def _change(self) -> str:
+    def _so_far(self) -> str:
+        so_far = f"{self.n_requests} requests in {self.now() - self.started:.0f} s"
         if self.change is None:
-            return "no change known before window 2 ends"
-        return f"change between the last two windows {self.change:+.1%}"
+            return so_far
+        return f"{so_far}, {self.change:+.1%} from the last but one window to the last"
