@@ -62,7 +62,7 @@ def test_a_module_counts_by_its_path_and_a_file_alone(tmp_path) -> None:
 # Parse, read, write and tell: nothing of what a model is given or says.
 WITHOUT_EFFECT = ("m1.errors", "m1.files", "m1.kept", "m1.params", "m1.progress", "m1.schemas")
 WITHOUT_EFFECT += ("m1.checked_lines", "m1.spread", "m1.prepared", "m1.together", "m1.origin")
-WITHOUT_EFFECT += ("m1.reading", "m1.yaml_text", "m1.stopping")
+WITHOUT_EFFECT += ("m1.reading", "m1.yaml_text", "m1.stopping", "m1.plain_text", "m1.terminal")
 
 
 @pytest.mark.parametrize(

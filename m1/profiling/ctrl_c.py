@@ -35,7 +35,7 @@ class CtrlC:
         if self.is_asked or not self.is_measuring:
             raise KeyboardInterrupt
         self.is_asked = True
-        write_at_once("\nfinishing this request; once more leaves at once")
+        write_at_once("\nfinishing this request; Ctrl-C once more leaves at once")
 
     @contextmanager
     def one_request(self) -> Iterator[None]:
