@@ -4,14 +4,13 @@ Each command imports what it needs when it runs, so that `m1 --help` answers at 
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from m1.errors import in_one_line
-from m1.stopping import exit_code
+from m1.stopping import end_stopped
 from m1.workloads.fetchable import Dataset
 
 app = typer.Typer(
@@ -22,6 +21,25 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     add_completion=False,
 )
+
+
+def print_version(asked: bool) -> None:
+    """Print the version and end, where that was asked for."""
+    if asked:
+        from importlib.metadata import version
+
+        print(f"m1 {version('m1-workload-contrast')}")
+        raise typer.Exit
+
+
+@app.callback()
+def begin(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=print_version, help="Print the version."),
+    ] = False,
+) -> None:
+    """Nothing comes before a command; the text of the help is that of the app."""
 
 
 @app.command(name="fetch")
@@ -52,8 +70,7 @@ def fetch_dataset(
     try:
         fetch(dataset, params.data, params.fetch, FetchProgress())
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        raise typer.Exit(exit_code()) from None
+        end_stopped("the same command resumes")
 
 
 REVISION = typer.Option("--rev", help="An experiment or revision, in the place of the workspace.")
@@ -86,15 +103,14 @@ def show(
     revision: Annotated[str | None, REVISION] = None,
 ) -> None:
     """Print the last run's answers and findings, and tables of its numbers."""
-    from rich.console import Console
-
     from m1.files import read_record
     from m1.schemas.results import WorkloadContrast
     from m1.show.result import show_result
     from m1.show.revision import project_at
+    from m1.terminal import Terminal
 
     with project_at(revision, [contrast]) as folder:
-        show_result(read_record(WorkloadContrast, folder / contrast), Console())
+        show_result(read_record(WorkloadContrast, folder / contrast), Terminal())
 
 
 @app.command()
@@ -156,9 +172,16 @@ def report(
 
 @app.command()
 @in_one_line
-def schema() -> None:
-    """Print the JSON Schema of every result file, one object with a key for each."""
-    from m1.show.layouts import RESULT_FILES
+def schema(
+    name: Annotated[
+        str | None, typer.Argument(help="Of one file: summary, contrast, pareto, profile-run, ...")
+    ] = None,
+) -> None:
+    """Print the JSON Schema of every result file, one object with a key for each, or of one."""
+    from m1.show.layouts import RESULT_FILES, layout_of
 
+    if name is not None:
+        print(json.dumps(layout_of(name).model_json_schema(), indent=2))
+        return
     schemas = {path: record.model_json_schema() for path, record in RESULT_FILES.items()}
     print(json.dumps(schemas, indent=2))

@@ -8,6 +8,7 @@ import typer
 from m1.errors import run_command
 from m1.files import written_together
 from m1.params import load_params, why_no_answers
+from m1.plain_text import say
 from m1.schemas.answers import AnswersRun
 
 
@@ -32,7 +33,7 @@ def main(
         with written_together() as results:
             results.nothing(out / "answers.parquet")
             results.record(AnswersRun(made=None, not_available=reason), out / "run.json")
-        print(f"no answers: {reason}")
+        say(f"no answers: {reason}")
         return
     # torch takes seconds to import, and mistakes in parameters are told before.
     from m1.answering.run import How

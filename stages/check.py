@@ -8,6 +8,7 @@ import typer
 from m1.errors import run_command
 from m1.files import written_together
 from m1.params import load_params
+from m1.plain_text import say
 
 
 def main(
@@ -40,7 +41,7 @@ def main(
         if checked.record and checked.plan:
             results.record(checked.record, out / "requests.json")
             results.record(checked.plan, out / "plan.json")
-    print(*lines_about(checked), sep="\n")
+    say(*lines_about(checked))
 
 
 if __name__ == "__main__":

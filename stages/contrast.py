@@ -18,6 +18,7 @@ from m1.errors import run_command
 from m1.files import written_together
 from m1.origin import rows_fingerprint
 from m1.params import load_params
+from m1.plain_text import say
 from m1.schemas.settings import decode_passes
 
 
@@ -65,7 +66,7 @@ def main(
         results.plot_rows(cdf, plots / "latency_cdf.json")
         for name, chart in chart_rows(contrast, drawn).items():
             results.plot_rows(judged(chart, contrast.validity), plots / f"{name}.json")
-    print(*contrast.answers.model_dump().values(), sep="\n")
+    say(*contrast.answers.model_dump().values())
 
 
 if __name__ == "__main__":

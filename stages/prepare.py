@@ -7,6 +7,7 @@ import typer
 
 from m1.errors import run_command
 from m1.params import load_params
+from m1.plain_text import say
 from m1.schemas.requests import Workload
 from m1.workloads.prepare import prepare
 from m1.workloads.scorable import notes_on_scores
@@ -26,12 +27,11 @@ def main(
     n_images = len({request.image_id for request in prepared.requests})
     size = prepared.resize_to
     made = ", made {} x {} pixels,".format(*size) if size else ""
-    print(
+    say(
         f"{workload}: {len(prepared.requests)} requests about {n_images} images{made} "
         f"from {prepared.source} in {out}"
     )
-    for note in notes_on_scores(prepared):
-        print(f"{workload}: {note}")
+    say(*(f"{workload}: {note}" for note in notes_on_scores(prepared)))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from pathlib import Path
 from m1.answering.run import Answering, How
 from m1.files import check_writable, written_together
 from m1.kept import shared_folder
+from m1.plain_text import say
 from m1.prepared import read_requests_and_images
 from m1.schemas.answers import AnswersRun
 from m1.schemas.requests import WORKLOADS
@@ -40,8 +41,8 @@ def answer(requests: Path, kept: Path, out: Path, how: How) -> None:
     with written_together() as results:
         results.rows(answers, out / "answers.parquet")
         results.record(AnswersRun(made=made, not_available=None), out / "run.json")
-    print(f"{len(answers)} answers; {made.n_cells_reused} cells were answered before")
+    say(f"{len(answers)} answers; {made.n_cells_reused} cells were answered before")
     for line in how.quality.beyond({w: len(one.requests) for w, one in sets.items()}):
-        print(f"  {line}")
+        say(f"  {line}")
     if loaded.markup.told:
-        print(loaded.markup.told)
+        say(loaded.markup.told)

@@ -7,8 +7,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-# No letters, but texts are not the same without these.
-KEPT = "\n\t\u200c\u200d\u00a0\u3000"
+from m1.plain_text import plain
 
 
 def render(template: Path, content: Mapping[str, Any]) -> str:
@@ -29,13 +28,5 @@ def render(template: Path, content: Mapping[str, Any]) -> str:
     return environment.get_template(template.name).render(content)
 
 
-def visible(text: str) -> str:
-    """A text in which characters that show nothing, or turn lines around, are escaped."""
-    return "".join(
-        c if c.isprintable() or c in KEPT else c.encode("unicode_escape").decode("ascii")
-        for c in text
-    )
-
-
 def _finalize(value: object) -> object:
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,10 +1,10 @@
 """What `m1 check` does."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from m1.params import load_params
+from m1.plain_text import say, tell
 
 
 def check_and_tell(path: Path, changes: Sequence[str]) -> bool:
@@ -34,8 +34,8 @@ def check_and_tell(path: Path, changes: Sequence[str]) -> bool:
     )
     checked = check(asked)
     for line in checked.problems.lines:
-        print(f"error: {line}", file=sys.stderr)
-    print(*lines_about(checked), sep="\n", flush=True)
+        tell(f"error: {line}")
+    say(*lines_about(checked))
     if n := len(checked.problems.lines):
-        print(f"error: {n} things to correct: see above", file=sys.stderr)
+        tell(f"error: {n} things to correct: see above")
     return not checked.problems.lines

@@ -10,6 +10,7 @@ from m1.files import check_writable, written_together
 from m1.kept import shared_folder
 from m1.origin import rows_fingerprint
 from m1.params import KnobParams, ModelParams, ProfileParams, ValidityParams
+from m1.plain_text import say
 from m1.prepared import read_requests_and_images
 from m1.profiling.ctrl_c import CtrlC
 from m1.profiling.facts import Facts, gather_facts
@@ -130,13 +131,11 @@ def record_of(
 def tell(run: ProfileRun, fewer_than_asked: Iterable[str]) -> None:
     """Say what was measured, what not, and whether it may be believed."""
     verdict = run.validity
-    print(f"{run.n_rows} requests measured: {verdict.verdict}", *verdict.reasons, sep="\n  ")
-    for line in fewer_than_asked:
-        print(f"  {line}")
+    say(f"{run.n_rows} requests measured: {verdict.verdict}")
+    say(*(f"  {line}" for line in (*verdict.reasons, *fewer_than_asked)))
     if run.interruptions:
-        print(f"  interrupted: {len(run.interruptions)} measurements")
-    for cell in run.failed:
-        print(f"  not measured: {cell.told}")
+        say(f"  interrupted: {len(run.interruptions)} measurements")
+    say(*(f"  not measured: {cell.told}" for cell in run.failed))
 
 
 def refuse_failed_cells(run: ProfileRun, journal: Journal) -> NoReturn:

@@ -3,15 +3,16 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from m1.plain_text import say
 from m1.schemas.requests import Workload
 from m1.show.cards import Card, heading
 from m1.show.chosen import Chosen, Wanted, choose
 from m1.show.revision import project_at
 from m1.show.scored import ScoredOutputs, files_of
+from m1.terminal import Terminal
 
 
 def show_answers(
@@ -27,17 +28,17 @@ def show_answers(
         outputs = [ScoredOutputs.read(project, w, images=images) for w in workloads]
         chosen = choose(outputs, wanted)
         if html is None:
-            print_answers(chosen, Console())
+            print_answers(chosen, Terminal())
         else:
             from m1.show.answers_page import write_answers_page
 
-            print(write_answers_page(chosen, html))
+            say(write_answers_page(chosen, html))
 
 
-def print_answers(chosen: Sequence[Chosen], console: Console) -> None:
+def print_answers(chosen: Sequence[Chosen], console: Terminal) -> None:
     """Print the outputs of each workload."""
     for n, one in enumerate(chosen):
-        console.print("\n" * bool(n) + heading(one), style="bold", highlight=False, markup=False)
+        console.print("\n" * bool(n) + heading(one), style="bold")
         for answered in one.answered:
             console.print("", block(Card.of(answered)))
 

@@ -11,7 +11,7 @@ from m1.files import write_text
 from m1.images import open_image
 from m1.pages.render import render
 from m1.schemas.requests import Request
-from m1.show.cards import Card, heading, plain
+from m1.show.cards import Card, heading, readable
 from m1.show.chosen import Chosen
 from m1.show.scored import ScoredOutputs
 
@@ -53,7 +53,7 @@ def write_answers_page(chosen: Sequence[Chosen], place: Path) -> str:
     """
     sections = [section_of(one, MOST_BYTES // len(chosen)) for one in chosen]
     made = chosen[0].outputs.made
-    content = {"model": plain(made.model), "made": made, "sections": sections}
+    content = {"model": readable(made.model), "made": made, "sections": sections}
     page = render(TEMPLATE, content)
     write_text(page, place)
     n_cards = sum(len(section.cards) for section in sections)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from m1.plain_text import plain
 from m1.schemas.requests import Workload
 from m1.schemas.results import ScoredAnswer
 from m1.schemas.results.pareto import MOST
@@ -12,8 +13,6 @@ from m1.show.chosen import ALL, Answered, Chosen
 
 LONGEST_TEXT = 2000
 MOST_REFERENCES = 20
-# No letters, but words of some languages and many emoji are not the same without these.
-KEPT = "\n\u200c\u200d\u00a0\u3000"
 
 TITLES: dict[Workload, str] = {"qa": "Question answering", "captioning": "Captioning"}
 SCORES: dict[Workload, str] = {"qa": "VQA accuracy", "captioning": "CIDEr-D"}
@@ -46,29 +45,23 @@ class Card:
     def of(cls, one: Answered) -> "Card":
         """The card of a request."""
         return cls(
-            request_id=plain(one.request.request_id),
-            prompt=plain(one.request.prompt),
+            request_id=readable(one.request.request_id),
+            prompt=readable(one.request.prompt),
             references=tuple(_counted(one.request.references)),
             outputs=tuple(map(_output, one.answers)),
         )
 
 
-def plain(text: str) -> str:
-    """A text as one can look at it: what controls a terminal or turns lines around is escaped."""
-    cut = text[:LONGEST_TEXT]
-    safe = "".join(c if c.isprintable() or c in KEPT else _escaped(c) for c in cut)
-    left = len(text) - len(cut)
-    return safe + (f"... ({left:,} more characters)" if left else "")
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
+def readable(text: str) -> str:
+    """A text as one can look at it: harmless, and cut where it is very long."""
+    left = len(text) - LONGEST_TEXT
+    return plain(text[:LONGEST_TEXT]) + (f"... ({left:,} more characters)" if left > 0 else "")
 
 
 def _counted(references: Sequence[str]) -> list[str]:
     """References, the most frequent first."""
     counts = Counter(references).most_common()
-    told = [plain(text) + (f" ({n} times)" if n > 1 else "") for text, n in counts]
+    told = [readable(text) + (f" ({n} times)" if n > 1 else "") for text, n in counts]
     left = len(told) - MOST_REFERENCES
     return told[:MOST_REFERENCES] + ([f"... and {left} more"] if left > 0 else [])
 
@@ -78,8 +71,8 @@ def _output(answer: ScoredAnswer) -> Output:
     return Output(
         setting=Setting(**{knob: getattr(answer, knob) for knob in KNOBS}).label,
         quality=f"{answer.quality:.2f}",
-        text=plain(text),
-        scored_text=None if scored is None or scored == text else plain(scored),
+        text=readable(text),
+        scored_text=None if scored is None or scored == text else readable(scored),
         cut=answer.finish_reason == "length",
     )
 

@@ -12,6 +12,7 @@ from transformers.utils import logging
 
 from m1.errors import UserError
 from m1.params import ModelParams
+from m1.plain_text import tell
 from m1.schemas.settings import Weights
 from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.experts import compute_experts
@@ -48,6 +49,7 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
     with loading(params):
         params, config = described(params)
         check_memory(params, config, device)
+        tell(f"loading {params.source} onto {device}")
         model = _model(params, config, device)
         vlm = ready(model, processor_of(params, model), device, params.weights)
     check_experts(params, vlm.structure)
