@@ -6,7 +6,7 @@ Each command imports what it needs when it runs, so that `m1 --help` answers at 
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -55,12 +55,16 @@ def fetch_dataset(
         raise typer.Exit(exit_code()) from None
 
 
+REVISION = typer.Option("--rev", help="An experiment or revision, in the place of the workspace.")
+
+
 @app.command()
 @in_one_line
 def show(
     contrast: Annotated[Path, typer.Option(help="Result file to read.")] = Path(
         "metrics/m1_workload_contrast.json"
     ),
+    revision: Annotated[str | None, REVISION] = None,
 ) -> None:
     """Print the last run's answers and findings, and tables of its numbers."""
     from rich.console import Console
@@ -68,13 +72,47 @@ def show(
     from m1.files import read_record
     from m1.schemas.results import WorkloadContrast
     from m1.show.result import show_result
+    from m1.show.revision import project_at
 
     try:
-        result = read_record(WorkloadContrast, contrast)
+        with project_at(revision, [contrast]) as folder:
+            result = read_record(WorkloadContrast, folder / contrast)
     except UserError as error:
         print(f"error: {error}; run `dvc repro` first")
         raise typer.Exit(1) from None
     show_result(result, Console())
+
+
+@app.command()
+@in_one_line
+def answers(
+    workload: Annotated[
+        Literal["qa", "captioning"] | None, typer.Option(help="Of one workload, not of both.")
+    ] = None,
+    setting: Annotated[
+        str | None, typer.Option(help="Such as 144/4/8, or all; without it the reference.")
+    ] = None,
+    n: Annotated[int, typer.Option("--n", min=0, help="Requests of a workload; 0 for all.")] = 20,
+    best: Annotated[bool, typer.Option("--best", help="Best first, not worst.")] = False,
+    request: Annotated[
+        str | None, typer.Option(help="Id of one request, to see it at all settings.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with the pictures to this file.")
+    ] = None,
+    revision: Annotated[str | None, REVISION] = None,
+) -> None:
+    """Print what the model wrote and how it was scored, the worst first.
+
+    The score is that of one output: VQA accuracy (0 to 1), or CIDEr-D (0 to 10) with document
+    frequencies of the whole corpus. Several settings are ordered by their mean.
+    """
+    from m1.schemas.requests import WORKLOADS
+    from m1.show.answers import show_answers
+    from m1.show.chosen import Wanted
+
+    workloads = (workload,) if workload else WORKLOADS
+    show_answers(workloads, Wanted(setting, request, n, best), html, revision)
 
 
 @app.command()

@@ -22,6 +22,7 @@ from m1.schemas.requests import WORKLOADS, RequestSet, Workload
 from m1.schemas.results import ParetoResult, ScoredAnswer
 
 ONE_RUN = "give both of one run (`dvc repro` makes what is missing)"
+FIND_AGAIN = "find the frontiers again (`dvc repro pareto`)"
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def read_frontiers(
     scores = None
     if why_no_quality(results) is None:
         scores = {
-            w: _scores(scores_folder / f"{w}.parquet", files[w], results[w]) for w in WORKLOADS
+            w: read_scores(scores_folder / f"{w}.parquet", files[w], results[w]) for w in WORKLOADS
         }
     return Frontiers(results, scores, origins["qa"])
 
@@ -188,30 +189,45 @@ def _origin(
     params_file: Path,
 ) -> MadeFrom:
     """What a frontier was made from, if that is the run and the parameters at hand."""
-    again, run = "find the frontiers again (`dvc repro pareto`)", profile.run
-    if result.workload != workload:
-        raise UserError(f"{file}: holds the frontier of {result.workload}: {again}")
-    made_from = result.made_from
-    if made_from is None:
-        raise UserError(
-            f"{file}: does not say what it was made from, as of an old version: {again}"
-        )
+    run, made_from = profile.run, origin_of(workload, file, result)
     expected = profile.made_from(made_from.answers, params)
     if (made_from.run, made_from.requests) != (expected.run, expected.requests):
-        raise apart(file, profile.run_file, "the frontier is that of another run", again)
+        raise apart(file, profile.run_file, "the frontier is that of another run", FIND_AGAIN)
     for name, value in expected.analysis.items():
         if (before := made_from.analysis.get(name)) != value:
             wrong = f"analysis.{name} was {before} when the frontier was found, and is {value}"
-            raise apart(file, params_file, wrong, again)
-    if result.fingerprint != result.content_fingerprint:
-        raise UserError(f"{file}: changed after the frontier was found: {again}")
+            raise apart(file, params_file, wrong, FIND_AGAIN)
     frontier = result.frontier
     if frontier and {point.setting for point in frontier.points} != set(run.measured_grid):
-        raise apart(file, profile.run_file, "the frontier is over other settings than E2", again)
+        raise apart(
+            file, profile.run_file, "the frontier is over other settings than E2", FIND_AGAIN
+        )
     return made_from
 
 
-def _scores(file: Path, frontier_file: Path, result: ParetoResult) -> pd.DataFrame:
+def origin_of(workload: Workload, file: Path, result: ParetoResult) -> MadeFrom:
+    """What a frontier says that it was made from.
+
+    Raises:
+        UserError: if it says nothing, is that of another workload, or was changed.
+    """
+    if result.workload != workload:
+        raise UserError(f"{file}: holds the frontier of {result.workload}: {FIND_AGAIN}")
+    if result.made_from is None:
+        raise UserError(
+            f"{file}: does not say what it was made from, as of an old version: {FIND_AGAIN}"
+        )
+    if result.fingerprint != result.content_fingerprint:
+        raise UserError(f"{file}: changed after the frontier was found: {FIND_AGAIN}")
+    return result.made_from
+
+
+def read_scores(file: Path, frontier_file: Path, result: ParetoResult) -> pd.DataFrame:
+    """Read the scored answers that a frontier was found with.
+
+    Raises:
+        UserError: if they are others.
+    """
     scores = read_rows(ScoredAnswer, file)
     if table_fingerprint(scores) != result.scores_fingerprint:
         wrong = "the frontier was found with other scores"
