@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from m1.errors import UserError, in_one_line
+from m1.errors import in_one_line
 from m1.stopping import exit_code
 from m1.workloads.fetchable import Dataset
 
@@ -74,13 +74,8 @@ def show(
     from m1.show.result import show_result
     from m1.show.revision import project_at
 
-    try:
-        with project_at(revision, [contrast]) as folder:
-            result = read_record(WorkloadContrast, folder / contrast)
-    except UserError as error:
-        print(f"error: {error}; run `dvc repro` first")
-        raise typer.Exit(1) from None
-    show_result(result, Console())
+    with project_at(revision, [contrast]) as folder:
+        show_result(read_record(WorkloadContrast, folder / contrast), Console())
 
 
 @app.command()

@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from contrast_example import WHY, contrast_without_quality, validity
+from contrast_example import N_E2, WHY, contrast_without_quality, validity
 from contrast_example import contrast as example
 from typer.testing import CliRunner
 
 from m1.cli import app
 from m1.files import write_record
-from m1.schemas.results import Answers, Finding, WorkloadContrast
+from m1.schemas.origin import MadeFrom
+from m1.schemas.results import Answers, Finding, NotTested, WorkloadContrast
 from m1.show.layouts import RESULT_FILES
 
 RUN = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"})
@@ -104,9 +105,59 @@ def test_show_without_quality_says_why_and_lists_what_was_not_tested(tmp_path) -
     assert f"No quality. {WHY}" in output
     (row,) = [line for line in output.splitlines() if "One is steeper." in line]
     assert "not tested" in row
-    assert WHY in row
+    assert f"Not tested: {WHY}" in output
     (row,) = [line for line in output.splitlines() if " quality " in line]
     assert row.count("not available") == 2
+
+
+def test_show_tells_each_reason_why_nothing_was_tested_once(contrast, tmp_path) -> None:
+    untested = [
+        NotTested(id=str(n), claim=f"Claim {n}.", reason=reason)
+        for n, reason in enumerate(("Too few [trials].", "Too few [trials].", "No quality."))
+    ]
+    output = shown(contrast.model_copy(update={"not_tested": tuple(untested)}), tmp_path)
+    told = [line for line in output.splitlines() if line.startswith("Not tested:")]
+    assert told == ["Not tested: Too few [trials].", "Not tested: No quality."]
+
+
+@pytest.mark.parametrize(("least", "said"), [(N_E2 + 1, True), (N_E2, False), (None, False)])
+def test_show_says_of_a_run_with_few_trials_that_it_is_too_small(
+    contrast, tmp_path, least, said
+) -> None:
+    made_from = MadeFrom(
+        run="0" * 64,
+        answers=None,
+        requests={"qa": "1", "captioning": "2"},
+        analysis={} if least is None else {"min_clusters": least},
+    )
+    output = shown(contrast.model_copy(update={"made_from": made_from}), tmp_path)
+    told = f"Too small for verdicts. It has {N_E2} trials, and a finding takes {least} "
+    assert (told in output) == said
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of a library under DVC
+def test_show_prints_the_result_of_a_revision(contrast, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@a"]
+    write_record(contrast, Path("metrics/m1_workload_contrast.json"))
+    Path("wrong.json").write_text("{}")
+    for words in (["init", "-q"], ["add", "metrics", "wrong.json"], ["commit", "-qm", "a"]):
+        subprocess.run([*git, *words], check=True)
+    later = contrast.model_copy(update={"validity": validity("it drifted")})
+    write_record(later, Path("metrics/m1_workload_contrast.json"))
+    assert "INVALID run" in RUN.invoke(app, ["show"]).output
+    before = RUN.invoke(app, ["show", "--rev", "HEAD"])
+    assert before.output.startswith("VALID run")
+    for options, told in (
+        (["nix"], "error: --rev nix: unknown Git revision 'nix'\n"),
+        (["--exec=x"], "error: --rev --exec=x: unknown Git revision '--exec=x'\n"),
+        (["HEAD", "--contrast", "nix.json"], "error: --rev HEAD: nix.json: neither in git nor"),
+        (["HEAD", "--contrast", "wrong.json"], "error: --rev HEAD: wrong.json: provenance is"),
+    ):
+        result = RUN.invoke(app, ["show", "--rev", *options])
+        assert result.exit_code == 1
+        assert result.output.startswith(told)
+        assert len(result.output.splitlines()) == 1
 
 
 def test_show_before_any_run_says_what_to_do(tmp_path) -> None:
@@ -123,7 +174,7 @@ def test_help_loads_nothing_that_takes_long() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     help_text, _, loaded = run.stdout.rstrip().rpartition("\n")
-    assert all(command in help_text for command in ("fetch", "show", "schema"))
+    assert all(command in help_text for command in ("fetch", "show", "answers", "schema"))
     assert not {"httpx2", "matplotlib", "numpy", "pandas", "pydantic"} & set(loaded.split())
 
 

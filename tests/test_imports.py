@@ -37,12 +37,14 @@ LAYERS = {
     "m1.__main__": 7,
     "stages": 6,
 }
-# Profiling and answering run models; the embedded model is trained on the generated scenes.
+# Profiling and answering run models; the embedded model is trained on the generated scenes; scored
+# outputs are shown as the analysis read them.
 SIBLINGS = {
     ("m1.profiling", "m1.vlm"),
     ("m1.answering", "m1.vlm"),
     ("m1.scene_vlm", "m1.vlm"),
     ("m1.scene_vlm", "m1.workloads"),
+    ("m1.show", "m1.analysis"),
 }
 TORCH_AREAS = {"m1.vlm", "m1.profiling", "m1.answering", "m1.scene_vlm"}
 TORCH_PACKAGES = {"torch", "transformers"}

@@ -15,5 +15,10 @@ def findings_table(result: WorkloadContrast) -> Table:
         smallest = f"{one.smallest_effect:.3g}"
         table.add_row(one.claim, one.verdict, f"{one.effect:.3g}", interval, smallest)
     for other in result.not_tested:
-        table.add_row(other.claim, "not tested", other.reason)
+        table.add_row(other.claim, "not tested")
     return table
+
+
+def why_not_tested(result: WorkloadContrast) -> list[str]:
+    """The reasons why findings were not tested, each once: most often all have the same."""
+    return list(dict.fromkeys(other.reason for other in result.not_tested))

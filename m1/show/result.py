@@ -7,11 +7,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from m1.schemas.profile import Provenance
+from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import WorkloadContrast
 from m1.schemas.roofline import cells_at
 from m1.show.coupling import coupling_table
 from m1.show.decode import decode_table
-from m1.show.findings import findings_table
+from m1.show.findings import findings_table, why_not_tested
 from m1.show.headline import headline_table
 from m1.show.roofline import roofline_table
 
@@ -26,6 +27,8 @@ def show_result(result: WorkloadContrast, console: Console) -> None:
     """Print what came out of a run, and first whether it may be believed."""
     valid = result.validity.verdict == "valid"
     console.print(validity_line(result), style="bold" if valid else "bold red")
+    if told := too_small(result):
+        console.print(f"\n[bold]Too small for verdicts.[/bold] {told}", highlight=False)
     if prompts_are_raw(result.provenance):
         console.print(f"\n[bold]Raw prompts.[/bold] {RAW_PROMPTS}")
     for question, answer in result.answers.model_dump().items():
@@ -36,6 +39,20 @@ def show_result(result: WorkloadContrast, console: Console) -> None:
         console.print(f"\n[bold]Not measured:[/bold] {escape(cell.told)}", highlight=False)
     for table in tables(result):
         console.print("", table)
+    for reason in why_not_tested(result):
+        console.print(f"[bold]Not tested:[/bold] {escape(reason)}", highlight=False)
+
+
+def too_small(result: WorkloadContrast) -> str:
+    """Whether a run has too few trials to decide anything, in a sentence; else nothing."""
+    least = result.made_from.analysis.get("min_clusters") if result.made_from else None
+    n_trials = min(result.timed[w].n_clusters for w in WORKLOADS)
+    if not isinstance(least, int) or n_trials >= least:
+        return ""
+    return (
+        f"It has {n_trials} trials, and a finding takes {least} (analysis.min_clusters): this run "
+        "is for looking around."
+    )
 
 
 def prompts_are_raw(seen: Provenance) -> bool:

@@ -1,4 +1,4 @@
-"""The results of another revision or experiment, out of git and DVC's cache."""
+"""The results of the workspace, or of a revision or experiment: out of git and DVC's cache."""
 
 import contextlib
 import tempfile
@@ -11,36 +11,47 @@ from m1.reading import shown
 
 @contextlib.contextmanager
 def project_at(revision: str | None, paths: Sequence[Path]) -> Iterator[Path]:
-    """A folder with some files and folders of a revision, as the workspace has them.
+    """A folder in which some files and folders of a project are.
 
     Args:
-        revision: what git or DVC has a name for, such as an experiment; `None` for the workspace.
+        revision: what git or DVC has a name for, such as an experiment; `None` is the workspace.
         paths: what is needed, from the root of the project.
 
     Raises:
-        UserError: if there is no such revision, or it does not have them.
+        UserError: if it is not there.
     """
     if revision is None:
+        for path in paths:
+            if not path.exists():
+                raise UserError(f"{shown(path)}: not there; run `dvc repro` first")
         yield Path()
         return
     with tempfile.TemporaryDirectory() as folder:
-        _fetch(revision, paths, Path(folder))
-        yield Path(folder)
+        try:
+            for path in paths:
+                _fetch(revision, path, Path(folder))
+            yield Path(folder)
+        except UserError as error:
+            told = str(error).replace(f"{folder}/", "")
+            raise UserError(f"--rev {shown(revision)}: {told}") from None
 
 
-def _fetch(revision: str, paths: Sequence[Path], folder: Path) -> None:
-    # Seconds to import, for those alone who look back.
+def _fetch(revision: str, path: Path, folder: Path) -> None:
+    """Copy a file or folder out of a revision."""
+    # Only who looks back waits for these.
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
+    from dvc_data.index import DataIndexDirError
     from scmrepo.exceptions import SCMError
 
-    place = f"--rev {shown(revision)}"
     try:
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
         files = DVCFileSystem(str(Path.cwd()), rev=revision)
-        for path in paths:
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            files.get(path.as_posix(), str(folder / path), recursive=True)
-    except FileNotFoundError as error:
-        raise UserError(f"{place}: {shown(str(error))}: not there") from None
-    except (DvcException, SCMError) as error:
-        raise UserError(f"{place}: {shown(str(error))}") from None
+        files.get(path.as_posix(), str(place), recursive=True)
+    except (FileNotFoundError, DataIndexDirError):
+        raise UserError(
+            f"{shown(path)}: neither in git nor in DVC's cache; run the experiment again"
+        ) from None
+    except (DvcException, SCMError, OSError) as error:
+        raise UserError(shown(str(error))) from None

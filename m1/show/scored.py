@@ -20,7 +20,6 @@ from m1.schemas.results import ParetoResult
 from m1.schemas.settings import KNOBS, Setting
 
 RECORD = Path("data/answers/run.json")
-FIRST = "run `dvc repro` first"
 AGAIN = "run `dvc repro`"
 
 
@@ -76,9 +75,6 @@ class ScoredOutputs:
         Raises:
             UserError: if nothing was scored, a file is missing, or they do not belong together.
         """
-        for path in files_of([workload], images=False):
-            if not (project / path).exists():
-                raise UserError(f"{path}: not there; {FIRST}")
         record, folder = project / RECORD, project / requests_folder(workload)
         made = _made(record)
         frontier, scored = project / frontier_file(workload), project / scores_file(workload)
