@@ -9,7 +9,7 @@ export PATH := $(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro train plots experiments test check format bench clean
+.PHONY: help install repro try train plots experiments test check format bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,23 @@ $(MARKER): pyproject.toml constraints.txt
 
 repro: $(MARKER)  ## run the pipeline: only the stages whose inputs changed
 	.venv/bin/dvc repro
+
+# A new name each time, so that earlier ones stay; $(EXP) must not change while the recipe runs.
+EXP := $(or $(EXP),try-$(shell date +%m%d-%H%M%S))
+TRY := $(shell sed -n "s/^[a-z].*/-S '&'/p" try.txt)
+
+# In a copy of what git has: the results in the workspace stay as they are.
+try: $(MARKER)  ## run the pipeline in a minute, too small for verdicts (ARGS="-S ..." EXP=name)
+	@echo "Experiment $(EXP), too small for verdicts: sizes of try.txt, apart from the workspace."
+	@.venv/bin/dvc exp run --temp --name $(EXP) $(TRY) $(ARGS) || { echo "error: the experiment did \
+	not end; it runs on a copy of what git has: give your own files by their full paths" >&2; exit 1; }
+	@.venv/bin/python -m m1 show --rev $(EXP)
+	@echo
+	@echo "Too small for verdicts. To look further (programs are in .venv/bin):"
+	@echo "  m1 answers --rev $(EXP)        # what the model wrote, the worst first (--html page.html)"
+	@echo "  dvc exp show                   # beside other experiments"
+	@echo "  dvc plots diff HEAD $(EXP)     # charts beside those of the last commit"
+	@echo "  dvc exp remove $(EXP)          # be rid of it"
 
 train: $(MARKER)  ## train the embedded SceneVLM again (hours on a CPU; never needed for repro)
 	cd data/models/scene-vlm && dvc repro
