@@ -35,8 +35,8 @@ TRY := $(shell sed -n "s/^[a-z].*/-S '&'/p" try.txt)
 # In a copy of what git has: the results in the workspace stay as they are.
 try: $(MARKER)  ## run the pipeline in a minute, too small for verdicts (ARGS="-S ..." EXP=name)
 	@echo "Experiment $(EXP), too small for verdicts: sizes of try.txt, apart from the workspace."
-	@.venv/bin/dvc exp run --temp --name $(EXP) $(TRY) $(ARGS) || { echo "error: the experiment did \
-	not end; it runs on a copy of what git has: give your own files by their full paths" >&2; exit 1; }
+	@.venv/bin/dvc exp run --temp --name $(EXP) $(TRY) $(ARGS) || { \
+	  echo "It ran in a copy of what git has: files of yours need their full paths." >&2; exit 1; }
 	@.venv/bin/python -m m1 show --rev $(EXP)
 	@echo
 	@echo "Too small for verdicts. To look further (programs are in .venv/bin):"

@@ -99,9 +99,9 @@ def test_each_block_holds_what_a_reader_judges_by(scored: Path) -> None:
     assert [" ".join(line.split()) for line in said[2:] if line] == [
         "request qa-0",
         "prompt What is in picture 0?",
+        "0.50 qa output 0 at 144/-/8",
         "references - cup (9 times)",
         "- mug",
-        "0.50 qa output 0 at 144/-/8",
     ]
 
 

@@ -84,15 +84,15 @@ def draw_trade_off(
     if quality[0, 0] == 0:
         raise NoQualityError(
             f"Every {timed.workload} answer at the reference setting scores 0, so there is no "
-            "quality to keep: look at output_text in data/answers, and at the prompt."
+            "quality to keep: look at the outputs (`m1 answers`), and at the prompt."
         )
     without = float((~(quality[1:, 0] > 0)).mean())
     if without > 1 - analysis.confidence:
         raise NoQualityError(
             f"So few {timed.workload} answers at the reference setting score at all that "
             f"{without:.0%} of resamples hold none of them, and there is no interval of what share "
-            "of quality a setting keeps: raise quality.n_requests, or look at output_text in "
-            "data/answers."
+            "of quality a setting keeps: raise quality.n_requests, or look at the outputs "
+            "(`m1 answers`)."
         )
     statistic = analysis.latency_statistic
     return TradeOff(

@@ -56,12 +56,12 @@ def lines(card: Card) -> Iterator[tuple[str, str, str]]:
     """What each line is, what it says, and its style."""
     yield "request", card.request_id, "dim"
     yield "prompt", card.prompt, ""
-    bullet = "- " if len(card.references) > 1 else ""
-    yield "references", "\n".join(f"{bullet}{text}" for text in card.references), "green"
     several = len(card.outputs) > 1
     for output in card.outputs:
         where = f" {output.setting}" if several else ""
         ends = " [cut at the longest output]" if output.cut else ""
         yield f"{output.quality}{where}", f"{output.text or '(nothing)'}{ends}", "bold"
         if output.scored_text is not None:
-            yield "  scored", output.scored_text or "(nothing)", ""
+            yield "scored", output.scored_text or "(nothing)", ""
+    bullet = "- " if len(card.references) > 1 else ""
+    yield "references", "\n".join(f"{bullet}{text}" for text in card.references), "green"
