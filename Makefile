@@ -36,7 +36,7 @@ TRY := $(shell sed -n "s/^[a-z].*/-S '&'/p" try.txt)
 try: $(MARKER)  ## run the pipeline in a minute, too small for verdicts (ARGS="-S ..." EXP=name)
 	@echo "Experiment $(EXP), too small for verdicts: sizes of try.txt, apart from the workspace."
 	@.venv/bin/dvc exp run --temp --name $(EXP) $(TRY) $(ARGS) || { \
-	  echo "It ran in a copy of what git has: files of yours need their full paths." >&2; exit 1; }
+	  echo "It runs in a copy of what git has: name files of yours by their full paths." >&2; exit 1; }
 	@.venv/bin/python -m m1 show --rev $(EXP)
 	@echo
 	@echo "Too small for verdicts. To look further (programs are in .venv/bin):"
