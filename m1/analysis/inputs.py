@@ -197,6 +197,7 @@ def _origin(
         if (before := made_from.analysis.get(name)) != value:
             wrong = f"analysis.{name} was {before} when the frontier was found, and is {value}"
             raise apart(file, params_file, wrong, FIND_AGAIN)
+    check_unchanged(file, result)
     frontier = result.frontier
     if frontier and {point.setting for point in frontier.points} != set(run.measured_grid):
         raise apart(
@@ -209,7 +210,7 @@ def origin_of(workload: Workload, file: Path, result: ParetoResult) -> MadeFrom:
     """What a frontier says that it was made from.
 
     Raises:
-        UserError: if it says nothing, is that of another workload, or was changed.
+        UserError: if it says nothing, or is that of another workload.
     """
     if result.workload != workload:
         raise UserError(f"{file}: holds the frontier of {result.workload}: {FIND_AGAIN}")
@@ -217,9 +218,17 @@ def origin_of(workload: Workload, file: Path, result: ParetoResult) -> MadeFrom:
         raise UserError(
             f"{file}: does not say what it was made from, as of an old version: {FIND_AGAIN}"
         )
+    return result.made_from
+
+
+def check_unchanged(file: Path, result: ParetoResult) -> None:
+    """See that a frontier is as it was found.
+
+    Raises:
+        UserError: if it is not.
+    """
     if result.fingerprint != result.content_fingerprint:
         raise UserError(f"{file}: changed after the frontier was found: {FIND_AGAIN}")
-    return result.made_from
 
 
 def read_scores(file: Path, frontier_file: Path, result: ParetoResult) -> pd.DataFrame:

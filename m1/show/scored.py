@@ -8,7 +8,7 @@ from typing import Self
 import pandas as pd
 
 from m1.analysis.cells import labels_of
-from m1.analysis.inputs import origin_of, read_scores
+from m1.analysis.inputs import check_unchanged, origin_of, read_scores
 from m1.analysis.row_mistakes import mistakes_of_requests
 from m1.errors import UserError
 from m1.files import read_record
@@ -80,6 +80,7 @@ class ScoredOutputs:
         frontier, scored = project / frontier_file(workload), project / scores_file(workload)
         result = read_record(ParetoResult, frontier)
         origin = origin_of(workload, frontier, result)
+        check_unchanged(frontier, result)
         if made.answers_fingerprint not in (None, origin.answers):
             raise apart(record, frontier, "the frontier is that of other answers", AGAIN)
         rows = read_scores(scored, frontier, result)
