@@ -55,6 +55,8 @@ def complaints(browser: Browser) -> list[object]:
 def test_every_chart_is_drawn_without_complaint_or_request(browser: Browser) -> None:
     charts = browser.value("document.querySelectorAll('[data-chart] svg.marks').length")
     assert charts == len(KINDS)
+    labels = "document.querySelectorAll('[data-chart=stage_breakdown] .mark-text.role-mark text')"
+    assert browser.value(f"{labels}.length") > 0
     assert complaints(browser) == []
     asked = [one["request"]["url"] for one in browser.told("Network.requestWillBeSent")]
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []

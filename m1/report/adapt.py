@@ -85,4 +85,5 @@ def _is_superfluous(part: object) -> bool:
     if not isinstance(part, dict):
         return False
     names_revision = part.get("field") in REVISION and part.keys() <= {"field", "title", "type"}
-    return names_revision or part.get("bind") == "scales" or "joinaggregate" in part
+    counts = any(one.get("op") == "count" for one in part.get("joinaggregate", []))
+    return names_revision or counts or part.get("bind") == "scales"

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const LEAST_PX = 130, MOST_PX = 860, BESIDE_PX = 70, GAP_PX = 24;
+  const LEAST_PX = 130, MOST_PX = 860, BESIDE_PX = 70, GAP_PX = 24, LEGEND_PX = 90;
   const specs = JSON.parse(document.getElementById("specs").textContent);
   const places = [...document.querySelectorAll("[data-chart]")];
   const table = document.querySelector("table.settings");
@@ -20,6 +20,7 @@
     panel = Math.min(MOST_PX, Math.max(LEAST_PX, panel));
     (copy.spec ?? copy).width = panel;
     copy.config.axisX = { titleLimit: panel + BESIDE_PX / 2 };
+    copy.config.legend.columns = Math.max(1, Math.floor(width / LEGEND_PX));
     return copy;
   }
 
