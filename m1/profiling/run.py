@@ -30,11 +30,11 @@ from m1.schemas.settings import (
     decode_passes,
 )
 from m1.vlm.compiled import CompiledRuntime
-from m1.vlm.encoding import encode_request
 from m1.vlm.end_tokens import refuse_endless
 from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
-from m1.vlm.picture_checks import Picture, check_visual_tokens, picture_of
+from m1.vlm.picture_checks import check_visual_tokens
+from m1.vlm.requests import Picture, encode_request, picture_of
 from m1.vlm.shapes import shape_of
 
 
