@@ -11,12 +11,13 @@ from m1.errors import UserError
 from m1.schemas.requests import Request
 from m1.schemas.settings import Setting
 from m1.vlm import encoding, visual_plans
-from m1.vlm.encoding import encode, encode_request
+from m1.vlm.encoding import encode
 from m1.vlm.knob_check import check_knobs
 from m1.vlm.loaded import LoadedVlm, VisualPlan
 from m1.vlm.loading import ready
-from m1.vlm.picture_checks import Picture, picture_problems
+from m1.vlm.picture_checks import picture_problems
 from m1.vlm.processing import RefusedError
+from m1.vlm.requests import Picture, encode_request
 from m1.vlm.structure import StructureError
 from m1.vlm.visual_plans import plan_visual_tokens
 
@@ -59,6 +60,7 @@ def test_values_that_the_model_cannot_tell_apart_or_reach_are_refused(vlm, value
 
 def test_an_image_that_the_processor_cannot_take_is_named_and_others_counted(qwen) -> None:
     narrow = pictures(WIDE, (3000, 10), (10, 4000), WIDE, (10, 4000))
+    narrow += narrow  # those of the other workload
     told = (
         r"^photos/1\.jpg \(3000 x 10 pixels\) and 2 more: the model's processor cannot take it "
         r"\(absolute aspect ratio must be smaller than 200, got 300\.0\); leave out such pictures$"

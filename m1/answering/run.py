@@ -21,12 +21,11 @@ from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
 from m1.schemas.settings import KNOBS, Setting
 from m1.vlm.advice import advice_on
 from m1.vlm.batching import BatchedAnswer, answer_in_batches, can_be_batched
-from m1.vlm.encoding import encode_request
 from m1.vlm.end_tokens import refuse_endless
 from m1.vlm.knob_check import check_knobs
 from m1.vlm.knobs import applied, kept_blocks
 from m1.vlm.loaded import LoadedVlm
-from m1.vlm.picture_checks import Picture, picture_of
+from m1.vlm.requests import Picture, encode_request, picture_of
 
 # Encoded requests in memory at once. Settings that differ in other knobs than visual tokens share
 # them, and on large models encoding takes as long as answering.

@@ -13,9 +13,9 @@ from m1.vlm.end_tokens import refuse_endless
 from m1.vlm.knob_check import check_knobs
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.outline import check_size, outline
-from m1.vlm.picture_checks import Picture
 from m1.vlm.processing import RefusedError
 from m1.vlm.prompt_checks import check_prompts
+from m1.vlm.requests import Picture
 from m1.vlm.visual_plans import plan_visual_tokens
 from m1.vlm.watched import refuse_unwatched
 

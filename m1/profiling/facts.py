@@ -20,9 +20,9 @@ from m1.schemas.requests import WORKLOADS, RequestSet, Workload
 from m1.schemas.settings import Setting
 from m1.stopping import check_not_asked
 from m1.vlm.compiled import CompiledRuntime
-from m1.vlm.encoding import encode_request
 from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
+from m1.vlm.requests import encode_request
 from m1.vlm.structure import KnobState
 
 # Tokens on which the runtimes are compared, at every state of the knobs.

@@ -32,11 +32,10 @@ from m1.schemas.settings import (
     decode_passes,
 )
 from m1.vlm.compiled import CompiledRuntime
-from m1.vlm.encoding import encode_request
 from m1.vlm.end_tokens import refuse_endless
 from m1.vlm.knob_check import check_knobs
 from m1.vlm.loaded import LoadedVlm
-from m1.vlm.picture_checks import Picture, picture_of
+from m1.vlm.requests import Picture, encode_request, picture_of
 from m1.vlm.shapes import shape_of
 
 

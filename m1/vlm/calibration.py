@@ -7,9 +7,9 @@ from torch import Tensor
 
 from m1.params import KnobParams
 from m1.schemas.requests import RequestSet, Workload
-from m1.vlm.encoding import encode_request
 from m1.vlm.importance import with_block_policy
 from m1.vlm.loaded import LoadedVlm
+from m1.vlm.requests import encode_request
 
 
 def calibrated(

@@ -1,6 +1,5 @@
 """Encoding a request: image and prompt to the model's inputs, with so many visual tokens."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,26 +7,10 @@ from PIL import Image
 from torch import Tensor
 
 from m1.errors import UserError
-from m1.images import open_image
-from m1.reading import shown
-from m1.schemas.requests import Request
 from m1.vlm.loaded import LoadedVlm, Size
 from m1.vlm.processing import RefusedError, processed
 from m1.vlm.structure import StructureError
 from m1.vlm.visual_plans import plan_visual_tokens
-
-
-def encode_request(
-    vlm: LoadedVlm, folder: Path, request: Request, n_visual_tokens: int | None = None
-) -> dict[str, Tensor]:
-    """Turn a request and its image into the model's inputs, as `encode` does.
-
-    Raises:
-        UserError: naming the image, if it cannot be read or the processor cannot take it.
-    """
-    image = open_image(folder, request.image)
-    name = shown(folder / request.image)
-    return encode(vlm, image, request.prompt, n_visual_tokens, name)
 
 
 def encode(

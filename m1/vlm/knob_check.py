@@ -6,7 +6,8 @@ from m1.errors import Problems
 from m1.schemas.settings import Setting
 from m1.vlm.knobs import check_top_k
 from m1.vlm.loaded import LoadedVlm
-from m1.vlm.picture_checks import Picture, picture_problems
+from m1.vlm.picture_checks import picture_problems
+from m1.vlm.requests import Picture
 
 
 def check_knobs(vlm: LoadedVlm, grid: Sequence[Setting], pictures: Sequence[Picture]) -> None:

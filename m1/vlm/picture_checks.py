@@ -2,39 +2,16 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
-from pathlib import Path
-from typing import NamedTuple
 
-from m1.images import open_image
-from m1.reading import shown
-from m1.schemas.requests import RequestSet
 from m1.schemas.settings import Setting
 from m1.vlm.encoding import in_pixels
 from m1.vlm.loaded import LoadedVlm, Size
 from m1.vlm.processing import RefusedError
+from m1.vlm.requests import Picture
 from m1.vlm.visual_plans import plan_visual_tokens
 
 # Share of the wanted number beyond which the nearest possible is another setting altogether.
 FAR = 0.25
-
-
-class Picture(NamedTuple):
-    """A picture that will be measured."""
-
-    name: str
-    """What its user calls it."""
-    size: Size
-    """Width and height in pixels."""
-
-
-def picture_of(prepared: RequestSet, image: str, folder: Path) -> Picture:
-    """A picture of requests that were prepared in a folder, by its path from there.
-
-    Raises:
-        UserError: if it cannot be read.
-    """
-    name = prepared.image_names.get(image) or shown(folder / image)
-    return Picture(name, open_image(folder, image).size)
 
 
 def picture_problems(
@@ -51,7 +28,7 @@ def picture_problems(
         pictures: all that will be measured.
     """
     named: dict[Size, list[str]] = {}
-    for name, size in pictures:
+    for name, size in dict.fromkeys(pictures):  # both workloads may be about the same ones
         named.setdefault(size, []).append(name)
     reasons = {size: reason for size in named if (reason := _why_refused(vlm, size))}
     if reasons:
