@@ -4,12 +4,16 @@ from pathlib import Path
 
 import pytest
 from import_graph import ROOT, closure, read_project
+from simulated import simulate_requests
 
 from m1.answering import cache
+from m1.answering import whole as answering
 from m1.errors import UserError
 from m1.kept import PACKAGE, read_kept, shared_folder, source_fingerprint
 from m1.profiling import journal
+from m1.profiling import whole as profile
 from m1.schemas.importance import BlockImportance
+from m1.schemas.requests import WORKLOADS
 from m1.vlm import importance
 from stages import answers, profiling
 
@@ -96,8 +100,11 @@ def test_all_code_that_makes_what_is_kept_counts(module, code) -> None:
 def test_a_place_that_is_no_folder_is_told_before_the_model_is_loaded(
     stage, option, tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(stage, "read_requests_and_images", lambda _: None)
-    monkeypatch.setattr(stage, "load_vlm", lambda _: pytest.fail("loaded"))
+    # What a stage does beside reading parameters.
+    work = {answers: answering, profiling: profile}[stage]
+    sets = {w: simulate_requests(w) for w in WORKLOADS}
+    monkeypatch.setattr(work, "read_requests_and_images", lambda folder: sets[folder.name])
+    monkeypatch.setattr(work, "load_vlm", lambda _: pytest.fail("loaded"))
     (tmp_path / option).touch()
     places = {"out": tmp_path / "new"} | {option: tmp_path / option}
     with pytest.raises(UserError, match=rf"{option}: cannot be written .*: something else is"):

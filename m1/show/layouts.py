@@ -30,6 +30,8 @@ RESULT_FILES: dict[str, type[Record]] = {
 
 NAMES = {
     "fetch-manifest": "data/raw/<dataset>.json",
+    "plan": "data/plan/plan.json",
+    "drawn-requests": "data/plan/requests.json",
     "requests": "data/requests/<workload>/requests.json",
     "sample": "data/samples/<workload>.json",
     "profile-rows": "data/profile/rows.parquet",
