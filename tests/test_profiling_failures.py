@@ -15,6 +15,7 @@ from whole_run import SMALL, merged, prepare, write_params
 from m1.errors import UserError
 from m1.files import read_record
 from m1.profiling import run as profiling_run
+from m1.profiling import whole
 from m1.profiling.ctrl_c import CtrlC
 from m1.profiling.measure import Attempt
 from m1.schemas.profile import ProfileRun
@@ -181,7 +182,7 @@ def test_a_setting_that_failed_is_left_out_of_the_grid_of_both_workloads(run) ->
 def stage(vlm, tmp_path, monkeypatch) -> Callable[[bool], ProfileRun]:
     """The stage on a small plan, strict or not, where captions fail at the last setting."""
     monkeypatch.delenv("DVC_STAGE", raising=False)
-    monkeypatch.setattr(profiling, "load_vlm", lambda _: vlm)
+    monkeypatch.setattr(whole, "load_vlm", lambda _: vlm)
     prepare(tmp_path, write_params(tmp_path, SMALL))
 
     def run(strict: bool) -> ProfileRun:
