@@ -58,9 +58,9 @@ plots: $(MARKER)  ## render the plots to dvc_plots/index.html (REV=HEAD compares
 	.venv/bin/dvc plots $(if $(REV),diff $(REV),show) --out dvc_plots
 	@echo "Open dvc_plots/index.html in a browser. Compare with the last commit: make plots REV=HEAD"
 
-# Few columns, so that what was set can be seen beside them in a terminal of 80.
+# Few columns, so that a terminal of 80 shows what was set beside them; `dvc queue status` has states.
 experiments: $(MARKER)  ## table of experiments: what was set, what came out
-	.venv/bin/dvc exp show --only-changed --keep 'valid\b|(qa|captioning)_ms' --drop '.*/|Created|(qa|captioning)\.|fail|find|run'
+	.venv/bin/dvc exp show --only-changed --keep 'valid\b|(qa|captioning)_ms' --drop '.*/|Created|State|Executor|(qa|captioning)\.|fail|find|run'
 
 test: $(MARKER)  ## run the tests
 	.venv/bin/python -m pytest
