@@ -7,8 +7,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-# No letters, but texts are not the same without these.
-KEPT = "\n\t\u200c\u200d\u00a0\u3000"
+from m1.pages.texts import visible
 
 
 def render(template: Path, content: Mapping[str, Any]) -> str:
@@ -27,14 +26,6 @@ def render(template: Path, content: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template(template.name).render(content)
-
-
-def visible(text: str) -> str:
-    """A text in which characters that show nothing, or turn lines around, are escaped."""
-    return "".join(
-        c if c.isprintable() or c in KEPT else c.encode("unicode_escape").decode("ascii")
-        for c in text
-    )
 
 
 def _finalize(value: object) -> object:
