@@ -1,7 +1,7 @@
 """Texts of any content, as one can look at them."""
 
-# No letters, but texts are not the same without these.
-KEPT = "\n\t\u200c\u200d\u00a0\u3000"
+# No letters, but words of some languages and many emoji are not the same without these.
+KEPT = "\n\u200c\u200d\u00a0\u3000"
 
 
 def visible(text: str) -> str:
