@@ -28,6 +28,7 @@ from m1.schemas.settings import Setting, decode_passes
 from m1.vlm.knob_check import check_knobs
 from m1.vlm.loading import load_vlm
 from m1.vlm.outline import outline
+from m1.vlm.requests import Picture
 from stages import answers, prepare, profiling
 from stages import check as stage
 
@@ -106,8 +107,8 @@ def test_an_own_model_and_six_photos_take_two_attempts(
         "error: knobs.top_k: the model has no experts; set knobs.top_k to null",
         "error: knobs.active_blocks = 8: the model has 6 blocks, of which 0, 5 always stay "
         "(counted from 0); allowed are 2 to 6",
-        "error: knobs.vision_tokens = 144: the nearest that the model can do on an image of 64 x "
-        "48 pixels is 64; ask for that",
+        "error: knobs.vision_tokens = 144: the nearest that the model can do on 0.jpg (64 x 48 "
+        "pixels) and 5 more is 64; ask for that",
         "error: 6 things to correct: see above",
     ]
     assert "vision_tokens: 64 at most, 64 untouched" in first.stdout
@@ -158,8 +159,8 @@ def test_data_of_both_workloads_model_and_knobs_are_told_together(model, photos,
         "model.device = cuda:99",
         "knobs.top_k: the model has no experts",
         "64 and 63 both come to 64",
-        "vision_tokens = 500: the nearest that the model can do on an image of 64 x 48 pixels is "
-        "64, as for 64; leave it out",
+        "vision_tokens = 500: the nearest that the model can do on 0.jpg (64 x 48 pixels) and 3 "
+        "more is 64, as for 64; leave it out",
     ):
         assert told in lines
     assert found.plan is None
@@ -170,7 +171,7 @@ def test_every_knob_and_every_value_is_told_at_once(vlm) -> None:
     values = [(500, 9, 99), (400, 3, 1), (144, 8, 8)]
     grid = [Setting(vision_tokens=v, top_k=k, active_blocks=b) for v, k, b in values]
     with pytest.raises(UserError) as caught:
-        check_knobs(vlm, grid, [(96, 96)])
+        check_knobs(vlm, grid, [Picture("a.png", (96, 96))])
     starts = [line.partition(":")[0] for line in caught.value.told]
     assert starts == [
         "knobs.top_k = 9",

@@ -77,7 +77,7 @@ def run(folder: Path, *words: str) -> str:
 
 
 def test_the_table_of_experiments_fits(experiments: Path) -> None:
-    (command,) = re.findall(r"dvc (exp show .*)", (ROOT / "Makefile").read_text())
+    (command,) = re.findall(r"bin/dvc (exp show .*)", (ROOT / "Makefile").read_text())
     printed = dvc(experiments, *shlex.split(command)).splitlines()
     lines = [line.rstrip() for line in printed if not line.startswith(" ──")]
     assert all(len(line) <= COLUMNS for line in lines), "\n".join(lines)

@@ -43,16 +43,20 @@ def picture_problems(
         wanted: {size: plan_visual_tokens(vlm, size, wanted).n_tokens for size in taken}
         for wanted in values
     }
-    for wanted, found in counts.items():
-        far = [size for size, n in found.items() if abs(n - wanted) > FAR * wanted]
-        if far:
-            on_all = len(far) == len(taken)
-            instead = "that" if on_all else "another number, or leave out such pictures"
-            yield (
-                f"knobs.vision_tokens = {wanted}: the nearest that the model can do on "
-                f"{_first(named, far)} is {found[far[0]]}; ask for {instead}"
-            )
-    for one, other in combinations(values, 2):
+    far = {
+        wanted: sizes
+        for wanted, found in counts.items()
+        if (sizes := [size for size, n in found.items() if abs(n - wanted) > FAR * wanted])
+    }
+    near = [wanted for wanted in values if wanted not in far]
+    for wanted, sizes in far.items():
+        n = counts[wanted][sizes[0]]
+        taken_by = [other for other in near if counts[other][sizes[0]] == n]
+        yield (
+            f"knobs.vision_tokens = {wanted}: the nearest that the model can do on "
+            f"{_first(named, sizes)} is {n}{_instead(taken_by, on_all=len(sizes) == len(taken))}"
+        )
+    for one, other in combinations(near, 2):
         same = [size for size in taken if counts[one][size] == counts[other][size]]
         if same:
             yield (
@@ -60,6 +64,13 @@ def picture_problems(
                 f"visual tokens on {_first(named, same)}, the nearest the model can do; leave out "
                 "one of them"
             )
+
+
+def _instead(taken_by: Sequence[int], *, on_all: bool) -> str:
+    """What to ask for in the place of a value that cannot be had, on all pictures or on some."""
+    if not on_all:
+        return "; ask for another number, or leave out such pictures"
+    return f", as for {taken_by[0]}; leave it out" if taken_by else "; ask for that"
 
 
 def _why_refused(vlm: LoadedVlm, size: Size) -> str:
