@@ -8,7 +8,8 @@ from typing import Any, NoReturn, ParamSpec
 
 import typer
 
-from m1.stopping import SIGNAL_BASE, exit_code, signals_raise
+from m1.plain_text import in_a_line, without_secrets
+from m1.stopping import SIGNAL_BASE, end_stopped, is_asked, say_last, signals_raise, silence
 
 P = ParamSpec("P")
 LONGEST_NAME = 300
@@ -36,24 +37,33 @@ def in_one_line(command: Callable[P, None]) -> Callable[P, None]:
             with signals_raise():
                 command(*args, **kwargs)
                 sys.stdout.flush()
-        except UserError as error:
-            _leave(f"error: {error}", 1)
         except KeyboardInterrupt:
-            _leave("stopped", exit_code())
-        except BrokenPipeError:
-            # Who reads has seen enough.
-            _silence()
-            _leave("", SIGNAL_BASE + SIGPIPE)
-        except OSError as error:
-            if error.filename is None:
-                _silence()
-            _leave(f"error: {_told(error)}", 1)
-        except (MemoryError, RuntimeError) as error:
-            if not _is_of_memory(error):
-                raise
-            _leave("error: out of memory; ask for less at once, or use a larger machine", 1)
+            end_stopped()
+        except Exception as error:
+            # Libraries make other errors of what a signal raises.
+            if is_asked():
+                end_stopped()
+            _end(error)
 
     return told
+
+
+def _end(error: Exception) -> None:
+    """Leave with a line about an error; raise it where it is a mistake of ours."""
+    match error:
+        case UserError():
+            _leave(f"error: {error}", 1)
+        case BrokenPipeError():
+            # Who reads has seen enough.
+            silence(1)
+            raise SystemExit(SIGNAL_BASE + SIGPIPE) from None
+        case OSError():
+            if error.filename is None:
+                silence(1)
+            _leave(f"error: {_told(error)}", 1)
+        case MemoryError() | RuntimeError() if _is_of_memory(error):
+            _leave("error: out of memory; ask for less at once, or use a larger machine", 1)
+    raise error
 
 
 def _is_of_memory(error: MemoryError | RuntimeError) -> bool:
@@ -68,17 +78,11 @@ def _is_of_memory(error: MemoryError | RuntimeError) -> bool:
 def _told(error: OSError) -> str:
     """What the system says of a file, which may have a name as long as a book."""
     reason = os.strerror(error.errno) if error.errno else str(error)
-    name = " ".join(str(error.filename or "standard output").split())
+    name = in_a_line(str(error.filename or "standard output"))
     shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
     return f"{shown}: {reason}"
 
 
-def _silence() -> None:
-    """Have what is still to be printed go nowhere: it would fail again at the end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-
 def _leave(line: str, status: int) -> NoReturn:
-    if line:
-        print(line, file=sys.stderr)
+    say_last(in_a_line(without_secrets(line)))
     raise SystemExit(status) from None

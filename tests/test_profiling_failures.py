@@ -180,7 +180,6 @@ def test_a_setting_that_failed_is_left_out_of_the_grid_of_both_workloads(run) ->
 @pytest.fixture
 def stage(vlm, tmp_path, monkeypatch) -> Callable[[bool], ProfileRun]:
     """The stage on a small plan, strict or not, where captions fail at the last setting."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.delenv("DVC_STAGE", raising=False)
     monkeypatch.setattr(profiling, "load_vlm", lambda _: vlm)
     prepare(tmp_path, write_params(tmp_path, SMALL))
@@ -244,7 +243,7 @@ def test_ctrl_c_finishes_the_request_and_twice_does_not(run, capfd, times, kept)
     told = capfd.readouterr().err
     assert told.count("finishing this request; Ctrl-C once more leaves at once") == 1
     assert told.splitlines()[-1] == (
-        "stopped: what was measured is kept, `dvc repro` goes on from there"
+        "stopped by Ctrl-C; what was measured is kept, and `dvc repro` resumes"
     )
     assert noted(run) == list(range(kept))
     run.before = lambda one, planned: None

@@ -1,10 +1,13 @@
 """Signals, closed outputs and odd paths end a command in one line, whenever they come."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,11 @@ from m1.stopping import signals_raise
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("answers", "contrast", "evaluate_scene_vlm", "figures", "pareto", "prepare", "profiling")
 COMMANDS = [*(f"stages.{name}" for name in STAGES), "stages.train_scene_vlm", "m1"]
-STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
+STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+TOLD = {
+    number: f"stopped by {name}; no result is half written\n"
+    for number, name in zip(STATUS, ("Ctrl-C", "SIGTERM", "SIGHUP"), strict=True)
+}
 
 
 def started(module: str, *options: str) -> subprocess.Popen[str]:
@@ -43,13 +50,12 @@ def hears_sigterm(pid: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
-@pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)
-@pytest.mark.parametrize("module", COMMANDS)
+@pytest.mark.parametrize(("module", "number"), list(zip(COMMANDS, cycle(STATUS), strict=False)))
 def test_a_signal_while_a_command_still_imports_is_one_line(module, number) -> None:
     process = started(module, "--help")
     process.send_signal(number)
     output, told = process.communicate(timeout=30)
-    assert (process.returncode, output, told) == (STATUS[number], "", "stopped\n")
+    assert (process.returncode, output, told) == (STATUS[number], "", TOLD[number])
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
@@ -60,7 +66,7 @@ def test_the_moment_does_not_matter(after_s) -> None:
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=30)
     # On a fast machine the command has ended by itself, in one line too.
-    assert (process.returncode, told) == (130, "stopped\n") or process.returncode == 1
+    assert (process.returncode, told) == (130, TOLD[signal.SIGINT]) or process.returncode == 1
     assert len(told.splitlines()) == 1
 
 
@@ -86,7 +92,7 @@ def test_a_signal_at_work_lets_files_be_put_away(number, capsys) -> None:
         in_one_line(command)()
     assert left.value.code == STATUS[number]
     assert put_away == [True]
-    assert capsys.readouterr().err == "stopped\n"
+    assert capsys.readouterr().err == TOLD[number]
     assert signal.getsignal(signal.SIGTERM) == before
 
 
@@ -95,6 +101,77 @@ def test_nothing_is_left_of_the_handlers() -> None:
     with signals_raise():
         assert signal.getsignal(signal.SIGTERM) != before[1]
     assert [signal.getsignal(number) for number in STATUS] == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_signal_that_a_library_makes_another_error_of_is_one_all_the_same(number, capsys) -> None:
+    """As C++ code does that was called back; `in_one_line` would raise it as a mistake of ours."""
+
+    def command() -> None:
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt:
+            raise RuntimeError("KeyboardInterrupt: <EMPTY MESSAGE>") from None
+
+    with pytest.raises(SystemExit) as left:
+        in_one_line(command)()
+    assert left.value.code == STATUS[number]
+    assert capsys.readouterr().err == TOLD[number]
+
+
+def test_a_signal_that_a_library_keeps_to_itself_is_heard_before_the_next_request() -> None:
+    with CtrlC() as ctrl_c, signals_raise():
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt), ctrl_c.one_request():
+            pytest.fail("a request has begun")
+
+
+@pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)
+def test_a_signal_that_comes_where_no_error_can_be_raised_comes_again(number, capsys) -> None:
+    """Python drops what is raised while an object is thrown away, such as a model."""
+
+    class Model:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    def command() -> None:
+        Model()
+        time.sleep(10)
+
+    with pytest.raises(SystemExit) as left:
+        in_one_line(command)()
+    assert left.value.code == STATUS[number]
+    assert capsys.readouterr().err == TOLD[number]
+
+
+GOES_ON = """
+import sys, time
+from m1.errors import in_one_line
+from m1.progress import CellProgress
+
+def command():
+    with CellProgress("a", 1, 1):
+        print("at work", flush=True)
+        time.sleep(60)
+
+in_one_line(command)()
+"""
+
+
+def test_a_terminal_that_is_closed_ends_a_command_with_its_status() -> None:
+    """By then nothing can be printed, neither the line nor what is left of the bar."""
+    terminal, inside = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", GOES_ON], cwd=ROOT, stdout=inside, stderr=inside
+    )
+    os.close(inside)
+    seen = b""
+    while b"at work" not in seen:
+        seen += os.read(terminal, 1000)
+    os.close(terminal)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(30) == 129
 
 
 @pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)

@@ -1,14 +1,14 @@
-"""Ctrl-C while measuring: once ends after the request at hand, twice at once; so does SIGTERM."""
+"""Signals while measuring: the first ends a run after the request at hand, the second at once."""
 
-import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
-from m1.stopping import exit_code
+from m1.stopping import check_not_asked, end_stopped, is_asked, write_at_once
+
+KEPT = "what was measured is kept, and `dvc repro` resumes"
 
 
 class CtrlC:
@@ -28,19 +28,14 @@ class CtrlC:
     ) -> None:
         """Listen no more; leave with the exit code of an interrupted program."""
         signal.signal(signal.SIGINT, self.before)
-        if isinstance(error, KeyboardInterrupt):
-            print(
-                "stopped: what was measured is kept, `dvc repro` goes on from there",
-                file=sys.stderr,
-            )
-            raise SystemExit(exit_code()) from None
+        if isinstance(error, KeyboardInterrupt) or (isinstance(error, Exception) and is_asked()):
+            end_stopped(KEPT)
 
     def _hear(self, _: int, __: FrameType | None) -> None:
         if self.is_asked or not self.is_measuring:
             raise KeyboardInterrupt
         self.is_asked = True
-        # Not by print, which may be at work already.
-        os.write(2, b"\nfinishing this request; Ctrl-C once more leaves at once\n")
+        write_at_once("\nfinishing this request; Ctrl-C once more leaves at once")
 
     @contextmanager
     def one_request(self) -> Iterator[None]:
@@ -49,6 +44,7 @@ class CtrlC:
         Raises:
             KeyboardInterrupt: then, if there was one.
         """
+        check_not_asked()
         self.is_measuring = True
         try:
             yield

@@ -11,6 +11,7 @@ from m1.profiling.schedule import Planned, Round
 from m1.schemas.base import describe
 from m1.schemas.profile import FailedCell, MeasuredRequest
 from m1.schemas.settings import Setting
+from m1.stopping import check_not_asked
 from m1.vlm.engine import NotFiniteError
 
 LONGEST_REASON = 200
@@ -54,12 +55,15 @@ class Failures:
 
         Raises:
             UserError: if it is a mistake of the user's, or leaves nothing to compare with.
+            KeyboardInterrupt: if a signal asked to stop, and a library made something else of it.
         """
+        check_not_asked()
         try:
             return self.measure(one, planned)
         except UserError:
             raise
         except Exception as error:  # models and libraries raise almost anything
+            check_not_asked()
             reason, advice = reason_of(error), advice_on(error)
         # Only here, where the error and the tensors in its frames are gone, memory can be freed.
         self._note(one, planned, reason, advice)
