@@ -4,8 +4,9 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from m1.terminal import Terminal
 
 
 class CellProgress:
@@ -16,17 +17,17 @@ class CellProgress:
         title: str,
         n_requests: int,
         n_cells: int,
-        console: Console | None = None,
+        console: Terminal | None = None,
         *,
         quiet: bool = False,
     ) -> None:
         """Say what is to come; `quiet` shows nothing of it."""
-        self.console = console or Console(stderr=True, quiet=quiet)
+        self.console = console or Terminal(stderr=True, quiet=quiet)
         self.n_requests, self.n_cells = n_requests, n_cells
         self.n_requests_done = self.n_cells_done = 0
         self.started = monotonic()
         self.bar = Progress(
-            TextColumn(title),
+            TextColumn(title, markup=False),
             BarColumn(),
             TextColumn("{task.fields[cells]} cells, {task.fields[rate]:.0f} requests/s, left"),
             TimeRemainingColumn(),
@@ -56,7 +57,7 @@ class CellProgress:
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""
-        self.console.print(text, highlight=False, soft_wrap=True)
+        self.console.print(text, soft_wrap=True)
 
     def requests_done(self, n: int = 1) -> None:
         """Count requests."""

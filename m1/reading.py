@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 from m1.errors import UserError
+from m1.plain_text import in_a_line
 
 BYTES_PER_GIB = 1 << 30
 # The annotations of VQA v2, the largest file that is read whole, have 0.4 GB.
@@ -99,5 +100,5 @@ def _cannot_be_read(path: Path, error: OSError | ValueError) -> UserError:
 
 def shown(path: Path | str) -> str:
     """A path for a message: in one line, cut where it is absurdly long."""
-    text = " ".join(str(path).split("\n")).replace("\0", "\\0")
+    text = in_a_line(str(path))
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."

@@ -10,6 +10,7 @@ from m1.errors import run_command
 from m1.files import check_writable, written_together
 from m1.kept import shared_folder
 from m1.params import load_params
+from m1.plain_text import say
 from m1.prepared import read_requests_and_images
 from m1.schemas.answers import AnswersRun
 from m1.schemas.requests import WORKLOADS
@@ -40,7 +41,7 @@ def main(
         with written_together() as results:
             results.nothing(out / "answers.parquet")
             results.record(AnswersRun(made=None, not_available=reason), out / "run.json")
-        print(f"no answers: {reason}")
+        say(f"no answers: {reason}")
         return
     folders = {w: requests / w for w in WORKLOADS}
     sets = {w: read_requests_and_images(folder) for w, folder in folders.items()}
@@ -55,9 +56,9 @@ def main(
     with written_together() as results:
         results.rows(answers, out / "answers.parquet")
         results.record(AnswersRun(made=made, not_available=None), out / "run.json")
-    print(f"{len(answers)} answers; {made.n_cells_reused} cells were answered before")
+    say(f"{len(answers)} answers; {made.n_cells_reused} cells were answered before")
     if loaded.markup.told:
-        print(loaded.markup.told)
+        say(loaded.markup.told)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from m1.errors import run_command
 from m1.files import Results, written_together
 from m1.origin import rows_fingerprint
 from m1.params import load_params
+from m1.plain_text import say
 from m1.schemas.results import WorkloadContrast
 from m1.schemas.settings import decode_passes
 
@@ -70,7 +71,7 @@ def main(
         results.record(contrast, out / "m1_workload_contrast.json")
         results.record(summary, out / "summary.json")
         write_plots(contrast, cdf, results, plots)
-    print(*contrast.answers.model_dump().values(), sep="\n")
+    say(*contrast.answers.model_dump().values())
 
 
 def write_plots(contrast: WorkloadContrast, cdf: list[Row], results: Results, folder: Path) -> None:

@@ -17,6 +17,7 @@ from m1.errors import run_command
 from m1.files import written_together
 from m1.origin import rows_fingerprint
 from m1.params import AnalysisParams, load_params
+from m1.plain_text import say
 from m1.schemas.markup import Markup
 from m1.schemas.profile import FailedCell, ProfileRun
 from m1.schemas.requests import RequestSet, Workload
@@ -59,7 +60,7 @@ def main(
         results.rows(scores, scores_file)
         results.record(result, out)
         results.plot_rows(frontier_rows(result), plot)
-    print(f"{workload}: {outcome(result)}")
+    say(f"{workload}: {outcome(result)}")
 
 
 def without_quality(workload: Workload, reason: str | None, run: ProfileRun) -> ParetoResult:

@@ -7,6 +7,7 @@ import typer
 
 from m1.errors import run_command
 from m1.params import load_params
+from m1.plain_text import say
 from m1.schemas.requests import Workload
 from m1.workloads.prepare import prepare
 from m1.workloads.scorable import notes_on_scores
@@ -24,12 +25,11 @@ def main(
     params = load_params(params_path)
     prepared = prepare(workload, params.data, out, sample)
     n_images = len({request.image_id for request in prepared.requests})
-    print(
+    say(
         f"{workload}: {len(prepared.requests)} requests about {n_images} images "
         f"from {prepared.source} in {out}"
     )
-    for note in notes_on_scores(prepared):
-        print(f"{workload}: {note}")
+    say(*(f"{workload}: {note}" for note in notes_on_scores(prepared)))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from m1.files import check_writable, written_together
 from m1.kept import shared_folder
 from m1.origin import rows_fingerprint
 from m1.params import ModelParams, load_params
+from m1.plain_text import say
 from m1.prepared import read_requests_and_images
 from m1.profiling.ctrl_c import CtrlC
 from m1.profiling.facts import Facts, gather_facts
@@ -123,11 +124,10 @@ def record_of(
 def tell(run: ProfileRun) -> None:
     """Say what was measured, what not, and whether it may be believed."""
     verdict = run.validity
-    print(f"{run.n_rows} requests measured: {verdict.verdict}", *verdict.reasons, sep="\n  ")
+    say(f"{run.n_rows} requests measured: {verdict.verdict}", *(f"  {r}" for r in verdict.reasons))
     if run.interruptions:
-        print(f"  interrupted: {len(run.interruptions)} measurements")
-    for cell in run.failed:
-        print(f"  not measured: {cell.told}")
+        say(f"  interrupted: {len(run.interruptions)} measurements")
+    say(*(f"  not measured: {cell.told}" for cell in run.failed))
 
 
 def refuse_failed_cells(run: ProfileRun, journal: Journal) -> NoReturn:

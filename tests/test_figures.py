@@ -623,3 +623,15 @@ def test_plot_data_are_read_as_written(tmp_path: Path) -> None:
     points = read_plot_rows(LatencyPoint, tmp_path / "cdf.json")
     assert points == example.cdf_points()
     assert isinstance(points[0], LatencyPoint)
+
+
+@pytest.mark.parametrize("draw", [DRAWINGS["m1_latency_cdf"], DRAWINGS["m1_roofline"]])
+def test_a_name_is_written_as_it_is_and_not_as_a_formula(draw: Draw) -> None:
+    """Of what stands between dollars, matplotlib makes formulas; a wrong one is an error."""
+    result = example.contrast()
+    seen = result.provenance.model_copy(update={"model": r"a_b$\x_1^$c\n" + "\x1b[1m"})
+    figure = draw(result.model_copy(update={"provenance": seen}))
+    figure.draw_without_rendering()
+    assert r"a_b$\x_1^$c\n\x1b[1m on " in caption(figure)
+    # Nor are the ticks formulas.
+    assert not [text for text in texts(figure) if "\\math" in text]

@@ -4,16 +4,17 @@ import io
 
 import pytest
 from contrast_example import contrast, contrast_without_quality, decode_splits, frontier, roofline
-from rich.console import Console
 
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import WorkloadContrast
+from m1.schemas.results.findings import NotTested
 from m1.show.result import show_result
+from m1.terminal import Terminal
 
 
 def shown(result: WorkloadContrast) -> str:
     page = io.StringIO()
-    show_result(result, Console(file=page, width=80))
+    show_result(result, Terminal(file=page, width=80))
     return page.getvalue()
 
 
@@ -153,3 +154,19 @@ def test_a_quality_that_is_out_of_reach_is_told(ceiling, said) -> None:
     table = rows(shown(contrast(frontiers=frontiers)), "At the reference setting")
     found = [cells for name, *cells in table if name == "largest quality possible"]
     assert found == ([["0.333", "not available"]] if said else [])
+
+
+@pytest.mark.parametrize("name", ["[bold]a[/bold]", "a[/]", "a\x1b]0;b\x07", ":smile:", "a\nVALID"])
+def test_names_and_reasons_are_shown_as_they_are(name) -> None:
+    """Rich reads brackets as markup, and a terminal what follows an escape."""
+    result = contrast()
+    seen = result.provenance.model_copy(update={"model": name})
+    answers = result.answers.model_copy(update={"dominant_stages": f"{name} is slow."})
+    untested = NotTested(id="a", claim=name, reason="there is no quality")
+    changes = {"provenance": seen, "answers": answers, "not_tested": (untested,)}
+    page = shown(result.model_copy(update=changes))
+    written = name.replace("\x1b", r"\x1b").replace("\x07", r"\x07")
+    first_line, _, _ = page.partition("\n")
+    assert written.replace("\n", " ") in first_line
+    assert page.count(written.split("\n")[0]) >= 3
+    assert not {"\x1b", "\x07"} & set(page)

@@ -11,6 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from m1.plain_text import plain
 from m1.schemas.profile import Stage
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Estimate, Frontier, WorkloadContrast
@@ -67,6 +68,7 @@ STYLE: dict[Any, Any] = {
     "lines.linewidth": 1.2,
     "xtick.labelsize": 7.5,
     "ytick.labelsize": 7.5,
+    "text.parse_math": False,  # a dollar in the name of a model is a dollar
 }
 # Drawing and saving both need it (ticks are made when they are first drawn), and neither leaves
 # a trace in matplotlib's global settings.
@@ -122,7 +124,7 @@ def caption_of(contrast: WorkloadContrast, sample: Mapping[Workload, str]) -> st
     )
     lines = (". ".join(facts) + ".", verdict_of(contrast), *exceptions_of(contrast))
     return "\n".join(
-        textwrap.fill(line, CAPTION_CHARACTERS, break_on_hyphens=False) for line in lines
+        textwrap.fill(plain(line), CAPTION_CHARACTERS, break_on_hyphens=False) for line in lines
     )
 
 

@@ -4,18 +4,17 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
-from rich.console import Console
-
 from m1.profiling.schedule import Round
 from m1.progress import CellProgress
 from m1.schemas.profile import MeasuredRequest, place_of
+from m1.terminal import Terminal
 
 
 class ProfileProgress(CellProgress):
     """Counts the requests of rounds, and the cells and trials that end with them."""
 
     def __init__(
-        self, rounds: Sequence[Round], console: Console | None = None, *, quiet: bool = False
+        self, rounds: Sequence[Round], console: Terminal | None = None, *, quiet: bool = False
     ) -> None:
         """Count what is to come; `quiet` shows nothing of it."""
         self.rounds_left = Counter(one.cell for one in rounds)

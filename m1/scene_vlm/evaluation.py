@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from m1.plain_text import say
 from m1.quality.captions import CaptionCorpus
 from m1.schemas.base import Record
 from m1.schemas.settings import Setting
@@ -79,7 +80,7 @@ def evaluate(vlm: LoadedVlm, settings: Sequence[Setting], held_out: HeldOut) -> 
             written = written_for(vlm, held_out, prompts, setting, "captioning")
         qualities[setting.label] = quality(held_out, answers, written)
         by_kind = by_kind or accuracy_by_kind(held_out.questions, answers)
-        print(f"{setting.label}: {qualities[setting.label]}", flush=True)
+        say(f"{setting.label}: {qualities[setting.label]}")
     return SceneVlmEvaluation(
         n_scenes=len(held_out.scenes), qa_accuracy_by_kind=by_kind, settings=qualities
     )

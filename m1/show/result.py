@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from m1.plain_text import in_a_line, plain
 from m1.schemas.profile import Provenance
 from m1.schemas.results import WorkloadContrast
 from m1.schemas.roofline import cells_at
@@ -14,6 +14,7 @@ from m1.show.decode import decode_table
 from m1.show.findings import findings_table
 from m1.show.headline import headline_table
 from m1.show.roofline import roofline_table
+from m1.terminal import Terminal
 
 RAW_PROMPTS = (
     "No chat template was found with the model, so it got the image and the prompt alone. If it "
@@ -22,20 +23,26 @@ RAW_PROMPTS = (
 )
 
 
-def show_result(result: WorkloadContrast, console: Console) -> None:
+def show_result(result: WorkloadContrast, console: Terminal) -> None:
     """Print what came out of a run, and first whether it may be believed."""
     valid = result.validity.verdict == "valid"
     console.print(validity_line(result), style="bold" if valid else "bold red")
     if prompts_are_raw(result.provenance):
-        console.print(f"\n[bold]Raw prompts.[/bold] {RAW_PROMPTS}")
+        show_paragraph("Raw prompts.", RAW_PROMPTS, console)
     for question, answer in result.answers.model_dump().items():
-        console.print(f"\n[bold]{question.replace('_', ' ').capitalize()}.[/bold] {answer}")
+        show_paragraph(f"{question.replace('_', ' ').capitalize()}.", answer, console)
     if result.quality_not_available:
-        console.print(f"\n[bold]No quality.[/bold] {result.quality_not_available}")
+        show_paragraph("No quality.", result.quality_not_available, console)
     for cell in result.failed:
-        console.print(f"\n[bold]Not measured:[/bold] {escape(cell.told)}", highlight=False)
+        show_paragraph("Not measured:", cell.told, console)
     for table in tables(result):
         console.print("", table)
+
+
+def show_paragraph(heading: str, text: str, console: Terminal) -> None:
+    """Print a text after a blank line and a heading."""
+    console.print()
+    console.print(Text.assemble((heading, "bold"), " ", plain(text)))
 
 
 def prompts_are_raw(seen: Provenance) -> bool:
@@ -57,7 +64,8 @@ def tables(result: WorkloadContrast) -> Iterator[Table]:
 def validity_line(result: WorkloadContrast) -> str:
     """Verdict, what was measured on what, and the reasons."""
     seen = result.provenance
-    where = f"{seen.model_title} on {seen.device}, {seen.dtype}, {seen.started_at}{resumed(seen)}"
+    title = in_a_line(seen.model_title)
+    where = f"{title} on {seen.device}, {seen.dtype}, {seen.started_at}{resumed(seen)}"
     told = result.validity.reasons or (result.validity.tally,)
     return f"{result.validity.verdict.upper()} run: {where}" + "".join(f"\n  - {t}" for t in told)
 
