@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from m1.plain_text import public_address
 from m1.schemas.base import Record
 from m1.schemas.requests import MOST_PIXELS, MOST_TIMES_AS_LONG
 
@@ -45,8 +46,8 @@ class JsonlRequest(Record):
 class FetchedFile(Record):
     """A file that was fetched, as it was then."""
 
-    url: str
-    """Where it, or the archive it was in, came from."""
+    url: Annotated[str, AfterValidator(public_address)]
+    """Where it, or the archive it was in, came from, without what may be secret."""
     size_bytes: int
     """Its size."""
     sha256: str

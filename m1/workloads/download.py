@@ -20,6 +20,7 @@ from tenacity import (
 
 from m1.errors import UserError
 from m1.params import FetchParams
+from m1.plain_text import public_address, without_secrets
 from m1.schemas.base import describe
 from m1.workloads.partial import Part, part_of
 
@@ -40,6 +41,11 @@ class Remote:
     sha256: str | None = None
     """What it must have, where that is known."""
 
+    @property
+    def place(self) -> str:
+        """Its address for messages."""
+        return public_address(self.url)
+
 
 class TransientError(Exception):
     """A failure that may pass."""
@@ -57,6 +63,7 @@ async def download(
     params: FetchParams,
     report: Report,
     check: Callable[[Path], object] = lambda _: None,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> None:
     """Fetch a file; what an earlier call left of it is gone on with.
 
@@ -67,6 +74,7 @@ async def download(
         params: how often and how patiently.
         report: told of progress.
         check: raises UserError where what came is not what is wanted; it is then thrown away.
+        tell: told of each further attempt, before it waits for it.
 
     Raises:
         UserError: naming the address, and what to do.
@@ -74,16 +82,17 @@ async def download(
     part = part_of(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        async for attempt in _attempts(params):
+        async for attempt in _attempts(params, remote, tell):
             with attempt:
                 await _transfer(client, remote, part, report)
     except TransientError as error:
         times = f"{params.n_attempts} attempts" if params.n_attempts > 1 else "one attempt"
         raise UserError(
-            f"{remote.url}: {error} ({times}); run the command again later: it goes on from there"
+            f"{remote.place}: {error} ({times}); run the command again later: it goes on from there"
         ) from None
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise UserError(f"{remote.url}: {describe(error)}; mend the address in `fetch`") from None
+        reason = without_secrets(describe(error))
+        raise UserError(f"{remote.place}: {reason}; mend the address in `fetch`") from None
     _put_in_place(part, remote, target, check)
 
 
@@ -105,7 +114,7 @@ def _check_sha256(path: Path, remote: Remote) -> None:
         return
     if (found := sha256_of(path)) != remote.sha256:
         raise UserError(
-            f"{remote.url}: its SHA-256 is {found[:12]}..., not {remote.sha256[:12]}... as on "
+            f"{remote.place}: its SHA-256 is {found[:12]}..., not {remote.sha256[:12]}... as on "
             "record: the file is damaged or another one; try again, or another mirror"
         )
 
@@ -116,7 +125,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _attempts(params: FetchParams) -> AsyncRetrying:
+def _attempts(params: FetchParams, remote: Remote, tell: Callable[[str], object]) -> AsyncRetrying:
     doubling = wait_exponential(params.backoff_s, LONGEST_WAIT_S)
     # Requests that failed together do not come back together.
     backoff = doubling + wait_random(0, params.backoff_s)
@@ -125,7 +134,13 @@ def _attempts(params: FetchParams) -> AsyncRetrying:
         error = state.outcome.exception() if state.outcome else None
         return max(backoff(state), error.wait_s if isinstance(error, TransientError) else 0.0)
 
+    def tell_of_next(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        attempt = f"attempt {state.attempt_number + 1} of {params.n_attempts}"
+        tell(f"{remote.place}: {error}; {attempt} in {state.upcoming_sleep:.1f} s")
+
     return AsyncRetrying(
+        before_sleep=tell_of_next,
         stop=stop_after_attempt(params.n_attempts),
         wait=wait_s,
         retry=retry_if_exception_type(TransientError),
@@ -142,7 +157,7 @@ async def _transfer(client: httpx2.AsyncClient, remote: Remote, part: Part, repo
                 part.start_over(response)
             await _write(response, remote, part, report)
     except (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
-        raise TransientError(describe(error) or type(error).__name__) from None
+        raise TransientError(without_secrets(describe(error)) or type(error).__name__) from None
 
 
 def _check_status(response: httpx2.Response, part: Part, remote: Remote) -> None:
@@ -159,7 +174,7 @@ def _check_status(response: httpx2.Response, part: Part, remote: Remote) -> None
             raise TransientError("the server sends another part than asked for")
     elif response.status_code != HTTPStatus.OK:
         raise UserError(
-            f"{remote.url}: the server answers {status}; mend the address in `fetch`, or the "
+            f"{remote.place}: the server answers {status}; mend the address in `fetch`, or the "
             "annotations that name the file"
         )
 
@@ -172,7 +187,7 @@ def _asked_wait_s(response: httpx2.Response, remote: Remote) -> float:
     except ValueError:
         return 0.0
     if wait_s > LONGEST_WAIT_S:
-        raise UserError(f"{remote.url}: the server asks to wait {wait_s:.0f} s; come back then")
+        raise UserError(f"{remote.place}: the server asks to wait {wait_s:.0f} s; come back then")
     return wait_s
 
 
@@ -192,7 +207,7 @@ async def _write(response: httpx2.Response, remote: Remote, part: Part, report: 
             report(here, total)
     if max(here, total or 0) > remote.most_bytes:
         part.discard()
-        raise UserError(f"{remote.url}: larger than {remote.most_bytes:,} bytes; not fetched")
+        raise UserError(f"{remote.place}: larger than {remote.most_bytes:,} bytes; not fetched")
     if total is not None and here != total:
         raise TransientError(f"cut off after {here:,} of {total:,} bytes")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import httpx2
 
 from m1.errors import UserError
+from m1.files import cannot_be_written
 from m1.images import image_bytes
 from m1.params import DataParams, FetchParams, WorkloadData
+from m1.plain_text import address_below, public_address
 from m1.schemas.requests import Workload
 from m1.workloads import archives
 from m1.workloads.archives import Archive, unpack
@@ -19,10 +22,12 @@ from m1.workloads.fetch_progress import FetchProgress
 from m1.workloads.fetchable import Dataset
 from m1.workloads.manifest import Manifest, folder_of
 from m1.workloads.official import OfficialImages, find_all, image_name
-from m1.workloads.partial import part_of
 from m1.workloads.sources import draw_sample, read_source
 
 WORKLOAD_OF: dict[Dataset, Workload] = {"vqa-v2": "qa", "coco-captions": "captioning"}
+
+# Folder in that of the dataset, and in it.
+IN_FLIGHT, IMAGES = ".fetching", "images"
 
 MOST_ARCHIVE_BYTES = 1 << 30
 MOST_IMAGE_BYTES = 1 << 26
@@ -44,7 +49,7 @@ def fetch(dataset: Dataset, data: DataParams, params: FetchParams, progress: Fet
     try:
         asyncio.run(_fetch(workload, chosen, data.seed, params, progress))
     except OSError as error:
-        raise UserError(f"{error.filename or folder}: {error.strerror or error}") from None
+        raise cannot_be_written(Path(error.filename or folder), error) from None
 
 
 async def _fetch(
@@ -64,6 +69,7 @@ async def _fetch(
             sample = draw_sample(workload, requests, chosen.n_requests, seed)
             # Several questions may be about one image.
             await fetcher.fetch_images(dict.fromkeys(int(r.image_id) for r in sample))
+            shutil.rmtree(fetcher.in_flight, ignore_errors=True)
     finally:
         manifest.save()
 
@@ -76,15 +82,34 @@ def _archives(workload: Workload, chosen: WorkloadData) -> Sequence[Archive]:
 
 
 def _client(params: FetchParams) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(
-        # Ranges count the bytes of the file itself, not of a compressed answer.
-        headers={
-            "User-Agent": "m1-workload-contrast",
-            "Accept-Encoding": "identity",
-        },
-        timeout=params.timeout_s,
-        follow_redirects=True,
-    )
+    try:
+        return httpx2.AsyncClient(
+            # Ranges count the bytes of the file itself, not of a compressed answer.
+            headers={
+                "User-Agent": "m1-workload-contrast",
+                "Accept-Encoding": "identity",
+            },
+            timeout=params.timeout_s,
+            follow_redirects=True,
+        )
+    except (ValueError, ImportError, httpx2.InvalidURL):
+        # Their messages may hold part of a password.
+        raise UserError(
+            "a proxy in the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) cannot be used: give "
+            "it as http://host:port, with %2F for a slash in a password"
+        ) from None
+
+
+def _address(folder: str, path: str) -> str:
+    """The address of a file of a mirror.
+
+    Raises:
+        UserError: if the mirror's is none.
+    """
+    try:
+        return address_below(folder, path)
+    except ValueError:
+        raise UserError(f"{public_address(folder)}: no address; mend it in `fetch`") from None
 
 
 @dataclass(frozen=True)
@@ -97,16 +122,25 @@ class Fetcher:
     manifest: Manifest
     progress: FetchProgress
 
+    @property
+    def in_flight(self) -> Path:
+        """Where files are until they are whole: DVC, which may watch the folder, looks past it."""
+        return self.folder / IN_FLIGHT
+
     async def fetch_annotations(self, archive: Archive) -> None:
         """See that an annotation file is there: the user's own, an earlier fetch, or a new one."""
         found = find_all(self.folder, archive.pattern)
         if found and not any(map(self.manifest.has_changed, found)):
             return
-        url = f"{getattr(self.params, archive.mirror).rstrip('/')}/{archive.path}"
-        packed = self.folder / Path(archive.path).name
+        url = _address(getattr(self.params, archive.mirror), archive.path)
+        packed = self.in_flight / Path(archive.path).name
         remote = Remote(url, MOST_ARCHIVE_BYTES, archive.sha256)
-        with self.progress.archive(packed.name) as report:
-            await download(self.client, remote, packed, self.params, report)
+        # It is there where an earlier fetch was killed while it unpacked.
+        if not packed.exists():
+            with self.progress.archive(packed.name) as report:
+                await download(
+                    self.client, remote, packed, self.params, report, tell=self.progress.note
+                )
         target = self.folder / "annotations" / archive.member
         try:
             unpack(packed, archive.member, target)
@@ -119,9 +153,15 @@ class Fetcher:
         """Fetch the images that are missing, a few at a time; one failure stops the others."""
         here = OfficialImages(self.folder)
         missing = [i for i in image_ids if i not in here or self._has_changed(here, i)]
+        arriving = self.in_flight / IMAGES
+        shutil.rmtree(arriving, ignore_errors=True)  # of a fetch that was killed
         if missing:
-            with self.progress.images(len(missing)) as report:
-                await self._fetch_each(missing, here, report)
+            try:
+                with self.progress.images(len(missing)) as report:
+                    await self._fetch_each(missing, here, report)
+            finally:
+                # Images are too small to be resumed.
+                shutil.rmtree(arriving, ignore_errors=True)
         n = len(image_ids)
         self.progress.note(f"images: {n} here, {len(missing)} of them new, in {self.folder}")
 
@@ -142,16 +182,18 @@ class Fetcher:
 
     async def _fetch_image(self, image_id: int, here: OfficialImages) -> None:
         name = f"val2014/COCO_val2014_{image_name(image_id)}.jpg"
-        url = f"{self.params.coco_url.rstrip('/')}/{name}"
+        url = _address(self.params.coco_url, name)
         target = here.path_of(image_id) if image_id in here else self.folder / name
         remote = Remote(url, MOST_IMAGE_BYTES, self.manifest.sha256_on_record(target))
-        try:
-            await download(
-                self.client, remote, target, self.params, _ignore, lambda p: image_bytes(p, url)
-            )
-        finally:
-            # Too small to be gone on with.
-            part_of(target).discard()
+        arrived = self.in_flight / IMAGES / target.name
+
+        def check(path: Path) -> None:
+            image_bytes(path, remote.place)
+
+        tell = self.progress.note
+        await download(self.client, remote, arrived, self.params, _ignore, check, tell)
+        target.parent.mkdir(exist_ok=True)
+        arrived.replace(target)
         self.manifest.note(target, url)
 
     def _has_changed(self, here: OfficialImages, image_id: int) -> bool:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -13,19 +12,20 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from m1.terminal import Terminal
 from m1.workloads.download import Report
 
 
 class FetchProgress:
     """Shows what is being fetched."""
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Terminal | None = None) -> None:
         """Write to the console, by default on stderr."""
-        self.console = console or Console(stderr=True)
+        self.console = console or Terminal(stderr=True)
 
     def note(self, text: str) -> None:
         """Print a line."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(text, soft_wrap=True)
 
     @contextmanager
     def archive(self, name: str) -> Iterator[Report]:
@@ -49,7 +49,7 @@ class FetchProgress:
 
     def _bar(self, amount: ProgressColumn) -> Progress:
         return Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             amount,
             TextColumn("left"),
