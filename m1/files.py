@@ -103,11 +103,11 @@ def check_writable(folder: Path) -> None:
     Raises:
         UserError: if not.
     """
-    probe = folder / ".writable"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        # Where the system can, without a name, so that a kill leaves nothing.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise cannot_be_written(folder, error) from None
 

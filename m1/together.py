@@ -10,6 +10,9 @@ from typing import Self
 # Beside the place of a file, and gone when the writer is: `.<name>.<process>.<what it is>`.
 EARLIER = "earlier"
 NEW = "new"
+LEFT = re.compile(rf"\.(?P<name>.+)\.(?P<writer>[0-9]+)\.(?P<what>{EARLIER}|{NEW}\w*)")
+# By how much the clocks of processes and of files may differ, at the most.
+CLOCK_S = 2.0
 # Links of this folder lead to files where outputs are files, and are still no results.
 DEVICES = Path("/dev")
 
@@ -154,13 +157,18 @@ def _refuse_folder(place: Path) -> None:
 
 
 def _clean_up(place: Path) -> None:
-    """Remove what writers that were killed left beside a place; put back what they took from it."""
-    named = re.compile(rf"\.{re.escape(place.name)}\.([0-9]+)\.(?:{EARLIER}|{NEW}\w*)")
-    left = [path for path in _inside(place.parent) if _is_of_the_dead(named.fullmatch(path.name))]
-    for path in left:
-        if path.name.endswith(f".{EARLIER}") and not os.path.lexists(place):
+    """Remove what writers that were killed left beside a place; put back what they took from it.
+
+    Of other places there, whose writers may never come again, what they had begun goes, too.
+    """
+    for path in _inside(place.parent):
+        left = LEFT.fullmatch(path.name)
+        own = left is not None and left["name"] == place.name
+        if left is None or not _is_of_the_dead(int(left["writer"]), path, own=own):
+            continue
+        if own and left["what"] == EARLIER and not os.path.lexists(place):
             path.rename(place)
-        else:
+        elif own or left["what"] != EARLIER:
             _remove(path)
 
 
@@ -168,19 +176,19 @@ def _inside(folder: Path) -> list[Path]:
     return list(folder.iterdir()) if folder.is_dir() else []
 
 
-def _is_of_the_dead(name: re.Match[str] | None) -> bool:
-    """Whether a name is that of something whose writer is no more."""
-    if name is None:
-        return False
-    if int(name[1]) == os.getpid():
-        return True  # In containers the numbers are few, and this one has written nothing yet.
+def _is_of_the_dead(writer: int, path: Path, *, own: bool) -> bool:
+    """Whether the writer of something is no more; `own`: of the place that is begun now."""
+    import psutil
+
+    if own and writer == os.getpid():
+        return True  # This process has written nothing there yet.
     try:
-        os.kill(int(name[1]), 0)
-    except (ProcessLookupError, OverflowError):
+        # Numbers are given again, in containers soon: who began later did not write this.
+        return psutil.Process(writer).create_time() > path.lstat().st_ctime + CLOCK_S
+    except (psutil.NoSuchProcess, OverflowError):
         return True
-    except PermissionError:
-        return False  # Somebody else's, and alive.
-    return False
+    except (psutil.Error, OSError):
+        return False  # Somebody else's, and alive; or just gone.
 
 
 def _sync(path: Path) -> None:

@@ -3,9 +3,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+from import_graph import ROOT
 
 from m1 import together
 from m1.together import NoPlaceError, Together
@@ -225,6 +227,29 @@ def test_what_a_killed_writer_left_is_gone_after_the_next(folder: Path, call: st
     with Together() as files:
         write_all(files, folder)
     assert contents(folder) == LATER | dict.fromkeys(others, "")
+
+
+def test_what_was_left_goes_whoever_has_the_number_of_its_writer_now(folder: Path) -> None:
+    """In containers numbers are soon given again; and another sample has other files."""
+    left = folder / f".a.json.{os.getppid()}.new1"
+    other = folder / ".other.json.99999999.new1"
+    for path in (left, other):
+        path.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("psutil.Process.create_time", lambda _: left.stat().st_ctime + 10)
+        with Together() as files:
+            write_all(files, folder)
+    assert contents(folder) == LATER
+    assert not left.exists()
+    assert not other.exists()
+
+
+@pytest.mark.parametrize("name", [".a.json.123.newx1", ".b.json.99999999.earlier"])
+def test_neither_git_nor_dvc_looks_at_what_is_left(name: str) -> None:
+    ignored = (ROOT / ".dvcignore").read_text().splitlines()
+    assert any(fnmatch(name, pattern) for pattern in ignored)
+    done = subprocess.run(["git", "check-ignore", "-q", f"metrics/{name}"], cwd=ROOT, check=False)
+    assert done.returncode == 0
 
 
 def test_a_folder_that_a_killed_writer_took_away_comes_back(folder: Path) -> None:
