@@ -4,10 +4,11 @@ Each line is the CRC-32 of the rest in eight hexadecimal digits, its number from
 blanks between. By the number, lines that are left out, moved or of another file are found.
 """
 
+import fcntl
 import os
 import zlib
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from m1.errors import UserError
 from m1.files import cannot_be_written
@@ -26,17 +27,16 @@ class CheckedLines:
         What a crash left of a last line is cut off.
 
         Raises:
-            UserError: if it cannot be written, or is damaged before its last whole line.
+            UserError: if it cannot be written, another process writes it, or it is damaged in
+                another way than a crash can.
         """
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
             check_regular(path)
-            self.texts, n_whole = _whole_lines(path)
-            os.truncate(path, n_whole)
-            _sync_folder(path.parent)
-            self.file = path.open("ab", buffering=0)
+            self.file = _open_alone(path)
+            self.texts = self._read()
             self.n_lines = len(self.texts)
         except OSError as error:
             raise cannot_be_written(path, error) from None
@@ -48,6 +48,17 @@ class CheckedLines:
     def __exit__(self, *_: object) -> None:
         """Close the file."""
         self.close()
+
+    def _read(self) -> list[str]:
+        """The texts of the whole lines; what is behind them is cut off."""
+        try:
+            texts, n_whole = _whole_lines(self.path)
+            os.truncate(self.path, n_whole)
+            _sync_folder(self.path.parent)
+        except BaseException:
+            self.close()
+            raise
+        return texts
 
     def append(self, text: str) -> None:
         """Append a line; once this returns, neither a kill nor a power cut takes it away.
@@ -69,6 +80,26 @@ class CheckedLines:
         self.file.close()
 
 
+def _open_alone(path: Path) -> BinaryIO:
+    """Open a file to be appended to, which no other process has open so.
+
+    Raises:
+        UserError: if one has.
+    """
+    file = path.open("ab", buffering=0)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_there = os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        is_there = False
+    except OSError:
+        return file  # Not every file system has locks; the device has one all the same.
+    if not is_there:
+        file.close()
+        raise UserError(f"{path}: another run is writing it; wait until that ends")
+    return file
+
+
 def _line(text: str, number: int) -> bytes:
     data = f"{number} {text}".encode()
     return _crc(data) + data + b"\n"
@@ -84,7 +115,8 @@ def _whole_lines(path: Path) -> tuple[list[str], int]:
     texts: list[str] = []
     wrong = ""
     for place, line in enumerate(lines[:-1], start=1):
-        found = _numbered_text(line)
+        # Copies by way of Windows may have its line ends.
+        found = _numbered_text(line) or _numbered_text(line.removesuffix(b"\r"))
         if found is None:
             wrong = wrong or f"line {place} is damaged, though later ones are whole"
         elif wrong or found[0] != str(place):
@@ -95,6 +127,11 @@ def _whole_lines(path: Path) -> tuple[list[str], int]:
             )
         else:
             texts.append(found[1])
+    if wrong and not texts:
+        raise UserError(
+            f"{path}: no line of it is whole, which is not what a crash leaves: restore the file, "
+            "or delete it to start anew"
+        )
     return texts, sum(len(line) + 1 for line in lines[: len(texts)])
 
 

@@ -3,7 +3,14 @@
 import hashlib
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
+from m1.errors import UserError
+from m1.files import read_record
+from m1.plain_text import tell
+from m1.schemas.base import Record
+
+R = TypeVar("R", bound=Record)
 PACKAGE = Path(__file__).parent
 # What models are run with.
 LIBRARIES = ("torch", "transformers", "tokenizers", "pillow")
@@ -23,6 +30,17 @@ def shared_folder(folder: Path, working: Path) -> Path:
     """
     inside = [parent.parent for parent in working.parents if parent.name == ".dvc"]
     return (inside[-1] if inside else working) / folder
+
+
+def read_kept(kind: type[R], path: Path) -> R | None:
+    """A record that was kept; none where there is none, or where it is damaged, which is told."""
+    if not path.exists():
+        return None
+    try:
+        return read_record(kind, path)
+    except UserError as error:
+        tell(f"{error}: damaged, so it is made again")
+        return None
 
 
 def source_fingerprint(*places: Path) -> str:

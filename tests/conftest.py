@@ -1,6 +1,7 @@
 """What several test modules share."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from m1.params import ModelParams
 from m1.scene_vlm.evaluation import HeldOut
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.loading import load_vlm
+
+# A run that measures on this machine is neither waited for nor made to wait.
+LOCKS = tempfile.TemporaryDirectory()
+os.environ["M1_LOCKS"] = LOCKS.name
 
 SCENE_VLM = Path(__file__).parent.parent / "data" / "models" / "scene-vlm"
 

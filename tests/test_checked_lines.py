@@ -1,6 +1,7 @@
 """Whatever is cut off or damaged, whole lines before it stay and nothing else is believed."""
 
 import errno
+import fcntl
 import os
 import random
 from pathlib import Path
@@ -83,6 +84,59 @@ def test_lines_of_another_file_are_found(tmp_path) -> None:
     path.write_bytes(path.read_bytes() + other.read_bytes())
     with pytest.raises(UserError, match="line 6 is not in its place"):
         read(path)
+
+
+@pytest.mark.parametrize("which", [slice(None), slice(1, 3)], ids=["all", "some"])
+def test_line_ends_of_windows_lose_nothing(tmp_path, which) -> None:
+    texts = [*TEXTS, "ends in a carriage return\r"]
+    path = written(tmp_path / "journal.jsonl", texts)
+    lines = path.read_bytes().split(b"\n")
+    lines[which] = [line + b"\r" if line else line for line in lines[which]]
+    path.write_bytes(b"\n".join(lines))
+    assert read(path) == texts
+    written(path, ["more"])
+    assert read(path) == [*texts, "more"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_a_file_that_another_program_wrote_anew_is_refused_and_kept(tmp_path, encoding) -> None:
+    path = written(tmp_path / "journal.jsonl", ["{}"])
+    path.write_text(path.read_text(encoding="utf-8"), encoding=encoding)
+    changed = path.read_bytes()
+    with pytest.raises(UserError, match=r"no line of it is whole.*restore the file, or delete"):
+        read(path)
+    assert path.read_bytes() == changed
+
+
+def test_two_runs_do_not_write_one_file(tmp_path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with CheckedLines(path) as lines:
+        lines.append("first")
+        with pytest.raises(UserError, match=r"journal\.jsonl: another run is writing it"):
+            written(path)
+        lines.append("second")
+    assert read(path) == ["first", "second"]
+
+
+def test_a_file_that_is_finished_while_it_is_opened_is_not_written(tmp_path, monkeypatch) -> None:
+    path, lock = tmp_path / "journal.jsonl", fcntl.flock
+
+    def finished(file: int, how: int) -> None:
+        path.rename(tmp_path / "journal.finished")
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", finished)
+    with pytest.raises(UserError, match="another run is writing it"):
+        written(path)
+    assert (tmp_path / "journal.finished").read_bytes() == b""
+
+
+def test_a_file_system_without_locks_will_do(tmp_path, monkeypatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    assert read(written(tmp_path / "journal.jsonl")) == TEXTS
 
 
 @pytest.mark.parametrize("call", ["fsync", "truncate"])

@@ -6,8 +6,9 @@ import pytest
 from import_graph import ROOT, closure, read_project
 
 from m1.answering import cache
-from m1.kept import PACKAGE, shared_folder, source_fingerprint
+from m1.kept import PACKAGE, read_kept, shared_folder, source_fingerprint
 from m1.profiling import journal
+from m1.schemas.importance import BlockImportance
 from m1.vlm import importance
 
 
@@ -24,6 +25,20 @@ def test_source_counts_and_nothing_else(tmp_path) -> None:
         assert after != before
         before = after
     assert source_fingerprint(PACKAGE / "vlm") != source_fingerprint(PACKAGE / "vlm", tmp_path)
+
+
+def test_what_is_kept_and_cannot_be_read_is_told(tmp_path, capsys) -> None:
+    path = tmp_path / "kept.json"
+    record = BlockImportance(fingerprint="a", n_requests=1, scores=(0.5,))
+    assert read_kept(BlockImportance, path) is None
+    path.write_bytes(record.model_dump_json(indent=1).replace("\n", "\r\n").encode())
+    assert read_kept(BlockImportance, path) == record
+    assert capsys.readouterr().err == ""
+    path.write_text("{")
+    assert read_kept(BlockImportance, path) is None
+    told = capsys.readouterr().err
+    assert told.startswith(f"{path}: not JSON")
+    assert told.endswith(": damaged, so it is made again\n")
 
 
 def test_queued_experiments_keep_things_with_the_project() -> None:
@@ -47,7 +62,7 @@ def test_a_module_counts_by_its_path_and_a_file_alone(tmp_path) -> None:
 # Parse, read, write and tell: nothing of what a model is given or says.
 WITHOUT_EFFECT = ("m1.errors", "m1.files", "m1.kept", "m1.params", "m1.progress", "m1.schemas")
 WITHOUT_EFFECT += ("m1.checked_lines", "m1.spread", "m1.prepared", "m1.together", "m1.origin")
-WITHOUT_EFFECT += ("m1.reading", "m1.yaml_text", "m1.stopping")
+WITHOUT_EFFECT += ("m1.reading", "m1.yaml_text", "m1.stopping", "m1.plain_text", "m1.terminal")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,6 @@ def test_a_setting_without_memory_has_no_work_and_the_others_are_measured(
         return prefill(runtime, inputs)
 
     monkeypatch.setattr(EagerRuntime, "prefill", full)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     profiling.main(tmp_path / "requests", params, tmp_path / "journal", tmp_path / "out")
     run = read_record(ProfileRun, tmp_path / "out/run.json")
     assert {(cell.workload, cell.setting.label) for cell in run.failed} == {

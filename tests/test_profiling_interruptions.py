@@ -311,9 +311,7 @@ def test_a_process_that_is_stopped_measures_those_requests_again(tmp_path) -> No
     prepare(tmp_path, write_params(tmp_path, SMALL))
     program = [sys.executable, "-m", "stopped_run", str(tmp_path)]
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    child = subprocess.Popen(
-        program, cwd=ROOT, env=os.environ | {"PYTHONPATH": paths, "TMPDIR": str(tmp_path)}
-    )
+    child = subprocess.Popen(program, cwd=ROOT, env=os.environ | {"PYTHONPATH": paths})
     n_stops = 0
     while True:
         pid, status = os.waitpid(child.pid, os.WUNTRACED)

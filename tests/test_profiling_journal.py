@@ -11,7 +11,7 @@ import pytest
 from faked_run import FakedRun, orders, raising
 from families.common import save
 from families.registry import FAMILIES
-from whole_run import ENVIRONMENT, ROOT, SMALL, merged, prepare, write_params
+from whole_run import ROOT, SMALL, merged, prepare, write_params
 
 from m1.errors import UserError
 from m1.params import KnobParams, load_params
@@ -60,7 +60,7 @@ def test_a_run_killed_at_random_moments_loses_nothing_and_repeats_no_finished_re
         [sys.executable, ROOT / "tests" / "killed_runs.py", tmp_path, str(N_KILLS), "1"],
         capture_output=True,
         text=True,
-        env=ENVIRONMENT | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)

@@ -44,8 +44,6 @@ def folder(tmp_path_factory) -> Path:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CpuClock, "_note", slow)
-        # Locks of its own: a run that measures is not waited for.
-        patch.setattr("tempfile.tempdir", str(folder))
         profiling.main(folder / "requests", params, folder / "journal", folder / "profile")
         answers.main(folder / "requests", params, folder / "kept", folder / "answers")
     for w in WORKLOADS:

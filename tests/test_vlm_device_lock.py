@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -26,8 +28,7 @@ with device_lock(torch.device("cpu")):
 
 @pytest.fixture(autouse=True)
 def own_locks(tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setenv("M1_LOCKS", str(tmp_path))
     monkeypatch.setattr(module, "POLL_S", 0.02)
 
 
@@ -90,8 +91,57 @@ def test_a_gpu_has_the_name_it_has_outside(monkeypatch, shown, name, same_as) ->
     assert module.outside_name(torch.device(name)) == same_as
 
 
+def places(monkeypatch, *folders: Path) -> None:
+    """As on a machine where nobody has named a place for locks."""
+    monkeypatch.delenv("M1_LOCKS")
+    monkeypatch.setattr(module, "PLACES", folders)
+
+
+def test_runs_with_other_folders_for_temporary_files_have_one_lock(tmp_path, monkeypatch) -> None:
+    places(monkeypatch, tmp_path / "a")
+    with device_lock(CPU):
+        monkeypatch.setenv("TMPDIR", str(tmp_path / "b"))
+        monkeypatch.setattr("tempfile.tempdir", None)
+        thread, got = second(CPU)
+        assert not got.wait(0.1)
+    thread.join(5)
+    assert got.is_set()
+
+
+@pytest.mark.parametrize("of_another", ["owned", "link", "file"])
+def test_what_another_user_has_put_in_the_way_keeps_nobody_out(
+    tmp_path, monkeypatch, of_another
+) -> None:
+    first, second_place = tmp_path / "a", tmp_path / "b"
+    name = f"m1-locks-{os.getuid()}"
+    second_place.mkdir()
+    (first / name).parent.mkdir()
+    if of_another == "owned":
+        (first / name).mkdir()
+        uid = os.getuid()
+        monkeypatch.setattr(Path, "stat", owned_by(uid + 1, first / name))
+    elif of_another == "link":
+        (first / name).symlink_to(second_place)
+    else:
+        (first / name).touch()
+    places(monkeypatch, first, second_place)
+    with device_lock(CPU):
+        assert (second_place / name / "cpu.lock").exists()
+
+
+def owned_by(uid: int, place: Path) -> Callable[[Path], os.stat_result]:
+    stat = Path.stat
+
+    def told(path: Path, **options: bool) -> os.stat_result:
+        found = stat(path, **options)
+        return os.stat_result((*found[:4], uid, *found[5:])) if path == place else found
+
+    return told
+
+
 def test_without_a_place_for_locks_it_says_what_to_do(tmp_path, monkeypatch) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
-    with pytest.raises(UserError, match=r"cannot be written .*set TMPDIR"), device_lock(CPU):
+    monkeypatch.setenv("M1_LOCKS", str(tmp_path / "file"))
+    told = r"no lock can be kept there \(Not a directory\); set M1_LOCKS to"
+    with pytest.raises(UserError, match=told), device_lock(CPU):
         pass

@@ -1,9 +1,7 @@
 """The whole pipeline, stage by stage on the command line, with folder and params of its own."""
 
-import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,14 +39,9 @@ def write_params(folder: Path, changes: Mapping[str, Any]) -> Path:
     return path
 
 
-# Tests take no device from a run that measures: they have locks of their own.
-LOCKS = tempfile.TemporaryDirectory()
-ENVIRONMENT = os.environ | {"TMPDIR": LOCKS.name}
-
-
 def command(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", f"stages.{module}", *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=ENVIRONMENT)
+    return subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
 
 
 def succeed(module: str, *arguments: object) -> str:

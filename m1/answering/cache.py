@@ -8,10 +8,10 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from m1.errors import UserError
-from m1.files import read_record, write_record
-from m1.kept import PACKAGE, source_fingerprint
+from m1.files import write_record
+from m1.kept import PACKAGE, read_kept, source_fingerprint
 from m1.origin import rows_fingerprint
+from m1.plain_text import tell
 from m1.schemas.answers import Answer, AnsweredCell, AnswerKey
 
 CODE = (PACKAGE / "vlm", PACKAGE / "answering", PACKAGE / "images.py")
@@ -20,12 +20,14 @@ CODE = (PACKAGE / "vlm", PACKAGE / "answering", PACKAGE / "images.py")
 
 def find_answers(key: AnswerKey, folder: Path) -> tuple[Answer, ...] | None:
     """The answers that were kept under a key; none where there are none, whole and unchanged."""
-    try:
-        cell = read_record(AnsweredCell, _path(key, folder))
-    except UserError:
+    path = _path(key, folder)
+    cell = read_kept(AnsweredCell, path)
+    if cell is None:
         return None
-    unchanged = cell.answers_fingerprint == rows_fingerprint(cell.answers)
-    return cell.answers if cell.key == key and unchanged else None
+    if cell.key != key or cell.answers_fingerprint != rows_fingerprint(cell.answers):
+        tell(f"{path}: changed since it was written, so it is made again")
+        return None
+    return cell.answers
 
 
 def keep_answers(key: AnswerKey, answers: Sequence[Answer], folder: Path) -> None:

@@ -50,12 +50,13 @@ class Journals:
 
         Where the stage is not run by DVC nobody will record them, and the journal goes at once.
         """
-        journal.close()
+        # Before it is closed, so that no other run takes it over in between.
         if "DVC_STAGE" not in os.environ:
             journal.path.unlink(missing_ok=True)
-            return
-        journal.path.touch()
-        journal.path.rename(journal.path.with_suffix(FINISHED))
+        else:
+            journal.path.touch()
+            journal.path.rename(journal.path.with_suffix(FINISHED))
+        journal.close()
 
     def _is_taken(self, finished: Path) -> bool:
         """Whether DVC recorded what it ran after a journal was finished."""

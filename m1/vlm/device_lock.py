@@ -1,8 +1,7 @@
 """One run at a time on a device: two at once would spoil each other's timings."""
 
+import errno
 import os
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,9 +12,14 @@ from filelock import FileLock, Timeout
 
 from m1.errors import UserError
 from m1.files import write_text
+from m1.plain_text import tell
 from m1.reading import read_text
 
 POLL_S = 0.5
+# All processes of a user agree on these, whatever their TMPDIR is.
+PLACES = (Path("/tmp"), Path("/var/tmp"))
+# Names another place, where neither can be written.
+VARIABLE = "M1_LOCKS"
 
 
 @contextmanager
@@ -26,19 +30,16 @@ def device_lock(device: torch.device) -> Iterator[None]:
     the process that holds it, however that ends.
 
     Raises:
-        UserError: if the folder of locks cannot be written.
+        UserError: if there is no place for locks.
     """
     name = outside_name(device)
-    folder = Path(tempfile.gettempdir()) / f"m1-locks-{os.getuid()}"
+    folder = _folder_of_locks()
     holder = folder / f"{name}.holder"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FileLock(folder / f"{name}.lock", poll_interval=POLL_S)
         _acquire(lock, holder, name)
     except OSError as error:
-        raise UserError(
-            f"{folder}: cannot be written ({error.strerror}); set TMPDIR to a folder that can"
-        ) from None
+        raise _no_place(folder, os.strerror(error.errno or 0)) from None
     try:
         started = datetime.now(UTC).isoformat(timespec="seconds")
         write_text(f"process {os.getpid()}, since {started}", holder)
@@ -48,13 +49,43 @@ def device_lock(device: torch.device) -> Iterator[None]:
         lock.release()
 
 
+def _folder_of_locks() -> Path:
+    """This user's own folder of locks, so that no user is kept out by another's."""
+    chosen = os.environ.get(VARIABLE)
+    places = (Path(chosen),) if chosen else PLACES
+    folders = [place / f"m1-locks-{os.getuid()}" for place in places]
+    reasons = [_why_not(folder) for folder in folders]
+    if None not in reasons:
+        raise _no_place(folders[0], str(reasons[0]))
+    return folders[reasons.index(None)]
+
+
+def _why_not(folder: Path) -> str | None:
+    """What keeps locks out of a folder, which is made where it is missing."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        return os.strerror(error.errno or 0)
+    # Where everybody may write, somebody else may have made it first.
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        return "it belongs to another user"
+    return None if os.access(folder, os.W_OK | os.X_OK) else os.strerror(errno.EACCES)
+
+
+def _no_place(folder: Path, reason: str) -> UserError:
+    return UserError(
+        f"{folder}: no lock can be kept there ({reason}); set {VARIABLE} to a folder of yours, the "
+        "same for all runs on this machine"
+    )
+
+
 def _acquire(lock: FileLock, holder: Path, name: str) -> None:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(f"waiting for {name}: another run has it ({_told(holder)})", file=sys.stderr)
+        tell(f"waiting for {name}: another run has it ({_told(holder)})")
         lock.acquire()
-        print(f"{name} is free: going on", file=sys.stderr)
+        tell(f"{name} is free: going on")
 
 
 def _told(holder: Path) -> str:

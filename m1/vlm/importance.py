@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from m1.errors import UserError
-from m1.files import read_record, write_record
-from m1.kept import PACKAGE, library_versions, source_fingerprint
+from m1.files import write_record
+from m1.kept import PACKAGE, library_versions, read_kept, source_fingerprint
 from m1.params import KnobParams
+from m1.plain_text import tell
 from m1.schemas.importance import BlockImportance
 from m1.vlm.block_policies import BlockPolicy, by_importance, evenly_spaced, first
 from m1.vlm.engine import NotFiniteError
@@ -56,10 +57,10 @@ def cached_importance(vlm: LoadedVlm, requests: Requests, name: str) -> BlockImp
     """The blocks' scores, from the cache where the same model was scored by the same requests."""
     key = _key(vlm, name)
     path = CACHE / f"{key}.json"
-    with suppress(UserError):
-        kept = read_record(BlockImportance, path)
-        if kept.fingerprint == key:
-            return kept
+    kept = read_kept(BlockImportance, path)
+    if kept is not None and kept.fingerprint == key:
+        return kept
+    tell("scoring decoder blocks by requests, for knobs.block_policy = importance")
     encoded = requests()
     scores = block_influence(vlm, encoded)
     importance = BlockImportance(fingerprint=key, n_requests=len(encoded), scores=scores)
