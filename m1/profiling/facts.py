@@ -1,6 +1,5 @@
 """What is measured once, beside the requests: work, the device's rates, agreement of runtimes."""
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from m1.errors import UserError
 from m1.images import open_image
+from m1.plain_text import tell
 from m1.profiling.device_rates import measure_rates
 from m1.profiling.failures import reason_of, release_memory
 from m1.profiling.runtime_agreement import Compared, agreement_of, compare_runtimes
@@ -18,6 +18,7 @@ from m1.profiling.work import count_work
 from m1.schemas.profile import CellWork, DeviceRates, RuntimeAgreement
 from m1.schemas.requests import WORKLOADS, RequestSet, Workload
 from m1.schemas.settings import Setting
+from m1.stopping import check_not_asked
 from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.encoding import encode
 from m1.vlm.knobs import applied
@@ -58,13 +59,16 @@ def gather_facts(
     """
     firsts = {w: _First(vlm, sets[w], folders[w]) for w in WORKLOADS}
     compiled = isinstance(vlm.runtime, CompiledRuntime)
+    tell(f"counting the work of {len(grid) * len(WORKLOADS)} cells")
     counted = [
         tried(partial(firsts[w].work, setting), f"work of {w} {setting.label}")
         for setting in grid
         for w in WORKLOADS
     ]
+    tell(f"measuring what {vlm.device} can do")
+    rates = measure_rates(vlm.device, vlm.model.dtype)
     return Facts(
-        device_rates=measure_rates(vlm.device, vlm.model.dtype),
+        device_rates=rates,
         work=tuple(work for work in counted if work),
         runtime_agreement=_agreement(firsts["captioning"], grid) if compiled else None,
     )
@@ -81,7 +85,8 @@ def tried(fact: Callable[[], T], name: str) -> T | None:
     except UserError:
         raise
     except Exception as error:  # models and libraries raise almost anything
-        print(f"{name} not known: {reason_of(error)}", file=sys.stderr)
+        check_not_asked()
+        tell(f"{name} not known: {reason_of(error)}")
     # Only here, where the error and the tensors in its frames are gone, memory can be freed.
     release_memory()
     return None
@@ -116,6 +121,7 @@ class _First:
 
 def _agreement(first: _First, grid: Sequence[Setting]) -> RuntimeAgreement:
     """Compare once in each state of the knobs: visual tokens are no matter of decode steps."""
+    tell("comparing the compiled runtime with the eager one")
     compared: dict[KnobState, Compared | None] = {}
     for setting in grid:
         inputs = first.inputs(setting)

@@ -11,6 +11,7 @@ from time import monotonic
 
 from m1.images import open_image
 from m1.params import ProfileParams, effective_decode_mode
+from m1.plain_text import tell
 from m1.profiling.failures import Failures
 from m1.profiling.interruptions import Undisturbed
 from m1.profiling.journal import Journal
@@ -22,6 +23,7 @@ from m1.profiling.rounds import OneRequest, left_of, measure_rounds
 from m1.profiling.schedule import Planned, Round, one_of_each_shape, plan
 from m1.profiling.validity import Circumstances
 from m1.profiling.warmup import WarmUp, Window, warm_up
+from m1.profiling.warmup_progress import WarmUpProgress
 from m1.schemas.profile import FailedCell, MeasuredRequest
 from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
 from m1.schemas.settings import (
@@ -108,20 +110,21 @@ class Profiler:
         left = left_of(rounds, journal)
         undisturbed = Undisturbed(journal, self._measure, on_gpu=self.vlm.device.type != "cpu")
         failures = Failures(journal, rounds, self.grid[0], undisturbed.measure)
-        with ProfileProgress(left) as progress, no_search_through_the_model():
+        progress = ProfileProgress(left)
+        with no_search_through_the_model():
             if journal.rows:
-                progress.note(f"going on: {len(journal.rows)} requests were measured before")
+                progress.note(f"resuming: {len(journal.rows)} requests were measured before")
             if left:
-                progress.note("warming up")
                 self.record_prompts(left, failures)
                 journal.warm(
                     self.warm_up(
                         warmup_tolerance, failures, lambda: monotonic() - undisturbed.lost_s
                     )
                 )
-            progress.begin()
-            watch = LastingWatch(self.vlm.device, journal)
-            measure_rounds(left, failures, watch, progress, one_request)
+            with progress:
+                progress.begin()
+                watch = LastingWatch(self.vlm.device, journal)
+                measure_rounds(left, failures, watch, progress, one_request)
         return self._measured(journal, failures, watch)
 
     def _plan(self) -> list[Round]:
@@ -150,6 +153,7 @@ class Profiler:
             UserError: if it cannot take one, its weights are not on one device, or outputs may end
                 and nothing says where.
         """
+        tell("checking every setting and image")
         refuse_mixed_devices(self._devices())
         if "free" in decode_passes(self.decode_mode):
             refuse_endless(self.vlm.end_tokens)
@@ -193,6 +197,7 @@ class Profiler:
         """Run one request of every shape that will come, where prompts are recorded by shape."""
         runtime = self.vlm.runtime
         if isinstance(runtime, CompiledRuntime) and runtime.recorder:
+            tell("recording prompts, one of each shape")
             self._run_quietly(one_of_each_shape(rounds, self._shape), failures)
 
     def _shape(self, one: Round, request: Request) -> Hashable:
@@ -206,13 +211,15 @@ class Profiler:
     ) -> WarmUp:
         """Go through every setting of both workloads until two windows agree."""
         cells = [one for setting in self.grid for one in self._sample(setting)]
-        return warm_up(
-            lambda: self._run_quietly(cells, failures),
-            tolerance,
-            Window(self.params.warmup_window, self.params.warmup_s),
-            self.params.warmup_limit,
-            now,
-        )
+        with WarmUpProgress(self.params.warmup_limit) as progress:
+            return warm_up(
+                lambda: self._run_quietly(cells, failures, progress.request_done),
+                tolerance,
+                Window(self.params.warmup_window, self.params.warmup_s),
+                self.params.warmup_limit,
+                now,
+                progress.window_done,
+            )
 
     def _sample(self, setting: Setting) -> list[Round]:
         """The first request of each workload at a setting."""
@@ -222,14 +229,19 @@ class Profiler:
             for w in WORKLOADS
         ]
 
-    def _run_quietly(self, rounds: Sequence[Round], failures: Failures) -> list[float]:
+    def _run_quietly(
+        self,
+        rounds: Sequence[Round],
+        failures: Failures,
+        request_done: Callable[[], object] = lambda: None,
+    ) -> list[float]:
         """Run rounds that do not count; their requests' times in ms, NaN where a cell failed."""
-        rows = [
-            None if failures.has(one) else failures.attempt(one, planned)
-            for one in rounds
-            for planned in one.planned
-        ]
-        return [row.total_ms if row else math.nan for row in rows]
+        times_ms = []
+        for one, planned in [(each, planned) for each in rounds for planned in each.planned]:
+            row = None if failures.has(one) else failures.attempt(one, planned)
+            times_ms.append(row.total_ms if row else math.nan)
+            request_done()
+        return times_ms
 
     def _measure(self, one: Round, planned: Planned) -> Attempt:
         limit = OutputLimit(one.decode_mode, self.params.max_new_tokens.of(one.workload))

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 Times = npt.NDArray[np.float64]
 OnePass = Callable[[], Sequence[float]]
+# Told after each window: how many there were, and the change from the one before, if there is one.
+Report = Callable[[int, float | None], object]
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ def warm_up(
     window: Window,
     limit: int,
     now: Callable[[], float] = monotonic,
+    report: Report = lambda n_windows, changed: None,
 ) -> WarmUp:
     """Run windows until the last two agree, or the limit is reached.
 
@@ -45,10 +48,12 @@ def warm_up(
         window: least length of a window, in whole passes.
         limit: windows at the most; 2 are always run.
         now: a clock in seconds.
+        report: told of each window.
     """
-    windows = [run_window(one_pass, window, now) for _ in range(2)]
-    while abs(change(windows)) > tolerance and len(windows) < limit:
+    windows: list[Times] = []
+    while len(windows) < 2 or (abs(change(windows)) > tolerance and len(windows) < limit):
         windows.append(run_window(one_pass, window, now))
+        report(len(windows), change(windows) if len(windows) > 1 else None)
     return WarmUp(change(windows), len(windows))
 
 

@@ -16,6 +16,7 @@ from transformers import Cache, StaticCache
 from transformers.cache_utils import StaticLayer
 
 from m1.errors import UserError
+from m1.plain_text import tell
 from m1.vlm.graphs import Recorder
 from m1.vlm.prompt_graphs import PromptGraphs
 from m1.vlm.runtime import Runtime
@@ -95,6 +96,7 @@ class CompiledRuntime(Runtime):
         """Run one token by the step of the present state of the knobs."""
         state = self.structure.state
         if state not in self.steps:
+            tell(f"compiling the decode step for state {len(self.steps) + 1} of the knobs")
             self.steps[state] = self._compiled_step(token)
         return self.steps[state](token)
 

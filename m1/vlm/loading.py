@@ -20,6 +20,7 @@ from transformers.utils.hub import cached_file, extract_commit_hash
 
 from m1.errors import UserError
 from m1.params import ModelParams
+from m1.plain_text import tell
 from m1.reading import is_folder, shown
 from m1.schemas.settings import Weights
 from m1.vlm.compiled import CompiledRuntime
@@ -65,6 +66,7 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
         config = _config(params)
         check_config(params.source, config, params.weights)
         check_memory(params, config, device)
+        tell(f"loading {params.source} onto {device}")
         model = _model(params, config, device)
         vlm = ready(model, _processor(params, model), device, params.weights)
     except UserError:
