@@ -4,14 +4,13 @@ Each command imports what it needs when it runs, so that `m1 --help` answers at 
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from m1.errors import UserError, in_one_line
-from m1.stopping import exit_code
+from m1.stopping import end_stopped
 from m1.workloads.fetchable import Dataset
 
 app = typer.Typer(
@@ -21,6 +20,25 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     add_completion=False,
 )
+
+
+def print_version(asked: bool) -> None:
+    """Print the version and end, where that was asked for."""
+    if asked:
+        from importlib.metadata import version
+
+        print(f"m1 {version('m1-workload-contrast')}")
+        raise typer.Exit
+
+
+@app.callback()
+def begin(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=print_version, help="Print the version."),
+    ] = False,
+) -> None:
+    """Nothing comes before a command; the text of the help is that of the app."""
 
 
 @app.command(name="fetch")
@@ -51,8 +69,7 @@ def fetch_dataset(
     try:
         fetch(dataset, params.data, params.fetch, FetchProgress())
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        raise typer.Exit(exit_code()) from None
+        end_stopped("the same command resumes")
 
 
 @app.command()
@@ -63,25 +80,30 @@ def show(
     ),
 ) -> None:
     """Print the last run's answers and findings, and tables of its numbers."""
-    from rich.console import Console
-
     from m1.files import read_record
     from m1.schemas.results import WorkloadContrast
     from m1.show.result import show_result
+    from m1.terminal import Terminal
 
     try:
         result = read_record(WorkloadContrast, contrast)
     except UserError as error:
-        print(f"error: {error}; run `dvc repro` first")
-        raise typer.Exit(1) from None
-    show_result(result, Console())
+        raise UserError(f"{error}; run `dvc repro` first") from None
+    show_result(result, Terminal())
 
 
 @app.command()
 @in_one_line
-def schema() -> None:
-    """Print the JSON Schema of every result file, one object with a key for each."""
-    from m1.show.layouts import RESULT_FILES
+def schema(
+    name: Annotated[
+        str | None, typer.Argument(help="Of one file: summary, contrast, pareto, profile-run, ...")
+    ] = None,
+) -> None:
+    """Print the JSON Schema of every result file, one object with a key for each, or of one."""
+    from m1.show.layouts import RESULT_FILES, layout_of
 
+    if name is not None:
+        print(json.dumps(layout_of(name).model_json_schema(), indent=2))
+        return
     schemas = {path: record.model_json_schema() for path, record in RESULT_FILES.items()}
     print(json.dumps(schemas, indent=2))

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 from m1.cli import app
 from m1.files import write_record
 from m1.schemas.results import Answers, Finding, WorkloadContrast
-from m1.show.layouts import RESULT_FILES
+from m1.show.layouts import NAMES, RESULT_FILES
 
 RUN = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"})
 
@@ -125,6 +126,25 @@ def test_help_loads_nothing_that_takes_long() -> None:
     help_text, _, loaded = run.stdout.rstrip().rpartition("\n")
     assert all(command in help_text for command in ("fetch", "show", "schema"))
     assert not {"httpx2", "matplotlib", "numpy", "pandas", "pydantic"} & set(loaded.split())
+
+
+def test_schema_of_one_file_is_found_by_its_name() -> None:
+    assert set(NAMES.values()) == set(RESULT_FILES)
+    for name, title in (("contrast", "WorkloadContrast"), (NAMES["pareto"], "ParetoResult")):
+        assert json.loads(RUN.invoke(app, ["schema", name]).output)["title"] == title
+
+
+def test_schema_of_an_unknown_name_says_which_there_are() -> None:
+    result = RUN.invoke(app, ["schema", "contrst"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: contrst: no result file has this name; ")
+    assert f"did you mean contrast? names: {', '.join(NAMES)}\n" in result.stderr
+    assert "did you mean" not in RUN.invoke(app, ["schema", "xyz"]).stderr
+
+
+def test_version_is_that_of_the_package() -> None:
+    result = RUN.invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"m1 {version('m1-workload-contrast')}\n")
 
 
 def test_schema_prints_a_json_schema_for_every_result_file() -> None:

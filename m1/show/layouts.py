@@ -1,5 +1,8 @@
-"""Which record each result file holds."""
+"""Which record each result file holds, and what the files are called."""
 
+import difflib
+
+from m1.errors import UserError
 from m1.schemas.answers import Answer, AnswersRun
 from m1.schemas.base import Record
 from m1.schemas.datasets import FetchManifest
@@ -21,3 +24,32 @@ RESULT_FILES: dict[str, type[Record]] = {
     "metrics/m1_workload_contrast.json": WorkloadContrast,
     "metrics/summary.json": Summary,
 }
+
+NAMES = {
+    "fetch-manifest": "data/raw/<dataset>.json",
+    "requests": "data/requests/<workload>/requests.json",
+    "sample": "data/samples/<workload>.json",
+    "profile-rows": "data/profile/rows.parquet",
+    "profile-run": "data/profile/run.json",
+    "answers": "data/answers/answers.parquet",
+    "answers-run": "data/answers/run.json",
+    "scores": "data/scores/<workload>.parquet",
+    "stage-latency": "metrics/e1_stage_latency.json",
+    "pareto": "metrics/e2_pareto_<workload>.json",
+    "contrast": "metrics/m1_workload_contrast.json",
+    "summary": "metrics/summary.json",
+}
+"""The files by the names that `m1 schema` takes."""
+
+
+def layout_of(name: str) -> type[Record]:
+    """The record of a result file, by its name or its path.
+
+    Raises:
+        UserError: if there is none of that name.
+    """
+    if record := RESULT_FILES.get(NAMES.get(name, name)):
+        return record
+    near = difflib.get_close_matches(name, NAMES, n=1)
+    guess = f"did you mean {near[0]}? " if near else ""
+    raise UserError(f"{name}: no result file has this name; {guess}names: {', '.join(NAMES)}")
