@@ -109,7 +109,7 @@ def _end(error: Exception) -> None:
     """Leave with a line for each mistake of the user's; raise what is a mistake of ours."""
     match error:
         case UserError():
-            _leave("\n".join(f"error: {line}" for line in error.told), 1)
+            _leave(*error.told)
         case BrokenPipeError():
             # Who reads has seen enough.
             silence(1)
@@ -117,9 +117,9 @@ def _end(error: Exception) -> None:
         case OSError():
             if error.filename is None:
                 silence(1)
-            _leave(f"error: {_told(error)}", 1)
+            _leave(_told(error))
         case MemoryError() | RuntimeError() if is_of_memory(error):
-            _leave("error: out of memory; ask for less at once, or use a larger machine", 1)
+            _leave("out of memory; ask for less at once, or use a larger machine")
     raise error
 
 
@@ -131,6 +131,7 @@ def _told(error: OSError) -> str:
     return f"{shown}: {reason}"
 
 
-def _leave(line: str, status: int) -> NoReturn:
-    say_last(in_a_line(without_secrets(line)))
-    raise SystemExit(status) from None
+def _leave(*mistakes: str) -> NoReturn:
+    """End with a line for each mistake."""
+    say_last("\n".join(f"error: {in_a_line(without_secrets(one))}" for one in mistakes))
+    raise SystemExit(1) from None

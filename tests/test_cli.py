@@ -210,3 +210,12 @@ def test_schema_prints_a_json_schema_for_every_result_file() -> None:
     assert contrast["additionalProperties"] is False
     described = [p for p in contrast["properties"].values() if "description" in p]
     assert len(described) > len(wanted)
+
+
+def test_each_mistake_has_a_line_of_its_own() -> None:
+    wrong = ("knobs.top_kk=3", "model.dtype=bfloat61")
+    run = RUN.invoke(app, ["check", *(part for one in wrong for part in ("--set", one))])
+    assert run.exit_code == 1
+    lines = run.stderr.splitlines()
+    assert len(lines) == len(wrong)
+    assert all(line.startswith("error: params.yaml: ") for line in lines)
