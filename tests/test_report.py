@@ -188,6 +188,15 @@ def test_tables_have_headers_and_scroll_by_keyboard(valid: Outline) -> None:
     assert all(one.get("aria-label") or one.get("aria-labelledby") for one in regions)
 
 
+def test_numbers_of_a_chart_are_in_a_table_below_it(valid: Outline) -> None:
+    captions = [text for text in valid.texts["span"] if text.startswith("Numbers of ")]
+    assert len(captions) == 4
+    (move, *_) = reports.contrast().sensitivity["captioning"]["top_k"][1:]
+    assert f"{move.latency_change_percent.low:.4g}" in valid.texts["td"]
+    assert "Captioning" in valid.texts["th"]
+    assert not {"start ms", "qa"} & set(valid.texts["th"])
+
+
 def test_an_invalid_run_says_so_first_and_beside_every_chart() -> None:
     outline = Outline(reports.page_of(reports.invalid()))
     assert outline.texts["strong"][0].startswith("INVALID RUN")
