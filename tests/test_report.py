@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -291,3 +293,33 @@ def test_a_missing_or_wrong_template_is_an_error_in_one_line(tmp_path, content) 
     with pytest.raises(UserError, match="no template of a chart") as error:
         make_charts(reports.contrast(), example.cdf_points(), tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_a_report_before_any_run_says_what_to_do(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(app, ["report"])
+    assert said.exit_code == 1
+    assert said.stderr.strip() == (
+        "error: metrics/m1_workload_contrast.json: not there; run `dvc repro` first"
+    )
+
+
+def test_a_report_of_a_revision_holds_the_numbers_of_that_revision(tmp_path, monkeypatch) -> None:
+    project_in(tmp_path, reports.contrast())
+    monkeypatch.chdir(tmp_path)
+    who = ["-c", "user.name=a", "-c", "user.email=a@a", "-c", "init.defaultBranch=main"]
+    for words in (
+        ["init", "-q"],
+        ["add", "metrics", "plots", "params.yaml"],
+        ["commit", "-qm", "all"],
+    ):
+        subprocess.run(["git", *who, *words], check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "-f"], check=True)
+    write_record(reports.invalid(), tmp_path / "metrics" / "m1_workload_contrast.json")
+    monkeypatch.setattr("m1.report.write.chart_scripts", str)
+    (tmp_path / ".dvc" / "plots").symlink_to(reports.TEMPLATES)
+    said = CliRunner().invoke(app, ["report", "--rev", "HEAD"])
+    assert said.exit_code == 0, said.output
+    page = (tmp_path / "data/report/m1_report_HEAD.html").read_text(encoding="utf-8")
+    assert "Valid run:" in page
+    assert "INVALID" not in page
