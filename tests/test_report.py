@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -188,6 +190,15 @@ def test_tables_have_headers_and_scroll_by_keyboard(valid: Outline) -> None:
     assert all(one.get("aria-label") or one.get("aria-labelledby") for one in regions)
 
 
+def test_numbers_of_a_chart_are_in_a_table_below_it(valid: Outline) -> None:
+    captions = [text for text in valid.texts["span"] if text.startswith("Numbers of ")]
+    assert len(captions) == 4
+    (move, *_) = reports.contrast().sensitivity["captioning"]["top_k"][1:]
+    assert f"{move.latency_change_percent.low:.4g}" in valid.texts["td"]
+    assert "Captioning" in valid.texts["th"]
+    assert not {"start ms", "qa"} & set(valid.texts["th"])
+
+
 def test_an_invalid_run_says_so_first_and_beside_every_chart() -> None:
     outline = Outline(reports.page_of(reports.invalid()))
     assert outline.texts["strong"][0].startswith("INVALID RUN")
@@ -282,3 +293,33 @@ def test_a_missing_or_wrong_template_is_an_error_in_one_line(tmp_path, content) 
     with pytest.raises(UserError, match="no template of a chart") as error:
         make_charts(reports.contrast(), example.cdf_points(), tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_a_report_before_any_run_says_what_to_do(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(app, ["report"])
+    assert said.exit_code == 1
+    assert said.stderr.strip() == (
+        "error: metrics/m1_workload_contrast.json: not there; run `dvc repro` first"
+    )
+
+
+def test_a_report_of_a_revision_holds_the_numbers_of_that_revision(tmp_path, monkeypatch) -> None:
+    project_in(tmp_path, reports.contrast())
+    monkeypatch.chdir(tmp_path)
+    who = ["-c", "user.name=a", "-c", "user.email=a@a", "-c", "init.defaultBranch=main"]
+    for words in (
+        ["init", "-q"],
+        ["add", "metrics", "plots", "params.yaml"],
+        ["commit", "-qm", "all"],
+    ):
+        subprocess.run(["git", *who, *words], check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "-f"], check=True)
+    write_record(reports.invalid(), tmp_path / "metrics" / "m1_workload_contrast.json")
+    monkeypatch.setattr("m1.report.write.chart_scripts", str)
+    (tmp_path / ".dvc" / "plots").symlink_to(reports.TEMPLATES)
+    said = CliRunner().invoke(app, ["report", "--rev", "HEAD"])
+    assert said.exit_code == 0, said.output
+    page = (tmp_path / "data/report/m1_report_HEAD.html").read_text(encoding="utf-8")
+    assert "Valid run:" in page
+    assert "INVALID" not in page

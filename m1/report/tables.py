@@ -41,6 +41,8 @@ class SettingRow:
     cells: tuple[Cell, ...]
 
 
+PLACES = {"start_ms", "end_ms"}
+"""Of a chart's rows: where a mark is drawn, which follows from the others."""
 WORKLOAD_COLUMNS = tuple(WORKLOAD_NAMES[w] for w in WORKLOADS)
 
 
@@ -188,7 +190,7 @@ def sample_of(frontier: Frontier) -> str:
 
 def rows_table(caption: str, rows: Sequence[Row]) -> Table:
     """What a chart draws, as a table."""
-    columns = tuple(rows[0])
+    columns = tuple(name for name in rows[0] if name not in PLACES)
     return Table(
         caption,
         tuple(name.replace("_", " ") for name in columns),
@@ -197,7 +199,8 @@ def rows_table(caption: str, rows: Sequence[Row]) -> Table:
 
 
 def _said(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
+    names: dict[object, str] = dict(WORKLOAD_NAMES.items())
+    return f"{value:.4g}" if isinstance(value, float) else names.get(value, str(value))
 
 
 def failed_table(contrast: WorkloadContrast) -> Table | None:
