@@ -21,6 +21,8 @@ from m1.errors import UserError
 from m1.files import write_plot_rows, write_record
 from m1.report.charts import KINDS, MOST_STEPS, make_charts
 from m1.report.forest import Forest
+from m1.report.tables import stage_table
+from m1.schemas.profile import STAGES
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import Answers, WorkloadContrast
 
@@ -170,6 +172,18 @@ def test_latencies_are_quantiles_and_no_requests() -> None:
         below = [p.latency_ms <= middle for p in many if p.workload == workload]
         assert sum(below) / len(below) == pytest.approx(0.5, abs=0.01)
         assert {row["requests"] for row in own} == {example.N_E1}
+
+
+def test_preprocessing_is_beside_the_stages_and_outside_the_total(valid: Outline) -> None:
+    run = reports.contrast()
+    assert run.preprocessing
+    rows = [row[0] for row in stage_table(run).rows]
+    assert rows[:5] == [*STAGES, "total"]
+    parts = run.preprocessing["qa"].parts
+    assert rows[5:] == [f"before the total: {part}" for part in (*parts, "all of it")]
+    assert set(rows) <= set(valid.texts["th"])
+    drawn = make_charts(run, example.cdf_points(), reports.TEMPLATES)["stage_breakdown"].rows
+    assert [row["stage"] for row in drawn if row["start_ms"] < 0] == [*parts] * len(WORKLOADS)
 
 
 def test_settings_have_a_row_each_with_both_workloads(valid: Outline) -> None:
