@@ -1,6 +1,7 @@
 """What several test modules share."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from m1.vlm.loading import load_vlm
 # A run that measures on this machine is neither waited for nor made to wait.
 LOCKS = tempfile.TemporaryDirectory()
 os.environ["M1_LOCKS"] = LOCKS.name
+
+# In the background, and under nohup, these are ignored, and programs inherit that.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SCENE_VLM = Path(__file__).parent.parent / "data" / "models" / "scene-vlm"
 

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -269,7 +270,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_work(tmp_path, monk
         with pytest.raises(UserError, match=r"cannot be written .*: something else is there: move"):
             check_writable(tmp_path / place)
     assert list((tmp_path / "new" / "folder").iterdir()) == []
-    monkeypatch.setattr(Path, "touch", refusing(errno.EROFS))
+    monkeypatch.setattr(tempfile, "TemporaryFile", refusing(errno.EROFS))
     with pytest.raises(UserError, match=r"cannot be written \(Read-only file system\)"):
         check_writable(tmp_path)
 

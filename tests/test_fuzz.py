@@ -42,14 +42,15 @@ json_values = st.recursive(
 
 
 def read_or_told(read: Callable[[], object], path: Path) -> bool:
-    """Whether it was read; if not, a line has to name the file."""
-    told = None
+    """Whether it was read; if not, a line for each mistake has to name the file."""
+    told: tuple[str, ...] = ()
     try:
         read()
     except UserError as error:
-        told = str(error)
-    assert told is None or ("\n" not in told and told.startswith(f"{path}:"))
-    return told is None
+        told = error.told
+        assert told
+    assert all("\n" not in line and line.startswith(f"{path}:") for line in told)
+    return not told
 
 
 def places(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -223,7 +223,7 @@ def test_a_raised_session_measures_again_and_going_back_does_not(project: Projec
 
 def test_the_check_comes_first_and_makes_nothing_run_again_needlessly(project: Project) -> None:
     project.set("analysis.n_resamples", 100)
-    assert project.dvc("repro").split() == ["pareto", "pareto", "contrast"]
+    assert project.dvc("repro").split() == ["pareto", "pareto", "contrast", "report"]
     project.set("profile.seed", 2)
     ran = project.dvc("repro").split()
     assert ran[0] == "check"

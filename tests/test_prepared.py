@@ -107,7 +107,7 @@ def test_every_stage_that_reads_requests_refuses_edited_ones(data, tmp_path, sta
         write_record(simulate_answers_run(answers=answers), tmp_path / "answers/run.json")
         options |= {"--requests": requests / "qa" / "requests.json", "--workload": "qa"}
         options |= {"--answers": tmp_path / "answers", "--profile": tmp_path / "profile"}
-        options |= {"--scores": tmp_path / "scores", "--plot": tmp_path / "plot.json"}
+        options |= {"--scores": tmp_path / "scores"}
     options["--out"] = tmp_path / "out"
     done = command(stage, *(word for pair in options.items() for word in pair))
     assert done.returncode == 1

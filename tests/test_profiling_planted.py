@@ -52,7 +52,6 @@ def folder(tmp_path_factory) -> Path:
             folder / "requests" / w / "requests.json",
             folder / f"scores/{w}.parquet",
             folder / f"metrics/e2_pareto_{w}.json",
-            folder / f"plots/frontier_{w}.json",
             folder / "profile",
             folder / "answers",
             params,

@@ -65,9 +65,13 @@ def test_the_moment_does_not_matter(after_s) -> None:
     time.sleep(after_s)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=30)
-    # On a fast machine the command has ended by itself, in one line too.
-    assert (process.returncode, told) == (130, TOLD[signal.SIGINT]) or process.returncode == 1
     assert len(told.splitlines()) == 1
+    # On a fast machine the command has ended by itself.
+    if process.returncode != 1:
+        assert told == TOLD[signal.SIGINT]
+        # Python ends itself by the signal where that came while `exec` ran a text, as dataclasses
+        # have it do; shells make the same status of both.
+        assert process.returncode in (STATUS[signal.SIGINT], -signal.SIGINT)
 
 
 def test_a_signal_that_a_shell_has_ignored_stays_so() -> None:

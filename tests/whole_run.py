@@ -71,7 +71,6 @@ def run_all(folder: Path, params: Path, requests: Path) -> None:
             "--profile", folder / "profile", "--answers", folder / "answers",
             "--scores", folder / f"scores/{workload}.parquet",
             "--out", folder / f"metrics/e2_pareto_{workload}.json",
-            "--plot", folder / f"plots/frontier_{workload}.json",
         )  # fmt: skip
     succeed(
         "contrast", "--params", params, "--rows", folder / "profile/rows.parquet",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from m1.errors import UserError
-from m1.reading import shown
+from m1.reading import is_file, is_folder, shown
 
 
 @contextlib.contextmanager
@@ -22,8 +22,10 @@ def project_at(revision: str | None, paths: Sequence[Path]) -> Iterator[Path]:
     """
     if revision is None:
         for path in paths:
-            if not path.exists():
-                raise UserError(f"{shown(path)}: not there; run `dvc repro` first")
+            if not (is_file(path) or is_folder(path)):
+                raise UserError(
+                    f"{shown(path)}: cannot be read (it is not there); run `dvc repro` first"
+                )
         yield Path()
         return
     with tempfile.TemporaryDirectory() as folder:
