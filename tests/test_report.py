@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,6 +21,8 @@ from m1.errors import UserError
 from m1.files import write_plot_rows, write_record
 from m1.report.charts import KINDS, MOST_STEPS, make_charts
 from m1.report.forest import Forest
+from m1.report.tables import stage_table
+from m1.schemas.profile import STAGES
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import Answers, WorkloadContrast
 
@@ -170,6 +174,18 @@ def test_latencies_are_quantiles_and_no_requests() -> None:
         assert {row["requests"] for row in own} == {example.N_E1}
 
 
+def test_preprocessing_is_beside_the_stages_and_outside_the_total(valid: Outline) -> None:
+    run = reports.contrast()
+    assert run.preprocessing
+    rows = [row[0] for row in stage_table(run).rows]
+    assert rows[:5] == [*STAGES, "total"]
+    parts = run.preprocessing["qa"].parts
+    assert rows[5:] == [f"before the total: {part}" for part in (*parts, "all of it")]
+    assert set(rows) <= set(valid.texts["th"])
+    drawn = make_charts(run, example.cdf_points(), reports.TEMPLATES)["stage_breakdown"].rows
+    assert [row["stage"] for row in drawn if row["start_ms"] < 0] == [*parts] * len(WORKLOADS)
+
+
 def test_settings_have_a_row_each_with_both_workloads(valid: Outline) -> None:
     rows = [row["data-setting"] for row in valid.all("tr") if "data-setting" in row]
     assert rows == [setting.label for setting in example.GRID]
@@ -186,6 +202,15 @@ def test_tables_have_headers_and_scroll_by_keyboard(valid: Outline) -> None:
     regions = [one for one in valid.all("div") if "scroll" in (one.get("class") or "")]
     assert all(one.get("tabindex") == "0" for one in regions)
     assert all(one.get("aria-label") or one.get("aria-labelledby") for one in regions)
+
+
+def test_numbers_of_a_chart_are_in_a_table_below_it(valid: Outline) -> None:
+    captions = [text for text in valid.texts["span"] if text.startswith("Numbers of ")]
+    assert len(captions) == 4
+    (move, *_) = reports.contrast().sensitivity["captioning"]["top_k"][1:]
+    assert f"{move.latency_change_percent.low:.4g}" in valid.texts["td"]
+    assert "Captioning" in valid.texts["th"]
+    assert not {"start ms", "qa"} & set(valid.texts["th"])
 
 
 def test_an_invalid_run_says_so_first_and_beside_every_chart() -> None:
@@ -282,3 +307,33 @@ def test_a_missing_or_wrong_template_is_an_error_in_one_line(tmp_path, content) 
     with pytest.raises(UserError, match="no template of a chart") as error:
         make_charts(reports.contrast(), example.cdf_points(), tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_a_report_before_any_run_says_what_to_do(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(app, ["report"])
+    assert said.exit_code == 1
+    assert said.stderr.strip() == (
+        "error: metrics/m1_workload_contrast.json: not there; run `dvc repro` first"
+    )
+
+
+def test_a_report_of_a_revision_holds_the_numbers_of_that_revision(tmp_path, monkeypatch) -> None:
+    project_in(tmp_path, reports.contrast())
+    monkeypatch.chdir(tmp_path)
+    who = ["-c", "user.name=a", "-c", "user.email=a@a", "-c", "init.defaultBranch=main"]
+    for words in (
+        ["init", "-q"],
+        ["add", "metrics", "plots", "params.yaml"],
+        ["commit", "-qm", "all"],
+    ):
+        subprocess.run(["git", *who, *words], check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "-f"], check=True)
+    write_record(reports.invalid(), tmp_path / "metrics" / "m1_workload_contrast.json")
+    monkeypatch.setattr("m1.report.write.chart_scripts", str)
+    (tmp_path / ".dvc" / "plots").symlink_to(reports.TEMPLATES)
+    said = CliRunner().invoke(app, ["report", "--rev", "HEAD"])
+    assert said.exit_code == 0, said.output
+    page = (tmp_path / "data/report/m1_report_HEAD.html").read_text(encoding="utf-8")
+    assert "Valid run:" in page
+    assert "INVALID" not in page

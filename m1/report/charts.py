@@ -43,7 +43,8 @@ KINDS = (
     ChartKind(
         "stage_breakdown",
         "Where a request spends its time",
-        "Bars of the mean time of each stage, one after another, a row for each workload.",
+        "Bars of the mean time of each stage, one after another, a row for each workload; pale and "
+        "left of zero what comes before (preprocessing), where it was measured.",
         "m1_stage_breakdown",
         x="end_ms",
         y="workload",

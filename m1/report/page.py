@@ -29,8 +29,8 @@ from m1.schemas.results import Answers, WorkloadContrast
 from m1.show.result import RAW_PROMPTS, prompts_are_raw
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
-NO_NUMBERS = {"latency_cdf"}
-"""Charts whose numbers are in a table of the page already, or too many for one."""
+NO_NUMBERS = {"latency_cdf", "frontier_qa", "frontier_captioning"}
+"""Charts whose numbers are in another table of the page, or too many for one."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,13 @@ from m1.analysis.plots import Row
 from m1.figures.style import WORKLOAD_NAMES
 from m1.schemas.profile import STAGES, Check
 from m1.schemas.requests import WORKLOADS, Workload
-from m1.schemas.results import Estimate, Frontier, FrontierPoint, WorkloadContrast
+from m1.schemas.results import (
+    Estimate,
+    Frontier,
+    FrontierPoint,
+    Preprocessing,
+    WorkloadContrast,
+)
 from m1.schemas.roofline import cells_at
 from m1.schemas.settings import KNOBS, Setting
 from m1.show.headline import latency_rows, quality_rows, tail_rows
@@ -41,6 +47,8 @@ class SettingRow:
     cells: tuple[Cell, ...]
 
 
+PLACES = {"start_ms", "end_ms"}
+"""Of a chart's rows: where a mark is drawn, which follows from the others."""
 WORKLOAD_COLUMNS = tuple(WORKLOAD_NAMES[w] for w in WORKLOADS)
 
 
@@ -61,6 +69,23 @@ def _stage_rows(contrast: WorkloadContrast) -> Iterator[tuple[str, ...]]:
         yield stage, *(text for pair in cells for text in pair)
     totals = ((_in_ms(contrast.latency[w].mean_ms), "") for w in WORKLOADS)
     yield "total", *(text for pair in totals for text in pair)
+    if contrast.preprocessing:
+        yield from _rows_before([contrast.preprocessing[w] for w in WORKLOADS])
+
+
+def _rows_before(both: Sequence[Preprocessing]) -> Iterator[tuple[str, ...]]:
+    """What comes before the clock of the total, and is no part of it."""
+    for part in both[0].parts:
+        cells = ((_in_ms(one.parts[part]), "") for one in both if part in one.parts)
+        yield f"before the total: {part}", *(text for pair in cells for text in pair)
+    sums = [(one.mean_ms, one.relative_to_total) for one in both]
+    cells = (
+        (_in_ms(mean), f"{with_interval(relative, '.1%')} of the total")
+        for mean, relative in sums
+        if mean and relative
+    )
+    if rest := [text for pair in cells for text in pair]:
+        yield "before the total: all of it", *rest
 
 
 def _in_ms(estimate: Estimate) -> str:
@@ -188,7 +213,7 @@ def sample_of(frontier: Frontier) -> str:
 
 def rows_table(caption: str, rows: Sequence[Row]) -> Table:
     """What a chart draws, as a table."""
-    columns = tuple(rows[0])
+    columns = tuple(name for name in rows[0] if name not in PLACES)
     return Table(
         caption,
         tuple(name.replace("_", " ") for name in columns),
@@ -197,7 +222,8 @@ def rows_table(caption: str, rows: Sequence[Row]) -> Table:
 
 
 def _said(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
+    names: dict[object, str] = dict(WORKLOAD_NAMES.items())
+    return f"{value:.4g}" if isinstance(value, float) else names.get(value, str(value))
 
 
 def failed_table(contrast: WorkloadContrast) -> Table | None:
