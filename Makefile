@@ -46,7 +46,7 @@ try: $(MARKER)  ## run the pipeline in a minute, too small for verdicts (ARGS="-
 	@echo "  m1 answers --rev $(EXP)        # what the model wrote, the worst first (--html page.html)"
 	@echo "  dvc exp show                   # beside other experiments"
 	@echo "  dvc plots diff HEAD $(EXP)     # charts beside those of the last commit"
-	@echo "  dvc exp remove $(EXP)          # be rid of it"
+	@echo "  dvc exp remove $(EXP)          # delete it"
 
 train: $(MARKER)  ## train the embedded SceneVLM again (hours on a CPU; never needed for repro)
 	cd data/models/scene-vlm && dvc repro
@@ -71,7 +71,7 @@ check: $(MARKER)  ## lint, formatting, types and tests: what a change must pass
 	.venv/bin/mypy
 	.venv/bin/python -m pytest
 
-format: $(MARKER)  ## mend formatting and what the linter can mend alone
+format: $(MARKER)  ## fix formatting and what the linter can fix alone
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
