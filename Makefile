@@ -62,14 +62,17 @@ plots: $(MARKER)  ## render the plots to dvc_plots/index.html (REV=HEAD compares
 experiments: $(MARKER)  ## table of experiments: what was set, what came out
 	.venv/bin/dvc exp show --only-changed --keep 'valid\b|(qa|captioning)_ms' --drop '.*/|Created|State|Executor|(qa|captioning)\.|fail|find|run'
 
+# A process a core, each of one thread; a test file that is run alone needs none of this.
+PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --maxprocesses 8 --dist worksteal
+
 test: $(MARKER)  ## run the tests
-	.venv/bin/python -m pytest
+	$(PYTEST)
 
 check: $(MARKER)  ## lint, formatting, types and tests: what a change must pass
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/python -m pytest
+	$(PYTEST)
 
 format: $(MARKER)  ## fix formatting and what the linter can fix alone
 	.venv/bin/ruff check --fix .
