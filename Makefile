@@ -46,7 +46,7 @@ try: $(MARKER)  ## run the pipeline in a minute, too small for verdicts (ARGS="-
 	@echo "  m1 answers --rev $(EXP)        # what the model wrote, the worst first (--html page.html)"
 	@echo "  dvc exp show                   # beside other experiments"
 	@echo "  dvc plots diff HEAD $(EXP)     # charts beside those of the last commit"
-	@echo "  dvc exp remove $(EXP)          # be rid of it"
+	@echo "  dvc exp remove $(EXP)          # delete it"
 
 train: $(MARKER)  ## train the embedded SceneVLM again (hours on a CPU; never needed for repro)
 	cd data/models/scene-vlm && dvc repro
@@ -62,16 +62,19 @@ plots: $(MARKER)  ## render the plots to dvc_plots/index.html (REV=HEAD compares
 experiments: $(MARKER)  ## table of experiments: what was set, what came out
 	.venv/bin/dvc exp show --only-changed --keep 'valid\b|(qa|captioning)_ms' --drop '.*/|Created|State|Executor|(qa|captioning)\.|fail|find|run'
 
+# A process a core, each of one thread; a test file that is run alone needs none of this.
+PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --maxprocesses 8 --dist worksteal
+
 test: $(MARKER)  ## run the tests
-	.venv/bin/python -m pytest
+	$(PYTEST)
 
 check: $(MARKER)  ## lint, formatting, types and tests: what a change must pass
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/python -m pytest
+	$(PYTEST)
 
-format: $(MARKER)  ## mend formatting and what the linter can mend alone
+format: $(MARKER)  ## fix formatting and what the linter can fix alone
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 

@@ -56,7 +56,7 @@ def fetch_dataset(
     n_requests in the dataset's section of params.yaml (data.qa for vqa-v2, data.captioning for
     coco-captions). `root` of that section is the manifest that is written, for git: every file
     with its SHA-256. The files go to the folder beside it; what is there is checked and not
-    fetched again. Stop it at any time: the same command goes on.
+    fetched again. Stop it at any time: the same command resumes.
 
     Then measure on it:
 
@@ -111,6 +111,33 @@ def show(
 
     with project_at(revision, [contrast]) as folder:
         show_result(read_record(WorkloadContrast, folder / contrast), Terminal())
+
+
+@app.command()
+@in_one_line
+def findings(
+    contrast: Annotated[Path, typer.Option(help="Result file to read.")] = Path(
+        "metrics/m1_workload_contrast.json"
+    ),
+    document: Annotated[
+        Path | None,
+        typer.Option("--into", help="Replace the table between the marks in this document."),
+    ] = None,
+    revision: Annotated[str | None, REVISION] = None,
+) -> None:
+    """Print the findings as a Markdown table, or bring the table in a document up to date."""
+    from m1.files import read_record
+    from m1.plain_text import say
+    from m1.schemas.results import WorkloadContrast
+    from m1.show.findings_markdown import findings_markdown, write_into
+    from m1.show.revision import project_at
+
+    with project_at(revision, [contrast]) as folder:
+        table = findings_markdown(read_record(WorkloadContrast, folder / contrast))
+    if document is None:
+        say(table)
+    else:
+        write_into(document, table)
 
 
 @app.command()

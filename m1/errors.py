@@ -1,4 +1,4 @@
-"""What went wrong, in a line for each mistake that says how to mend it."""
+"""What went wrong, in a line for each mistake that says how to fix it."""
 
 import functools
 import os
@@ -52,7 +52,7 @@ class Problems:
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """A block whose mistake is noted; what comes after the block goes on."""
+        """A block whose mistake is noted; the code after the block still runs."""
         try:
             yield
         except UserError as error:

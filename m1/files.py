@@ -65,7 +65,7 @@ def written_together() -> Iterator[Results]:
 def cannot_be_written(path: Path, error: OSError) -> UserError:
     """One line about a disk that is full, a folder that is read-only and the like."""
     reason = os.strerror(error.errno) if error.errno else describe(error)
-    advice = "make room or give leave to write, then run the same command again"
+    advice = "make room or give write permission, then run the same command again"
     if isinstance(error, NoPlaceError | NotADirectoryError | FileExistsError):
         advice = "something else is there: move it away, or name another place"
     return UserError(f"{shown(path)}: cannot be written ({reason}): {advice}; {_earlier_results()}")

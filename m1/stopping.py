@@ -143,7 +143,7 @@ def silence(output: int) -> None:
 
 
 def silence_lost_terminals() -> None:
-    """Have what is printed go nowhere where the terminal is closed, so that the rest goes on."""
+    """Send what is printed nowhere where the terminal is closed, so that the work continues."""
     for output in OUTPUTS:
         try:
             os.write(output, b"")

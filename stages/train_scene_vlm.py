@@ -20,7 +20,7 @@ def main(
         Literal["auto", "cpu", "cuda"], typer.Option(help="cpu, cuda, or auto.")
     ] = "auto",
 ) -> None:
-    """Train SceneVLM; an interrupted run goes on from its last checkpoint."""
+    """Train SceneVLM; an interrupted run resumes from its last checkpoint."""
     params = read_yaml(SceneVlmParams, folder / "params.yaml")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

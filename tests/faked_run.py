@@ -91,7 +91,7 @@ class FakedRun:
         return sum(len(one.planned) for one in self.profiler._plan())
 
     def go(self, one_request: OneRequest = nullcontext, **changes: Any) -> Measured:
-        """Run, or go on, up to the end or to what `before` raises."""
+        """Run, or resume, up to the end or to what `before` raises."""
         with self.open(**changes) as journal:
             return self.profiler.run(0.1, journal, one_request)
 

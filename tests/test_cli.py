@@ -175,7 +175,7 @@ def test_help_loads_nothing_that_takes_long() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     help_text, _, loaded = run.stdout.rstrip().rpartition("\n")
-    commands = ("fetch", "check", "show", "answers", "report", "schema")
+    commands = ("fetch", "check", "show", "findings", "answers", "report", "schema")
     assert all(command in help_text for command in commands)
     assert not {"httpx2", "matplotlib", "numpy", "pandas", "pydantic"} & set(loaded.split())
 

@@ -19,8 +19,12 @@ from m1.params import Params, load_params
 
 PARAMS = "params.yaml"
 DOCUMENTS = (
-    "README.md", PARAMS, "docs/h200.md", "data/models/published/README.md", "m1/cli.py",
-)  # fmt: skip
+    "README.md",
+    PARAMS,
+    *sorted(guide.relative_to(ROOT).as_posix() for guide in ROOT.glob("docs/*.md")),
+    "data/models/published/README.md",
+    "m1/cli.py",
+)
 
 
 def overridden(overrides: Sequence[str], folder: Path) -> list[Params]:
@@ -33,21 +37,32 @@ def overridden(overrides: Sequence[str], folder: Path) -> list[Params]:
     return found
 
 
-def documented_commands() -> Iterator[tuple[str, list[str]]]:
-    """Every `dvc exp run` that a reader is told to type, and its words."""
+def documented_commands(pattern: str) -> Iterator[tuple[str, list[str]]]:
+    """Every command of a kind that a reader is told to type, and its words."""
     for document in DOCUMENTS:
         text = (ROOT / document).read_text(encoding="utf-8").replace("\\\n", " ")
         # A placeholder such as <yours> is for the reader to fill.
         text = re.sub(r"<(\w+)>", r"\1", text)
-        for command in re.findall(r"dvc exp run [^`\n]*-S [^`\n]*", text):
+        for command in re.findall(pattern, text):
             yield f"{document}: {command}", shlex.split(command, comments=True)
 
 
-COMMANDS = dict(documented_commands())
+COMMANDS = dict(documented_commands(r"dvc exp run [^`\n]*-S [^`\n]*"))
+CHECKS = dict(documented_commands(r"m1 check [^`\n]*--set [^`\n]*=[^`\n]*"))
 
 
 def test_documents_have_commands() -> None:
-    assert {name.partition(":")[0] for name in COMMANDS} >= {"README.md", PARAMS}
+    assert {name.partition(":")[0] for name in COMMANDS} >= {
+        "README.md", PARAMS, "docs/data.md", "docs/experiments.md", "docs/models.md",
+    }  # fmt: skip
+    assert any(name.startswith("README.md") for name in CHECKS)
+
+
+@pytest.mark.parametrize("command", CHECKS)
+def test_m1_takes_each_documented_check(command: str) -> None:
+    words = CHECKS[command]
+    changes = [value for flag, value in pairwise(words) if flag == "--set"]
+    assert load_params(ROOT / PARAMS, changes) != load_params(ROOT / PARAMS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

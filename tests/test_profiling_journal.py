@@ -1,4 +1,4 @@
-"""Whatever stops a run, the next one goes on from its journal: nothing lost, nothing twice."""
+"""Whatever stops a run, the next run resumes from its journal: nothing lost, nothing twice."""
 
 import json
 import os
@@ -155,7 +155,7 @@ def test_finished_journals_of_other_runs_do_not_pile_up(run, monkeypatch) -> Non
     assert len(list(run.folder.iterdir())) == 1
     with run.open(code="1") as other:
         assert list(run.folder.iterdir()) == [other.path]
-    # One that is not finished stays: its run may yet go on.
+    # One that is not finished stays: its run may yet resume.
     with run.open() as journal:
         assert set(run.folder.iterdir()) == {journal.path, other.path}
 

@@ -1,4 +1,4 @@
-"""Warm-up goes on until two windows agree, and says so where they never do."""
+"""Warm-up continues until two windows agree, and says so where they never do."""
 
 from collections.abc import Iterator
 

@@ -70,7 +70,7 @@ def look(**changes) -> dict[str, Any]:
 
 
 class Time:
-    """A clock that goes on as it is told."""
+    """A clock that moves on as it is told."""
 
     now_s = 0.0
 

@@ -1,4 +1,4 @@
-"""What of an output is scored where the model marks its reasoning or its answer."""
+"""The part of an output that is scored where the model marks its reasoning or its answer."""
 
 import pytest
 

@@ -90,7 +90,7 @@ def test_the_table_of_experiments_fits(experiments: Path) -> None:
 
 
 def test_the_difference_of_metrics_fits(experiments: Path) -> None:
-    (command,) = re.findall(r"dvc (metrics diff[-\w ]*)", (ROOT / "README.md").read_text())
+    (command,) = re.findall(r"dvc (metrics diff --\S+)", (ROOT / "README.md").read_text())
     lines = dvc(experiments, *command.split(), "HEAD", "trial-tods").splitlines()
     assert len(lines) > len(Summary.model_fields)
     assert all(len(line) <= COLUMNS for line in lines), "\n".join(lines)

@@ -54,7 +54,7 @@ def test_a_second_run_waits_says_for_whom_and_goes_on(capsys) -> None:
     waiting, going_on = capsys.readouterr().err.splitlines()
     told = f"waiting for cpu: another run has it (process {os.getpid()}, since 2"
     assert waiting.startswith(told)
-    assert going_on == "cpu is free: going on"
+    assert going_on == "cpu is free: continuing"
 
 
 def test_runs_on_other_devices_do_not_wait(capsys) -> None:

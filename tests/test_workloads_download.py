@@ -82,7 +82,7 @@ def test_a_cut_is_gone_on_with_in_the_same_call(server: LocalServer, tmp_path: P
 def test_a_cut_is_gone_on_with_in_a_later_call(server: LocalServer, tmp_path: Path) -> None:
     server.faults["/a.zip"] = [Fault(cut_after=1000)]
     message = one_line(server, tmp_path / "a.zip", n_attempts=1)
-    assert "one attempt); run the command again later: it goes on from there" in message
+    assert "one attempt); run the command again later: it resumes from there" in message
     assert left(tmp_path) == ["a.zip.part", "a.zip.part.tag"]
     reported = get(server, tmp_path / "a.zip", sha256=SHA256)
     assert server.asked[-1] == ("/a.zip", "bytes=1000-")

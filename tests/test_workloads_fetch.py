@@ -526,7 +526,7 @@ def test_an_archive_with_a_wrong_checksum(served: Served, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("image", "expected"),
     [
-        (None, "the server answers 404 Not Found; mend the address in `fetch`, or the annotations"),
+        (None, "the server answers 404 Not Found; fix the address in `fetch`, or the annotations"),
         (b"<html>Sign in</html>", "no JPEG, PNG, WebP or GIF"),
         (jpeg(1)[:300], "not a readable image"),
         (png_claiming(20_000), "decompression bomb"),

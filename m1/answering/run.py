@@ -84,7 +84,7 @@ class Answering:
     def run(self) -> tuple[list[Answer], AnswersMade]:
         """Answer every cell, or find its answers.
 
-        A run that is stopped goes on from the cells that are finished.
+        A run that was stopped resumes after the cells that are finished.
 
         Returns:
             The answers, cell by cell, and the record of how they were made.

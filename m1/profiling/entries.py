@@ -40,7 +40,7 @@ class Opened(Record):
 
 
 class Warm(Record):
-    """The model is warm, and measuring begins or goes on."""
+    """The model is warm, and measuring begins or resumes."""
 
     kind: Literal["warm"] = "warm"
     """Kind of line."""

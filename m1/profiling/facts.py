@@ -75,7 +75,7 @@ def gather_facts(
 
 
 def tried(fact: Callable[[], T], name: str) -> T | None:
-    """A fact; nothing where finding it fails, as the run notes the cells that fail and goes on.
+    """A fact; nothing where finding it fails, as a run notes the cells that fail and continues.
 
     Raises:
         UserError: if it is a mistake of the user's.

@@ -1,4 +1,4 @@
-"""Cells that cannot be measured: noted with their reason, while the rest goes on."""
+"""Cells that cannot be measured: noted with their reason, while the others are measured."""
 
 import gc
 from collections.abc import Callable, Sequence
@@ -105,5 +105,5 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
     except RuntimeError as error:
         raise UserError(
-            f"the GPU no longer answers ({why(error)}): `dvc repro` goes on with the rest"
+            f"the GPU no longer answers ({why(error)}): `dvc repro` measures the rest"
         ) from None

@@ -118,7 +118,7 @@ def find_gpu(device: torch.device, nvml: Any | None = None) -> NvmlGpu:  # noqa:
     try:
         nvml = nvml or import_module("pynvml")
         nvml.nvmlInit()
-    except Exception as error:  # whatever a broken driver raises, the run goes on
+    except Exception as error:  # whatever a broken driver raises, the run continues
         raise NotMeasuredError(f"NVML does not start ({error})") from None
     try:
         uuid = torch.cuda.get_device_properties(device).uuid

@@ -1,4 +1,4 @@
-"""The journal of a run: whatever stops the run, the next one goes on from it.
+"""The journal of a run: whatever stops a run, the next run resumes from it.
 
 It lies outside what DVC tracks, and has done its work once the results are recorded: latency is
 measured afresh every time, but for the requests of the very run that was interrupted.
@@ -76,7 +76,7 @@ class Journal:
     """What a run has done so far, on the disk as soon as it is done."""
 
     def __init__(self, path: Path, key: JournalKey) -> None:
-        """Open the journal of a run, to be begun or gone on with.
+        """Open the journal of a run, to be begun or resumed.
 
         Raises:
             UserError: if it is damaged, or cannot be written.
@@ -120,7 +120,7 @@ class Journal:
         self.entries.append(entry)
 
     def warm(self, end: WarmUp) -> None:
-        """Note that measuring begins, or goes on, and how warm-up ended."""
+        """Note that measuring begins or resumes, and how warm-up ended."""
         self._add(Warm(at=_now(), change=end.change, n_windows=end.n_windows))
 
     def add(self, row: MeasuredRequest) -> None:

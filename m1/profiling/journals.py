@@ -1,4 +1,4 @@
-"""The folder of journals: which one a run goes on with, and when one has done its work.
+"""The folder of journals: which journal a run resumes, and when a journal is no longer needed.
 
 A journal is kept until DVC has recorded the results. A run that is killed after it wrote them, or
 whose DVC is, would else be measured again. Latency is measured afresh all the same: DVC writes
@@ -29,7 +29,7 @@ class Journals:
         self.folder, self.lock = folder, working / "dvc.lock"
 
     def open(self, key: JournalKey) -> Journal:
-        """The journal of a run, to be begun or gone on with.
+        """The journal of a run, to be begun or resumed.
 
         Raises:
             UserError: if it is damaged, or cannot be written.

@@ -14,7 +14,7 @@ class LastingWatch:
     """Watches the machine, notes its looks in the journal, and starts from those of before."""
 
     def __init__(self, device: torch.device, journal: Journal) -> None:
-        """Go on watching."""
+        """Continue to watch."""
         self.journal, self.watch = journal, MachineWatch(device)
         self.earlier = [part[-1] for part in journal.looks if part]
         for look in (look for part in journal.looks for look in part):

@@ -15,7 +15,7 @@ OneRequest = Callable[[], AbstractContextManager[None]]
 
 
 def left_of(rounds: Sequence[Round], journal: Journal) -> list[Round]:
-    """What of a plan the journal does not hold."""
+    """The part of a plan that the journal does not hold yet."""
     done = journal.rows
     left = [
         replace(one, planned=tuple(each for each in one.planned if each.order not in done))

@@ -192,7 +192,7 @@ class Profiler:
             self._run_quietly(one_of_each_shape(rounds, self._shape), failures)
 
     def _shape(self, one: Round, request: Request) -> Hashable:
-        """What of a request's inputs decides how the model computes at a round's setting."""
+        """The part of a request that decides how the model computes at the setting of a round."""
         folder, n_wanted = self.folders[one.workload], one.setting.vision_tokens
         inputs = encode_request(self.vlm, folder, request, n_wanted)
         return tuple((name, shape_of(tensor)) for name, tensor in sorted(inputs.items()))

@@ -1,4 +1,4 @@
-"""Watching the machine while a run goes on, between requests only.
+"""Watching the machine during a run, between requests only.
 
 Looks are taken right after a request, so that clocks are those of work and no part of a request
 is timed while NVML answers. A background thread would wake in the middle of requests, and take

@@ -47,7 +47,7 @@ def profile(
     params: ProfileParams,
     validity: ValidityParams,
 ) -> None:
-    """Measure both workloads, or go on with a run that was interrupted.
+    """Measure both workloads, or resume a run that was interrupted.
 
     Raises:
         UserError: what is wrong and how to fix it.
@@ -60,7 +60,7 @@ def profile(
         check_writable(folder)
     journals = Journals(journal_folder, Path.cwd())
     # The lock covers loading too, which would disturb another run's timings; and the journal, so
-    # that of two equal runs the second does not go on with the first one's.
+    # that of two equal runs the second does not resume the journal of the first.
     with CtrlC() as ctrl_c, device_lock(find_device(model.device)):
         loaded = load_vlm(model)
         check_prompts(loaded.prompts, requests)

@@ -48,7 +48,7 @@ def normalise_answer(text: str) -> str:
     """Return the answer in the form in which VQA compares answers.
 
     Lower case, single spaces, no punctuation, articles dropped, number words up to ten as digits,
-    and contractions with one apostrophe missing mended (``dont`` gives ``don't``). A full stop
+    and contractions with one apostrophe missing completed (``dont`` gives ``don't``). A full stop
     stays before a digit (``2.5``). May be empty: ``normalise_answer("the")`` is ``""``.
     """
     words = _without_punctuation(" ".join(text.split())).lower().split()

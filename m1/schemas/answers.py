@@ -96,7 +96,7 @@ class AnswersMade(Record):
     kept_blocks: dict[str, tuple[int, ...]]
     """Number of active blocks to which they are."""
     markup: Markup | None = None
-    """What of an output is scored, by the marks of the model; null: not recorded, all of it."""
+    """The part of an output that is scored, by the marks of the model; null: not recorded, all."""
     n_cells_reused: Count
     """Cells whose answers were there from an earlier run."""
     n_cells_computed: Count

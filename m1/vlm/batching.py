@@ -232,7 +232,7 @@ def _batched_answer(
 ) -> BatchedAnswer:
     tokens, reason = cut(written, vlm.eos_token_ids)
     # Of the batch's cache no request has one of its own. What is computed of a request that has
-    # ended, while others of its batch go on, is of no account.
+    # ended, while others of its batch continue, is of no account.
     generation = Generation(tokens, reason, DynamicCache(), top_logits[: len(tokens)])
     generation.check_finite(vlm)
     return BatchedAnswer(tokens, reason, text_of(vlm, generation))

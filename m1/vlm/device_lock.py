@@ -85,7 +85,7 @@ def _acquire(lock: FileLock, holder: Path, name: str) -> None:
     except Timeout:
         tell(f"waiting for {name}: another run has it ({_told(holder)})")
         lock.acquire()
-        tell(f"{name} is free: going on")
+        tell(f"{name} is free: continuing")
 
 
 def _told(holder: Path) -> str:

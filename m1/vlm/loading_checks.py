@@ -75,7 +75,7 @@ def _check_generation(source: str, file: Path) -> None:
             return
         reason = "not an object"
     raise UserError(
-        f"model.source = {source}: {GENERATION} is no JSON object ({reason}): mend it, or remove "
+        f"model.source = {source}: {GENERATION} is no JSON object ({reason}): fix it, or remove "
         "it if the model needs none"
     )
 

@@ -1,4 +1,4 @@
-"""What of a tensor decides how a model computes: its shape, and the values of short ones."""
+"""The part of a tensor that decides how a model computes: its shape, and short tensors' values."""
 
 from typing import Any
 

@@ -37,7 +37,7 @@ def read_coco_captions(
         own `file_name` or the one that COCO would give them.
 
     Raises:
-        UserError: naming the file, what is wrong in it and how to mend it.
+        UserError: naming the file, what is wrong in it and how to fix it.
     """
     path = find_captions(root, annotations)
     captions = read_record(Captions, path)

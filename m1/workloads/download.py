@@ -65,7 +65,7 @@ async def download(
     check: Callable[[Path], object] = lambda _: None,
     tell: Callable[[str], object] = lambda _: None,
 ) -> None:
-    """Fetch a file; what an earlier call left of it is gone on with.
+    """Fetch a file, from where an earlier call stopped.
 
     Args:
         client: what sends.
@@ -88,11 +88,11 @@ async def download(
     except TransientError as error:
         times = f"{params.n_attempts} attempts" if params.n_attempts > 1 else "one attempt"
         raise UserError(
-            f"{remote.place}: {error} ({times}); run the command again later: it goes on from there"
+            f"{remote.place}: {error} ({times}); run the command again later: it resumes from there"
         ) from None
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         reason = without_secrets(describe(error))
-        raise UserError(f"{remote.place}: {reason}; mend the address in `fetch`") from None
+        raise UserError(f"{remote.place}: {reason}; fix the address in `fetch`") from None
     _put_in_place(part, remote, target, check)
 
 
@@ -174,7 +174,7 @@ def _check_status(response: httpx2.Response, part: Part, remote: Remote) -> None
             raise TransientError("the server sends another part than asked for")
     elif response.status_code != HTTPStatus.OK:
         raise UserError(
-            f"{remote.place}: the server answers {status}; mend the address in `fetch`, or the "
+            f"{remote.place}: the server answers {status}; fix the address in `fetch`, or the "
             "annotations that name the file"
         )
 

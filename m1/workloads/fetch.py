@@ -43,7 +43,7 @@ def fetch(dataset: Dataset, data: DataParams, params: FetchParams, progress: Fet
     Files that are there and were not fetched are the user's own: they are used as they are.
 
     Raises:
-        UserError: what is wrong and how to mend it; what was fetched before stays as it was.
+        UserError: what is wrong and how to fix it; what was fetched before stays as it was.
     """
     workload = WORKLOAD_OF[dataset]
     chosen = data.of(workload).model_copy(update={"source": dataset})
@@ -132,7 +132,7 @@ def _address(folder: str, path: str) -> str:
     try:
         return address_below(folder, path)
     except ValueError:
-        raise UserError(f"{public_address(folder)}: no address; mend it in `fetch`") from None
+        raise UserError(f"{public_address(folder)}: no address; fix it in `fetch`") from None
 
 
 @dataclass(frozen=True)

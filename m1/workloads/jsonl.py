@@ -35,7 +35,7 @@ def read_jsonl(path: Path, prompt: str, workload: Workload, made: Path) -> Datas
         of all images, from which CIDEr takes its document frequencies.
 
     Raises:
-        UserError: naming the file, the line, what is wrong in it and how to mend it.
+        UserError: naming the file, the line, what is wrong in it and how to fix it.
     """
     lines = read_lines(JsonlRequest, path)
     if not lines:
@@ -119,5 +119,5 @@ def _image_path(request: Request, path: Path) -> Path:
     image = path.parent / request.image
     if not is_file(image):
         place = f"{path}: request {request.request_id}"
-        raise UserError(f"{place}: no image {shown(image)}; mend the path")
+        raise UserError(f"{place}: no image {shown(image)}; fix the path")
     return image

@@ -33,7 +33,7 @@ def prepare(
         sample_file: where the ids of the requests go, if they are wanted.
 
     Raises:
-        UserError: what is wrong and how to mend it; everything is then as it was before.
+        UserError: what is wrong and how to fix it; everything is then as it was before.
     """
     chosen = data.of(workload)
     with opened_dataset(workload, data) as dataset, written_together() as results:

@@ -77,7 +77,7 @@ def read_source(workload: Workload, chosen: WorkloadData, root: Path, made: Path
         made: folder for pictures that the source only gives the size of.
 
     Raises:
-        UserError: naming the file, what is wrong in it and how to mend it.
+        UserError: naming the file, what is wrong in it and how to fix it.
     """
     prompt = prompt_of(workload, chosen)
     if chosen.source == "jsonl":

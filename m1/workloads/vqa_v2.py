@@ -34,7 +34,7 @@ def read_vqa_v2(root: Path, prompt: str, annotations: Sequence[str] | None = Non
         Requests whose images are COCO ids; only those that are used need be there.
 
     Raises:
-        UserError: naming the file, what is wrong in it and how to mend it.
+        UserError: naming the file, what is wrong in it and how to fix it.
     """
     questions_path, annotations_path = find_questions(root, annotations)
     questions = read_record(Questions, questions_path).questions
