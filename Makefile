@@ -9,7 +9,7 @@ export PATH := $(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro try train h200 plots experiments test check format bench clean
+.PHONY: help install repro try train h200 plots experiments test check format bench mutants clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ format: $(MARKER)  ## fix formatting and what the linter can fix alone
 
 bench: $(MARKER)  ## measure the program itself against aims: docs/bench.md (ARGS=--quick tries it)
 	.venv/bin/python -m benchmarks $(ARGS)
+
+mutants: $(MARKER)  ## see what the tests notice: ARGS="m1/analysis/jitter.py --n 20"
+	.venv/bin/python -m benchmarks.mutants $(ARGS)
 
 clean:  ## remove caches and rendered plots (results and .venv stay)
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis dvc_plots
