@@ -28,7 +28,9 @@ LAST: dict[Knob, int] = {"vision_tokens": 6, "top_k": 3, "active_blocks": 2}
 """Index of the setting at which one knob has its smallest value, the others at the reference."""
 WORLDS = {
     "50 trials": CoverageWorld(),
-    "50 trials, settings as good as each other": CoverageWorld(quality_powers=(0.03, 0.0, 0.1)),
+    "50 trials, settings as good as each other": CoverageWorld(
+        quality_powers={"qa": {"vision_tokens": 0.03, "top_k": 0.0, "active_blocks": 0.1}}
+    ),
     "50 trials, no slow spells": CoverageWorld(spell=0.0),
     "30 trials": CoverageWorld(n_trials=30, per_trial=4, e1_per_trial=10),
     "20 trials": CoverageWorld(n_trials=20, per_trial=5, e1_per_trial=15),
@@ -101,7 +103,7 @@ def truth(world: CoverageWorld) -> dict[str, float]:
     total = means.sum(axis=0)
     reference = world.population_ms(1)[:, 0]
     p50, p95, p99 = np.quantile(reference, (0.5, 0.95, 0.99))
-    medians = np.median(world.population_ms(len(world.settings)), axis=0)
+    medians = np.median(world.population_ms(len(world.grid)), axis=0)
     fractions = (medians / medians[0])[None, :], (world.quality / world.quality[0])[None, :]
     return {
         "mean latency": total[0],

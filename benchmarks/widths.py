@@ -43,7 +43,7 @@ def naive_medians(world: CoverageWorld, n_requests: int, rng: Rng) -> Array:
     """The same, each setting measured in one go, in a spell of its own."""
     calmer = replace(world, noise=world.noise / NAIVE_REPEATS**0.5)
     images = np.arange(n_requests) // 2
-    times = calmer.times(rng, images, np.zeros_like(images), len(world.settings))
+    times = calmer.draw(rng, images, np.zeros_like(images), len(world.grid))
     return np.asarray(np.median(times.sum(axis=0), axis=0))
 
 

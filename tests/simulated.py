@@ -1,14 +1,16 @@
 """Made-up runs whose truth is known: what the profile stage would write in a given world."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from import_graph import ROOT
 
+from benchmarks.worlds import Mechanism
+from m1.analysis.cells import DECODE
+from m1.files import write_record, write_rows
 from m1.origin import rows_fingerprint
 from m1.schemas.answers import Answer, AnswersMade, AnswersRun
 from m1.schemas.profile import (
@@ -23,31 +25,7 @@ from m1.schemas.profile import (
     Validity,
 )
 from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
-from m1.schemas.settings import (
-    KNOBS,
-    DecodeMode,
-    DecodeModeChoice,
-    Knob,
-    Setting,
-    decode_passes,
-)
-
-Values = tuple[int | None, ...]
-PerStage = Mapping[Stage, float]
-
-# Milliseconds at the reference setting; decode is for each token after the first.
-COST_MS: PerStage = {"vision": 12.0, "projector": 1.0, "prefill": 14.0, "decode": 3.0}
-# Share of each stage that goes as a knob goes from its largest value to nothing.
-SCALES: Mapping[Knob, PerStage] = {
-    "vision_tokens": {"vision": 0.0, "projector": 0.9, "prefill": 0.7, "decode": 0.05},
-    "top_k": {"vision": 0.0, "projector": 0.0, "prefill": 0.4, "decode": 0.4},
-    "active_blocks": {"vision": 0.0, "projector": 0.0, "prefill": 0.9, "decode": 0.9},
-}
-# What each knob takes from the probability that a word is right, going to nothing.
-LOSS: Mapping[Workload, Mapping[Knob, float]] = {
-    "qa": {"vision_tokens": 0.3, "top_k": 0.1, "active_blocks": 0.5},
-    "captioning": {"vision_tokens": 0.15, "top_k": 0.1, "active_blocks": 0.4},
-}
+from m1.schemas.settings import KNOBS, DecodeMode, DecodeModeChoice, Setting, decode_passes
 
 COLOURS = ("red", "green", "blue", "yellow", "purple", "orange")
 SHAPES = ("circle", "square", "triangle", "star", "cross")
@@ -61,12 +39,11 @@ WORDINGS = (
 
 
 @dataclass(frozen=True)
-class World:
-    """How latency and quality come about; the defaults are as one would expect them to be."""
+class World(Mechanism):
+    """Runs of both workloads; the defaults are as one would expect them to be."""
 
-    vision_tokens: Values = (144, 36, 16)
-    top_k: Values = (4, 2, 1)
-    active_blocks: Values = (8, 6, 4)
+    stage_noise: float = 0.02
+    """Standard deviation of the logarithm of each stage's time between measurements."""
     n_images: int = 40
     questions_per_image: int = 1
     shared_images: bool = True
@@ -88,57 +65,23 @@ class World:
     output_tokens: Mapping[Workload, int] = field(
         default_factory=lambda: {"qa": 2, "captioning": 30}
     )
+    """Typical length of outputs."""
     decode_mode: DecodeModeChoice = "free"
     reference_tokens: Mapping[Workload, int] = field(
         default_factory=lambda: {"qa": 3, "captioning": 40}
     )
-    """Length of outputs in mode `reference_length`."""
-    cost_ms: Mapping[Workload, PerStage] = field(
-        default_factory=lambda: {"qa": COST_MS, "captioning": COST_MS}
-    )
-    scales: Mapping[Knob, PerStage] = field(default_factory=lambda: SCALES)
-    loss: Mapping[Workload, Mapping[Knob, float]] = field(default_factory=lambda: LOSS)
-    right_at_reference: float = 0.9
-    """Probability that a word is right at the reference setting."""
-    image_noise: float = 0.05
-    """Relative spread of latency between images, the same in every cell."""
-    trial_noise: float = 0.0
-    """Relative spread of latency between trials, apart in every cell."""
-    row_noise: float = 0.02
-    """Relative spread of latency between measurements of one request."""
+    """The same in mode `reference_length`."""
 
-    @cached_property
-    def grid(self) -> tuple[Setting, ...]:
-        """Every setting, the reference first."""
-        values = product(self.vision_tokens, self.top_k, self.active_blocks)
-        return tuple(Setting(vision_tokens=v, top_k=k, active_blocks=b) for v, k, b in values)
-
-    def share(self, knob: Knob, setting: Setting) -> float:
-        """Value of a knob as a fraction of its reference."""
-        value, largest = getattr(setting, knob), getattr(self.grid[0], knob)
-        return 1.0 if largest is None else value / largest
-
-    def n_tokens(self, workload: Workload, mode: DecodeMode) -> int:
-        """Length of an output."""
-        return (self.output_tokens if mode == "free" else self.reference_tokens)[workload]
+    def n_steps(self, workload: Workload, mode: DecodeMode) -> int:
+        """Typical number of decode steps."""
+        return (self.output_tokens if mode == "free" else self.reference_tokens)[workload] - 1
 
     def stage_ms(
         self, workload: Workload, setting: Setting, mode: DecodeMode = "free"
     ) -> dict[Stage, float]:
-        """True mean time of each stage."""
-        return {stage: self._one_stage_ms(workload, setting, stage, mode) for stage in STAGES}
-
-    def _one_stage_ms(
-        self, workload: Workload, setting: Setting, stage: Stage, mode: DecodeMode
-    ) -> float:
-        tokens = self.n_tokens(workload, mode) - 1 if stage == "decode" else 1
-        left = [1 - self.scales[knob][stage] * (1 - self.share(knob, setting)) for knob in KNOBS]
-        return self.cost_ms[workload][stage] * tokens * math.prod(left)
-
-    def right(self, workload: Workload, setting: Setting) -> float:
-        """Probability that a word of the output is right."""
-        lost = [self.loss[workload][knob] * (1 - self.share(knob, setting)) for knob in KNOBS]
-        return max(0.0, self.right_at_reference - sum(lost))
+        """True time of each stage of a request as long as is typical, but for spreads."""
+        times = dict(zip(STAGES, self.step_ms(workload, [setting])[:, 0].tolist(), strict=True))
+        return times | {"decode": times["decode"] * self.n_steps(workload, mode)}
 
 
 def simulate_requests(workload: Workload, world: World | None = None) -> RequestSet:
@@ -184,20 +127,28 @@ def simulate_rows(seed: int = 0, world: World | None = None) -> list[MeasuredReq
 
 def _rows(world: World, rng: np.random.Generator) -> Iterator[MeasuredRequest]:
     order = 0
-    machine = np.random.default_rng(int(rng.integers(2**32)))
     # Drawn once by name of the image, so that workloads that share images share what they do.
-    slowness = rng.normal(size=world.n_images), rng.normal(size=world.n_images)
+    tempers = rng.normal(size=world.n_images), rng.normal(size=world.n_images)
     for workload in WORKLOADS:
         requests = simulate_requests(workload, world).requests
-        tempers = slowness[0 if world.shared_images else WORKLOADS.index(workload)]
-        repeats = len(requests) // world.n_images
+        own = tempers[0 if world.shared_images else WORKLOADS.index(workload)]
+        # A request writes the same at a setting whenever it is measured.
+        spread = world.length_spread, len(requests)
+        lengths = {setting: rng.lognormal(0, *spread) for setting in world.grid}
         for plan in _plan(world):
-            spells = np.exp(world.trial_noise * machine.normal(size=world.n_trials))
-            for number, request in enumerate(requests[: plan["n"]]):
-                image = number // repeats
-                trial = plan.get("trial", image % world.n_trials)
-                pace = math.exp(world.image_noise * tempers[image]) * float(spells[trial])
-                yield _row(world, workload, request, plan | {"trial": trial}, order, pace, rng)
+            some = requests[: plan["n"]]
+            images = np.arange(len(some)) // (len(requests) // world.n_images)
+            trials = images % world.n_trials
+            if "trial" in plan:
+                trials = np.full_like(images, plan["trial"])
+            typical = world.n_steps(workload, plan["decode_mode"])
+            steps = np.rint(typical * lengths[plan["setting"]][: len(some)])
+            times = world.times(workload, [plan["setting"]], own[images], trials, rng)[..., 0]
+            times *= rng.lognormal(0, world.stage_noise, times.shape)
+            times[DECODE] *= steps
+            for i, request in enumerate(some):
+                place = {"trial": int(trials[i]), "n_tokens": 1 + int(steps[i]), "order": order}
+                yield _row(world, workload, request, plan | place, times[:, i].tolist(), rng)
                 order += 1
 
 
@@ -224,19 +175,15 @@ def _row(
     workload: Workload,
     request: Request,
     plan: Mapping[str, Any],
-    order: int,
-    pace: float,
+    stages: Sequence[float],
     rng: np.random.Generator,
 ) -> MeasuredRequest:
     setting, marked, mode = plan["setting"], plan["marked"], plan["decode_mode"]
-    noise = np.exp(world.row_noise * rng.normal(size=len(STAGES))) * pace
-    times = world.stage_ms(workload, setting, mode).values()
-    stages = [float(ms * factor) for ms, factor in zip(times, noise, strict=True)]
     vision, projector, prefill, decode = stages if marked else [None] * len(STAGES)
     words = _output(world, workload, request, setting, rng)
     return MeasuredRequest(
         experiment=plan["experiment"],
-        order=order,
+        order=plan["order"],
         trial=plan["trial"],
         workload=workload,
         request_id=request.request_id,
@@ -258,7 +205,7 @@ def _row(
         decode_ms=decode,
         total_ms=sum(stages),
         n_prompt_tokens=160,
-        n_output_tokens=world.n_tokens(workload, mode),
+        n_output_tokens=plan["n_tokens"],
         finish_reason="stop" if mode == "free" else "length",
         output_text=" ".join(words),
         peak_memory_mb=300.0,
@@ -274,11 +221,12 @@ def simulate_answers(
     free = (r for r in rows if (r.experiment, r.decode_mode) == ("e2", "free"))
     said = {(r.request_id, _setting_of(r)): r.output_text for r in free}
     n = world.e2_requests if world.answered_requests is None else world.answered_requests
+    asked = {w: simulate_requests(w, world).requests[:n] for w in WORKLOADS}
     return [
         _answer(world, workload, request, setting, said.get((request.request_id, setting)), rng)
         for workload in WORKLOADS
         for setting in world.grid
-        for request in simulate_requests(workload, world).requests[:n]
+        for request in asked[workload]
     ]
 
 
@@ -404,11 +352,36 @@ def simulate_work(world: World) -> tuple[CellWork, ...]:
 
 def _work_of(setting: Setting) -> dict[Stage, StageWork]:
     tokens = {"vision": 1, "projector": 1, "prefill": setting.vision_tokens or 1, "decode": 1}
+    blocks = dict.fromkeys(STAGES, setting.active_blocks or 1) | {"projector": 0.5}
     return {
         stage: StageWork(
-            operations=2e6 * tokens[stage] * (setting.active_blocks or 1),
-            weight_bytes=4e6 * (setting.active_blocks or 1),
+            operations=1e6 * tokens[stage] * blocks[stage],
+            weight_bytes=4e6 * blocks[stage],
             cache_bytes=1e5 if stage == "decode" else 0.0,
         )
         for stage in STAGES
     }
+
+
+def simulate_project(
+    folder: Path,
+    world: World,
+    not_available: str | None = None,
+    rows: Sequence[MeasuredRequest] | None = None,
+) -> None:
+    """Write what the stages before the analysis write; without answers if there is a reason."""
+    rows = rows or simulate_rows(0, world)
+    write_rows(rows, folder / "data/profile/rows.parquet")
+    write_record(simulate_run(world, rows), folder / "data/profile/run.json")
+    if not_available:
+        record = AnswersRun(made=None, not_available=not_available)
+    else:
+        answers = simulate_answers(rows, world)
+        write_rows(answers, folder / "data/answers/answers.parquet")
+        record = simulate_answers_run(world, answers)
+    write_record(record, folder / "data/answers/run.json")
+    for w in WORKLOADS:
+        write_record(simulate_requests(w, world), folder / f"data/requests/{w}/requests.json")
+    params = (ROOT / "params.yaml").read_text()
+    params = params.replace("n_resamples: 2000", "n_resamples: 100")
+    (folder / "params.yaml").write_text(params.replace("min_answers: 50", "min_answers: 5"))

@@ -126,7 +126,7 @@ def test_a_grid_of_one_setting_has_nothing_to_couple() -> None:
 
 
 def test_frontiers_carry_their_coupling_with_intervals() -> None:
-    frontier = frontier_in(World(row_noise=0.1, e2_requests=40), "qa")
+    frontier = frontier_in(World(stage_noise=0.1, e2_requests=40), "qa")
     areas = {one.knob: one.hypervolume.value for one in frontier.single_knob}
     coupling = frontier.coupling
     for knob, gain in coupling.joint_gains.items():

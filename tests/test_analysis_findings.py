@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 from analysed import evidence_of, make_analysis, measured, of_experiment
-from simulated import COST_MS, World
+from simulated import World
 
+from benchmarks.worlds import COST_MS
 from m1.analysis.bootstrap import resamples_of
 from m1.analysis.cells import rows_of
 from m1.analysis.findings import EXPECTATIONS, judge_expectations, list_not_tested, verdict_of
@@ -24,9 +25,9 @@ EXPECTED = World(
     e2_requests=40,
     observer_requests=0,
     output_tokens={"qa": 2, "captioning": 30},
-    loss={
-        "qa": FLAT | {"active_blocks": 1.5},
-        "captioning": FLAT | {"vision_tokens": 0.07},
+    quality_powers={
+        "qa": FLAT | {"active_blocks": 2.0},
+        "captioning": FLAT | {"vision_tokens": 0.03},
     },
     right_at_reference=1.0,
 )
@@ -34,31 +35,31 @@ EXPECTED = World(
 MIRRORED = replace(
     EXPECTED,
     output_tokens={"qa": 30, "captioning": 2},
-    loss={
-        "qa": FLAT | {"vision_tokens": 0.3},
-        "captioning": FLAT | {"active_blocks": 1.5},
+    quality_powers={
+        "qa": FLAT | {"vision_tokens": 0.14},
+        "captioning": FLAT | {"active_blocks": 2.0},
     },
 )
 # Both behave alike, and decode takes as long as the rest: a claim of a difference is false.
 ALIKE = replace(
     EXPECTED,
-    output_tokens={"qa": 10, "captioning": 10},
-    loss={"qa": FLAT, "captioning": FLAT},
+    output_tokens={"qa": 12, "captioning": 12},
+    quality_powers={"qa": FLAT, "captioning": FLAT},
     right_at_reference=1.0,
 )
 # Effects near the smallest that matters, settings as good as each other, and a noisy machine.
 UNDECIDABLE = replace(
     EXPECTED,
-    output_tokens={"qa": 10, "captioning": 10},
+    output_tokens={"qa": 12, "captioning": 12},
     cost_ms={"qa": COST_MS | {"decode": 2.7}, "captioning": COST_MS | {"decode": 3.3}},
-    row_noise=0.5,
-    loss={
-        "qa": FLAT | {"vision_tokens": 0.1, "active_blocks": 0.19},
-        "captioning": FLAT | {"vision_tokens": 0.02, "active_blocks": 0.035},
+    stage_noise=0.5,
+    quality_powers={
+        "qa": FLAT | {"vision_tokens": 0.045, "active_blocks": 0.15},
+        "captioning": FLAT | {"vision_tokens": 0.009, "active_blocks": 0.027},
     },
     right_at_reference=0.95,
 )
-SEEDS = range(6)
+SEEDS = range(16, 22)
 
 
 def findings_in(world: World, seed: int = 0) -> dict[str, Finding]:
@@ -214,7 +215,7 @@ def test_few_clusters_decide_nothing_however_narrow_the_interval() -> None:
 
 def test_workloads_are_paired_by_shared_images() -> None:
     # What makes an image slow then cancels in the difference of the workloads.
-    noisy = replace(ALIKE, image_noise=0.5)
+    noisy = replace(ALIKE, image_spread=0.5)
     width = {
         shared: interval_width(replace(noisy, shared_images=shared)) for shared in (True, False)
     }

@@ -276,7 +276,8 @@ def test_intervals_are_those_of_the_draws_the_contrast_compares() -> None:
 
 @pytest.mark.parametrize(("timed", "scored"), [(4, 60), (60, 8), (12, 12)])
 def test_timed_and_scored_requests_may_be_other_numbers(timed: int, scored: int) -> None:
-    world = replace(SMALL, n_images=60, e2_requests=timed, answered_requests=scored, row_noise=0.0)
+    sizes = {"n_images": 60, "e2_requests": timed, "answered_requests": scored}
+    world = replace(SMALL, stage_noise=0.0, **sizes)
     frontier = frontier_in(world, "qa")
     trials = min(timed, world.n_trials)
     only_scored = max(scored - timed, 0)
@@ -295,10 +296,8 @@ def test_timed_and_scored_requests_may_be_other_numbers(timed: int, scored: int)
 
 
 def test_more_answers_make_narrower_intervals_of_quality_alone() -> None:
-    few, many = (
-        frontier_in(replace(SMALL, n_images=200, e2_requests=20, answered_requests=n), "qa")
-        for n in (20, 200)
-    )
+    world = replace(SMALL, n_images=200, e2_requests=20)
+    few, many = (frontier_in(replace(world, answered_requests=n), "qa", seed=2) for n in (20, 200))
     widths = {
         name: [
             np.mean([getattr(p, name).high - getattr(p, name).low for p in frontier.points])

@@ -25,8 +25,8 @@ from broken_inputs import (
     StageName,
     edit,
 )
-from simulated import World
-from test_analysis_stages import pareto_options, simulate_project
+from simulated import World, simulate_project
+from test_analysis_stages import pareto_options
 
 from m1.errors import run_command
 from m1.files import read_record
@@ -48,7 +48,7 @@ WORLD = World(
     n_trials=3,
 )
 # The same plan on another day: every file has the same shape.
-OTHER = replace(WORLD, row_noise=0.03, other_in_batches=0.3)
+OTHER = replace(WORLD, stage_noise=0.03, other_in_batches=0.3)
 
 MAINS = {"pareto": pareto.main, "contrast": contrast.main, "figures": figures.main}
 DRAWN = {"--contrast": CONTRAST, "--cdf": CDF, "--out": "plots/figures"}

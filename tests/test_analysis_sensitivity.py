@@ -16,7 +16,7 @@ QUIET = World(
     e1_requests=2,
     e2_requests=8,
     observer_requests=0,
-    row_noise=0.0,
+    stage_noise=0.0,
 )
 
 
@@ -78,7 +78,7 @@ def test_without_quality_latency_moves_as_it_does() -> None:
 
 
 def test_points_carry_values_and_intervals() -> None:
-    noisy = replace(QUIET, row_noise=0.1)
+    noisy = replace(QUIET, stage_noise=0.1)
     (move, *_) = moves_of(noisy, "captioning")["active_blocks"]
     point = sensitivity_point(move, 0.95)
     change = point.latency_change_percent

@@ -17,7 +17,7 @@ from simulated import (
     World,
     simulate_answers,
     simulate_answers_run,
-    simulate_requests,
+    simulate_project,
     simulate_rows,
     simulate_run,
 )
@@ -74,21 +74,6 @@ WORLD = World(
 WHY = "The weights are random, so answers mean nothing."
 
 
-def simulate_project(folder: Path, world: World) -> None:
-    """What the stages before have written."""
-    rows = simulate_rows(0, world)
-    write_rows(rows, folder / "data/profile/rows.parquet")
-    write_record(simulate_run(world, rows), folder / "data/profile/run.json")
-    answers = simulate_answers(rows, world)
-    write_rows(answers, folder / "data/answers/answers.parquet")
-    write_record(simulate_answers_run(world, answers), folder / "data/answers/run.json")
-    for w in WORKLOADS:
-        write_record(simulate_requests(w, world), folder / f"data/requests/{w}/requests.json")
-    params = (ROOT / "params.yaml").read_text()
-    params = params.replace("n_resamples: 2000", "n_resamples: 100")
-    (folder / "params.yaml").write_text(params.replace("min_answers: 50", "min_answers: 5"))
-
-
 def run_stage(
     folder: Path, name: str, *options: str, largest_file: int = resource.RLIM_INFINITY
 ) -> subprocess.CompletedProcess[str]:
@@ -118,11 +103,7 @@ def pareto_options(workload: str) -> dict[str, str]:
 
 
 def analyse(folder: Path, world: World, not_available: str | None = None) -> None:
-    simulate_project(folder, world)
-    if not_available:
-        (folder / "data/answers/answers.parquet").unlink()
-        record = AnswersRun(made=None, not_available=not_available)
-        write_record(record, folder / "data/answers/run.json")
+    simulate_project(folder, world, not_available)
     commands = [["pareto", *chain(*pareto_options(w).items())] for w in WORKLOADS]
     for name, *options in [*commands, ["contrast"]]:
         done = run_stage(folder, name, *options)
@@ -350,7 +331,7 @@ def test_coupling_is_drawn_for_every_value_each_knob_and_all(project: Path) -> N
 @pytest.fixture(scope="module")
 def both_modes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("both_modes")
-    analyse(folder, replace(WORLD, decode_mode="both", row_noise=0.0))
+    analyse(folder, replace(WORLD, decode_mode="both", stage_noise=0.0))
     return folder
 
 

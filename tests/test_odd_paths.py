@@ -10,8 +10,8 @@ import pytest
 import typer
 import yaml
 from import_graph import ROOT
-from simulated import World
-from test_analysis_stages import pareto_options, simulate_project
+from simulated import World, simulate_project
+from test_analysis_stages import pareto_options
 from test_workloads_prepare import make_data
 from typer.testing import CliRunner, Result
 

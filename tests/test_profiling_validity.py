@@ -25,7 +25,7 @@ WORLD = World(
     e2_requests=20,
     observer_requests=30,
     repeat_requests=3,
-    row_noise=0.005,
+    stage_noise=0.005,
 )
 
 
@@ -226,7 +226,7 @@ def test_a_machine_that_varies_at_the_same_request_is_found(rows) -> None:
 
 def test_jitter_is_apart_from_the_variation_between_requests() -> None:
     same = simulate_rows(3, WORLD)
-    apart = simulate_rows(3, replace(WORLD, image_noise=0.5))
+    apart = simulate_rows(3, replace(WORLD, image_spread=0.5))
     assert value(apart, "jitter") == pytest.approx(value(same, "jitter"), rel=0.2)
     assert value(same, "jitter") == pytest.approx(0.005, rel=0.5)
 
