@@ -76,7 +76,7 @@ def with_failures() -> WorkloadContrast:
         w: one.model_copy(update={"points": tuple(p for p in one.points if p.setting != missing)})
         for w, one in (contrast().frontiers or {}).items()
     }
-    seen = example.provenance().model_copy(update={"model": f"models/{NASTY}"})
+    seen = example.contrast().provenance.model_copy(update={"model": f"models/{NASTY}"})
     return contrast(failed=(failed,), frontiers=frontiers, provenance=seen)
 
 

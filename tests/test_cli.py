@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from contrast_example import N_E2, WHY, contrast_without_quality, validity
+from contrast_example import N_E2, WHY, contrast_without_quality, tails_of_two_causes, validity
 from contrast_example import contrast as example
 from typer.testing import CliRunner
 
@@ -69,13 +69,17 @@ def test_show_counts_the_checks_of_a_valid_run(contrast, tmp_path) -> None:
 
 
 def test_show_says_what_percentiles_are_at_most_and_what_makes_them(contrast, tmp_path) -> None:
-    output = shown(contrast, tmp_path)
+    latency = tails_of_two_causes()
+    output = shown(contrast.model_copy(update={"latency": latency}), tmp_path)
     rows = {line.split("│")[1].strip(): line for line in output.splitlines() if "│" in line}
     bound = contrast.latency["qa"].upper_bound_ms
     assert f"{bound['p95_ms']:.1f} / {bound['p99_ms']:.1f}" in rows["p95, p99 at most"]
     assert rows["p95, p99 are made by"].count("requests / machine") == 2
-    assert rows["spread at one request"].count("2.6%") == 2
-    assert rows["spread between requests"].count("8.1%") == 2
+    varied = [one.variation for one in latency.values() if one.variation]
+    assert len(varied) == 2
+    for one in varied:
+        assert f"{one.jitter:.1%}" in rows["spread at one request"]
+        assert f"{one.between_requests:.1%}" in rows["spread between requests"]
 
 
 def test_show_marks_an_invalid_run_with_its_reasons(contrast, tmp_path) -> None:
@@ -93,21 +97,28 @@ def test_show_says_what_is_not_available(contrast, tmp_path) -> None:
 
 def test_show_says_how_answers_were_made_and_whether_batches_agree(contrast, tmp_path) -> None:
     output = shown(contrast, tmp_path)
-    for name, share in (
-        ("outputs cut at the longest", "2.0% (1.9% to 2.1%)"),
-        ("same text in batches", "98.0% (97.0% to 99.0%)"),
+    assert contrast.cut_share
+    assert contrast.agreement
+    same = {w: one.identical_share for w, one in contrast.agreement.items()}
+    for name, shares in (
+        ("outputs cut at the longest", contrast.cut_share),
+        ("same text in batches", same),
     ):
         (row,) = [line for line in output.splitlines() if name in line]
-        assert row.count(share) == 2
+        cells = [cell.strip() for cell in row.split("│")[2:-1]]
+        assert cells == [f"{s.value:.1%} ({s.low:.1%} to {s.high:.1%})" for s in shares.values()]
 
 
 def test_show_without_quality_says_why_and_lists_what_was_not_tested(tmp_path) -> None:
     output = shown(contrast_without_quality(), tmp_path)
     assert f"No quality. {WHY}" in output
-    (row,) = [line for line in output.splitlines() if "One is steeper." in line]
-    assert "not tested" in row
+    untested = contrast_without_quality().not_tested
+    assert {"qa-frontier-steeper", "qa-prefers-fewer-vision-tokens"} <= {one.id for one in untested}
+    for one in untested:
+        (row,) = [line for line in output.splitlines() if one.claim in line]
+        assert "not tested" in row
     assert f"Not tested: {WHY}" in output
-    (row,) = [line for line in output.splitlines() if " quality " in line]
+    (row,) = [line for line in output.splitlines() if line.startswith("│ quality ")]
     assert row.count("not available") == 2
 
 

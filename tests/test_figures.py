@@ -77,7 +77,8 @@ def overlapping(figure: Figure, labels: list[Text]) -> list[tuple[str, str]]:
 def test_the_caption_says_what_was_measured_on_what(draw: Draw) -> None:
     said = caption(draw(example.contrast()))
     n = example.N_E1 if draw in [DRAWINGS[name] for name in OF_E1] else example.N_E2
-    facts = (f"Question answering: n = {n} ", f"Captioning: n = {n} ", "AMD EPYC 7B13 (2 threads)")
+    run = example.contrast().provenance
+    facts = (f"Question answering: n = {n} ", f"Captioning: n = {n} ", f"{run.device} (2 threads)")
     for fact in (*facts, "float32", "144/4/8", "Intervals: 95 %", "Valid run: all 7 checks passed"):
         assert fact in said
 
@@ -112,7 +113,7 @@ def failed_cell(**knobs: int) -> FailedCell:
 @each_figure
 def test_the_caption_says_what_is_missing_and_that_a_run_was_resumed(draw: Draw) -> None:
     when = "2025-01-01T00:10:00+00:00"
-    resumed = example.provenance().model_copy(update={"resumed_at": (when,)})
+    resumed = example.contrast().provenance.model_copy(update={"resumed_at": (when,)})
     cells = (failed_cell(top_k=1), failed_cell(active_blocks=4))
     said = caption(draw(example.contrast(provenance=resumed, failed=cells)))
     assert f"resumed at {when}" in said
@@ -123,7 +124,7 @@ def test_the_caption_says_what_is_missing_and_that_a_run_was_resumed(draw: Draw)
 
 def frontiers_without(*missing: FailedCell) -> dict[Workload, Frontier]:
     gone = {cell.setting for cell in missing}
-    whole = {w: example.frontier(w) for w in WORKLOADS}
+    whole = example.frontiers()
     return {
         w: one.model_copy(update={"points": tuple(p for p in one.points if p.setting not in gone)})
         for w, one in whole.items()
@@ -237,13 +238,16 @@ def test_bars_are_as_long_as_the_stages() -> None:
 
 
 def test_each_stage_has_its_number_beside_no_other() -> None:
-    figure = draw_stage_breakdown(example.contrast())
+    contrast = example.contrast()
+    figure = draw_stage_breakdown(contrast)
     lines = [legend for legend in figure.findobj(Legend) if isinstance(legend, Legend)]
     labels = [label for line in lines for label in line.get_texts()]
-    assert "projector 0.31 [0.30, 0.32]" in [label.get_text() for label in labels]
+    projector = contrast.stage_breakdown["qa"]["projector"].mean_ms
+    assert f"projector {with_interval(projector)}" in [label.get_text() for label in labels]
     assert len(labels) == len(WORKLOADS) * (2 * len(STAGES) + 2)
     assert overlapping(figure, labels) == []
-    assert any(text.startswith("total 32.") for text in texts(figure))
+    totals = [f"total {with_interval(contrast.latency[w].mean_ms, 'ms')}" for w in WORKLOADS]
+    assert set(totals) <= set(texts(figure))
 
 
 def test_preprocessing_ends_where_the_total_starts() -> None:
@@ -251,17 +255,26 @@ def test_preprocessing_ends_where_the_total_starts() -> None:
     figure = draw_stage_breakdown(contrast)
     before = [patch for patch in bars(figure.axes[0]) if patch.get_x() < 0]
     assert len(before) == 2 * len(WORKLOADS)
-    for processor, opening in (before[:2], before[2:]):
+    assert contrast.preprocessing
+    parts = [contrast.preprocessing[w].parts for w in WORKLOADS]
+    for (processor, opening), means in zip((before[:2], before[2:]), parts, strict=True):
         assert processor.get_x() + processor.get_width() == pytest.approx(0)
         assert opening.get_x() + opening.get_width() == pytest.approx(processor.get_x())
-        assert (opening.get_width(), processor.get_width()) == pytest.approx((4.5, 2.9))
+        widths = opening.get_width(), processor.get_width()
+        assert widths == pytest.approx([means[name].value for name in ("open image", "processor")])
+        opened = with_interval(means["open image"], "ms")
+        assert f"preprocessing, outside the total: open image {opened}" in texts(figure)
     assert all(patch.get_x() >= 0 for patch in bars(figure.axes[1]))
-    assert "preprocessing, outside the total: open image 4.50 ms [4.37, 4.63]" in texts(figure)
 
 
 def test_preprocessing_that_takes_longer_than_the_total_leaves_room_for_all() -> None:
-    long = {"open_image_ms": example.estimate(63.4), "processor_ms": example.estimate(120.0)}
-    before = {w: example.preprocessing(w).model_copy(update=long) for w in WORKLOADS}
+    contrast = example.contrast()
+    assert contrast.preprocessing
+    long = {
+        "open_image_ms": Estimate(value=63.4, low=61.5, high=65.3),
+        "processor_ms": Estimate(value=120.0, low=116.4, high=123.6),
+    }
+    before = {w: one.model_copy(update=long) for w, one in contrast.preprocessing.items()}
     figure = draw_stage_breakdown(example.contrast(preprocessing=before))
     figure.draw_without_rendering()
     totals = [t for t in figure.axes[0].texts if t.get_text().startswith("total")]
@@ -279,7 +292,8 @@ def test_results_without_preprocessing_are_drawn_from_zero_on() -> None:
 def test_curves_go_through_every_request() -> None:
     axes = draw_latency_cdf(example.contrast(), example.cdf_points()).axes[0]
     curve = axes.lines[0]
-    latencies = example.latencies_ms("qa")
+    latencies = [p.latency_ms for p in example.cdf_points() if p.workload == "qa"]
+    assert len(latencies) == example.N_E1
     assert list(curve.get_xdata())[1:] == latencies
     assert list(curve.get_ydata())[-1] == 1.0
     assert curve.get_drawstyle() == "steps-post"
@@ -306,19 +320,19 @@ def test_percentiles_are_marked_and_named() -> None:
 
 
 def test_the_caption_of_latencies_says_what_makes_their_tail() -> None:
-    said = caption(draw_latency_cdf(example.contrast(), example.cdf_points()))
+    latency = example.tails_of_two_causes()
+    said = caption(draw_latency_cdf(example.contrast(latency=latency), example.cdf_points()))
     assert said.count("P95 made by the requests, P99 made by the machine") == len(WORKLOADS)
-    alone = {w: example.distribution(w).model_copy(update={"variation": None}) for w in WORKLOADS}
+    alone = {w: one.model_copy(update={"variation": None}) for w, one in latency.items()}
     untold = draw_latency_cdf(example.contrast(latency=alone), example.cdf_points())
     assert "made by" not in caption(untold)
 
 
 def test_a_percentile_that_is_not_available_says_why() -> None:
     reason = "40 requests; at 95% confidence it takes 299"
-    few = example.distribution("qa").model_copy(
-        update={"p99_ms": None, "not_available": {"p99_ms": reason}}
-    )
-    latency = {"qa": few, "captioning": example.distribution("captioning")}
+    whole = example.contrast().latency
+    missing = {"p99_ms": None, "not_available": {"p99_ms": reason}}
+    latency = whole | {"qa": whole["qa"].model_copy(update=missing)}
     figure = draw_latency_cdf(example.contrast(latency=latency), example.cdf_points())
     assert len(figure.axes[0].containers) == 5
     said = [text.replace("\n", " ") for text in texts(figure)]
@@ -352,7 +366,7 @@ def test_every_setting_is_a_point_with_whiskers() -> None:
         points = [c for c in axes.containers if isinstance(c, ErrorbarContainer)]
         assert len(points) == len(example.GRID)
         assert all(len(point.lines[2]) == 2 for point in points)
-        first = example.frontier(workload).points[0]
+        first = example.frontiers()[workload].points[0]
         level = points[0].lines[2][0]
         assert isinstance(level, LineCollection)
         (low, _), (high, _) = level.get_segments()[0]
@@ -361,7 +375,7 @@ def test_every_setting_is_a_point_with_whiskers() -> None:
 
 def test_the_frontier_is_stepped_labelled_and_filled() -> None:
     for axes, workload in zip(draw_pareto(example.contrast()).axes, WORKLOADS, strict=True):
-        best = [point for point in example.frontier(workload).points if point.on_frontier]
+        best = [point for point in example.frontiers()[workload].points if point.on_frontier]
         (steps,) = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
         assert list(steps.get_xdata()) == [point.latency_ms.value for point in best]
         labels = [
@@ -385,38 +399,40 @@ def test_points_are_as_large_as_their_share_of_resamples() -> None:
     axes = draw_pareto(example.contrast()).axes[0]
     drawn = [c.lines[0] for c in axes.containers if isinstance(c, ErrorbarContainer)]
     sizes = [line.get_markersize() for line in drawn if line]
-    shares = [point.frontier_share for point in example.frontier("qa").points]
+    shares = [point.frontier_share for point in example.frontiers()["qa"].points]
     assert sorted(zip(shares, sizes, strict=True)) == sorted(
         zip(sorted(shares), sorted(sizes), strict=True)
     )
-    assert len(set(sizes)) == 2
+    assert len(set(sizes)) == len(set(shares)) > 2
 
 
 def test_the_reference_setting_is_ringed() -> None:
     for axes, workload in zip(draw_pareto(example.contrast()).axes, WORKLOADS, strict=True):
         (ring,) = [line for line in axes.lines if line.get_markerfacecolor() == "none"]
-        x, y = (
-            example.total_ms(workload, example.GRID[0]),
-            example.quality_of(workload, example.GRID[0]),
-        )
-        assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (x, y)
+        (one,) = [p for p in example.frontiers()[workload].points if p.setting == example.GRID[0]]
+        place = ring.get_xdata()[0], ring.get_ydata()[0]
+        assert place == (one.latency_ms.value, one.quality.value)
 
 
 def test_a_frontier_of_one_setting_has_no_steepness() -> None:
-    frontiers = {w: example.frontier(w) for w in WORKLOADS}
+    frontiers = example.frontiers()
     frontiers["qa"] = frontiers["qa"].model_copy(update={"steepness": None})
     figure = draw_pareto(example.contrast(frontiers=frontiers))
     assert "steepness undefined: no setting is surely faster" in texts(figure)
-    assert "steepness 0.41 [0.33, 0.49] (quality lost / latency saved)" in texts(figure)
+    steepness = frontiers["captioning"].steepness
+    assert steepness
+    told = with_interval(steepness)
+    assert f"steepness {told} (quality lost / latency saved)" in texts(figure)
 
 
 def test_bars_are_as_high_as_the_changes() -> None:
-    panels = draw_sensitivity(example.contrast()).axes
+    contrast = example.contrast()
+    panels = draw_sensitivity(contrast).axes
     for axes, knob in zip(panels, KNOBS, strict=True):
         expected = [
             point.latency_change_percent.value
             for workload in WORKLOADS
-            for point in example.sensitivity(workload, knob)[1:]
+            for point in contrast.sensitivity[workload][knob]
         ]
         assert [bar.get_height() for bar in bars(axes)] == expected
         assert len([c for c in axes.containers if isinstance(c, ErrorbarContainer)]) == 2
@@ -433,7 +449,7 @@ def test_numbers_of_bars_do_not_overlap() -> None:
     [(4, "not varied\n(only value: 4)"), (None, "not varied\n(left as the model has it)")],
 )
 def test_a_knob_with_one_value_is_said_to_be_not_varied(value: int | None, said: str) -> None:
-    one = {w: {k: example.sensitivity(w, k) for k in KNOBS} | {"top_k": ()} for w in WORKLOADS}
+    one = {w: knobs | {"top_k": ()} for w, knobs in example.contrast().sensitivity.items()}
     reference = example.GRID[0].model_copy(update={"top_k": value})
     contrast = example.contrast(sensitivity=one)
     figure = draw_sensitivity(contrast.model_copy(update={"reference": reference}))
@@ -469,7 +485,7 @@ def test_numbers_of_decode_bars_do_not_overlap() -> None:
 
 
 def test_single_tokens_have_no_decode_to_split() -> None:
-    splits = example.decode_splits("qa")
+    splits = example.contrast().decode_split["qa"]
     knobs = {
         k: tuple(s.model_copy(update={"percent": None}) for s in own)
         for k, own in splits.knobs.items()
@@ -493,15 +509,22 @@ def test_each_value_of_a_knob_has_its_frontier_and_shift() -> None:
             for line, one in zip(axes.lines, fixed, strict=True):
                 shares = [points[label].latency_fraction.value for label in one.labels]
                 assert list(line.get_xdata()) == pytest.approx([100 * share for share in shares])
-            assert f"{fixed[1].value}: +5.1 [+4.9, +5.3] points" in axes.get_xlabel()
-            assert f"{fixed[0].value}:" not in axes.get_xlabel()
+            for one in fixed[1:]:
+                shift = one.latency_shift
+                value, low, high = (f"{100 * v:+.1f}" for v in (shift.value, shift.low, shift.high))
+                told = f"{one.value}: {value} [{low}, {high}] points".replace("-", "−")
+                assert told in axes.get_xlabel().splitlines()
+            assert len(axes.get_xlabel().splitlines()) == len(fixed)
         areas = next(panels)
-        assert [bar.get_width() for bar in bars(areas)] == pytest.approx([0.3, 0.35, 0.4, 0.6])
-        assert "0.20 [0.19, 0.21]" in areas.get_title()
+        frontier = contrast.frontiers[workload]
+        drawn = [*(one.hypervolume for one in frontier.single_knob), frontier.hypervolume]
+        assert [bar.get_width() for bar in bars(areas)] == pytest.approx([a.value for a in drawn])
+        assert frontier.coupling.joint_gain
+        assert with_interval(frontier.coupling.joint_gain) in areas.get_title()
 
 
 def test_a_knob_with_one_value_has_no_frontier_of_its_own() -> None:
-    frontiers = {w: example.frontier(w) for w in WORKLOADS}
+    frontiers = example.frontiers()
     coupling = frontiers["qa"].coupling
     fixed = {k: v for k, v in coupling.fixed.items() if k != "top_k"}
     changes = {"coupling": coupling.model_copy(update={"fixed": fixed})}
@@ -541,13 +564,18 @@ def test_marks_of_both_workloads_show_where_they_coincide() -> None:
 
 
 def test_intervals_of_times_are_those_of_rates() -> None:
-    plane = draw_roofline(example.contrast()).axes[0]
-    for one in (c for c in plane.containers if isinstance(c, ErrorbarContainer)):
-        (bar,) = one.lines[2]
-        assert isinstance(bar, LineCollection)
-        ((_, low), (_, high)) = bar.get_segments()[0]
-        reached = one.lines[0].get_ydata()[0]
-        assert (low, high) == (pytest.approx(reached / 1.03), pytest.approx(reached / 0.97))
+    contrast = example.contrast()
+    plane = draw_roofline(contrast).axes[0]
+    bars = [c for c in plane.containers if isinstance(c, ErrorbarContainer)]
+    drawn = {(one.lines[0].get_marker(), one.lines[0].get_color()): one for one in bars}
+    for workload in WORKLOADS:
+        for stage, one in contrast.roofline[workload][0].stages.items():
+            mark, _, (bar,) = drawn[WORKLOAD_MARKERS[workload], STAGE_COLOURS[stage]].lines
+            assert isinstance(bar, LineCollection)
+            ((_, slow), (_, fast)) = bar.get_segments()[0]
+            reached, time = mark.get_ydata()[0], one.measured_ms
+            assert slow == pytest.approx(reached * time.value / time.high)
+            assert fast == pytest.approx(reached * time.value / time.low)
 
 
 def test_ceilings_are_named_with_their_rates() -> None:
@@ -559,10 +587,14 @@ def test_each_stage_says_its_times_over_the_floor_and_what_bounds_it() -> None:
     contrast = example.contrast()
     floors = draw_roofline(contrast).axes[1]
     said = [text.get_text() for text in floors.texts]
-    assert "2.50 [2.42, 2.58] × 9.12 ms, operations" in said  # prefill of a question
-    assert "16.0 [15.5, 16.5] × 0.231 ms, bytes" in said  # a token of a caption
+    stages = [one for w in WORKLOADS for one in contrast.roofline[w][0].stages.values()]
+    assert {one.bound_by for one in stages} == {"operations", "bytes"}
+    for one in stages:
+        times = with_interval(one.over_floor)
+        assert f"{times} × {one.floor_ms:.3g} ms, {one.bound_by}" in said
     marks = [c.lines[0] for c in floors.containers if isinstance(c, ErrorbarContainer)]
-    assert sorted(mark.get_xdata()[0] for mark in marks) == pytest.approx([2.5] * 6 + [16.0] * 2)
+    places = sorted(mark.get_xdata()[0] for mark in marks)
+    assert places == pytest.approx(sorted(one.over_floor.value for one in stages))
 
 
 def test_outputs_of_one_token_have_no_decode_below_the_roof() -> None:
@@ -622,7 +654,7 @@ def test_the_stage_writes_every_figure(tmp_path: Path) -> None:
 
 def test_a_run_without_work_at_the_reference_has_no_roofline(tmp_path: Path) -> None:
     write_inputs(tmp_path)
-    other_settings = {"qa": (), "captioning": example.roofline("captioning")[1:]}
+    other_settings = {"qa": (), "captioning": example.contrast().roofline["captioning"][1:]}
     write_record(example.contrast(roofline=other_settings), tmp_path / "contrast.json")
     of_another_run = tmp_path / "figures/m1_roofline.png"
     of_another_run.parent.mkdir()

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,6 @@ from m1.files import write_plot_rows
 from m1.pages.dvc_plots import make_page
 from m1.schemas.profile import STAGES
 from m1.schemas.requests import WORKLOADS
-from m1.schemas.settings import KNOBS
 
 Row = dict[str, Any]
 Spec = dict[str, Any]
@@ -52,32 +52,48 @@ PLOTS = read_plots()
 each_plot = pytest.mark.parametrize("name", PLOTS)
 
 
-CONTRAST = example.contrast(
-    sensitivity={w: {k: example.sensitivity(w, k)[1:] for k in KNOBS} for w in WORKLOADS}
-)
-CHARTS: dict[str, list[Row]] = {
-    "stage_breakdown": stage_rows(CONTRAST),
-    "latency_cdf": [point.model_dump(exclude={"validity"}) for point in example.cdf_points()],
-    "frontier_qa": frontier_rows(example.frontier("qa")),
-    "frontier_captioning": frontier_rows(example.frontier("captioning")),
-    "knob_sensitivity": sensitivity_rows(CONTRAST),
-    "decode_split": decode_split_rows(CONTRAST),
-    "knob_coupling": coupling_rows(CONTRAST),
-}
-ROWS = {f"plots/data/{name}.json": judged(rows, CONTRAST.validity) for name, rows in CHARTS.items()}
-BEST = {w: sum(point.on_frontier for point in example.frontier(w).points) for w in WORKLOADS}
-WIDE = sum(row["share"] > 0.08 for row in ROWS["plots/data/stage_breakdown.json"])
+@cache
+def charts() -> dict[str, list[Row]]:
+    """The rows of each plot, without a verdict on the run."""
+    contrast, frontiers = example.contrast(), example.frontiers()
+    return {
+        "stage_breakdown": stage_rows(contrast),
+        "latency_cdf": [point.model_dump(exclude={"validity"}) for point in example.cdf_points()],
+        "frontier_qa": frontier_rows(frontiers["qa"]),
+        "frontier_captioning": frontier_rows(frontiers["captioning"]),
+        "knob_sensitivity": sensitivity_rows(contrast),
+        "decode_split": decode_split_rows(contrast),
+        "knob_coupling": coupling_rows(contrast),
+    }
+
+
+def rows_in_files() -> dict[str, list[Row]]:
+    """What is written to each file of plot data."""
+    valid = example.validity()
+    return {f"plots/data/{name}.json": judged(rows, valid) for name, rows in charts().items()}
+
+
+def n_wide() -> int:
+    """Stages with room for their number."""
+    return sum(row["share"] > 0.08 for row in charts()["stage_breakdown"])
+
+
 SETTINGS = len(example.GRID)
 # Marks in the drawing for each revision: a layer that draws nothing is missing here.
 MARKS: dict[str, dict[str, int]] = {
-    "stage_breakdown": {"rect": 12, "rule": 12, "text": WIDE},
-    "latency_cdf": {"line": 2, "symbol": len(example.cdf_points())},
+    "stage_breakdown": {"rect": 12, "rule": 12},
+    "latency_cdf": {"line": 2, "symbol": 2 * example.N_E1},
     "frontier_qa": {"symbol": SETTINGS, "rule": 2 * SETTINGS, "line": 1},
     "frontier_captioning": {"symbol": SETTINGS, "rule": 2 * SETTINGS, "line": 1},
     "knob_sensitivity": {"rect": 12, "rule": 12},
     "decode_split": {"rect": 24, "rule": 24},
     "knob_coupling": {"rect": 26, "rule": 26},
 }
+
+
+def n_marks(name: str) -> dict[str, int]:
+    """All marks of a plot, with those whose number depends on the run."""
+    return MARKS[name] | ({"text": n_wide()} if name == "stage_breakdown" else {})
 
 
 GIVEN = {"rev", "label"}  # by DVC in every row, by Vega in an axis label
@@ -94,7 +110,7 @@ def fill(name: str, template: Path | None = None, **revisions: list[Row]) -> Spe
     """The specification that DVC makes of a plot with revisions, two of the same unless given."""
     plot = PLOTS[name]
     ((path, y),) = plot["y"].items()
-    drawn = revisions or dict.fromkeys(REVISIONS, ROWS[path])
+    drawn = revisions or dict.fromkeys(REVISIONS, rows_in_files()[path])
     rows = [row | {"rev": rev} for rev, of_it in drawn.items() for row in of_it]
     labels = {key: plot[key] for key in ("title", "x_label", "y_label") if key in plot}
     properties = {"template": template or plot["template"], "template_dir": str(TEMPLATES)}
@@ -133,7 +149,7 @@ def test_every_template_is_used() -> None:
 @each_plot
 def test_every_encoded_field_is_in_the_data(name: str) -> None:
     ((path, _),) = PLOTS[name]["y"].items()
-    assert unknown_fields(fill(name), ROWS[path]) == set()
+    assert unknown_fields(fill(name), rows_in_files()[path]) == set()
 
 
 @each_plot
@@ -144,8 +160,8 @@ def test_no_anchor_stays_unfilled(name: str) -> None:
 @each_plot
 def test_every_mark_is_drawn_for_both_revisions(name: str) -> None:
     svg = draw(fill(name), OLDEST)
-    drawn = {kind: len(marks(svg, kind)) for kind in MARKS[name]}
-    assert drawn == {kind: 2 * number for kind, number in MARKS[name].items()}
+    drawn = {kind: len(marks(svg, kind)) for kind in n_marks(name)}
+    assert drawn == {kind: 2 * number for kind, number in n_marks(name).items()}
     assert set(REVISIONS) <= words(svg)
 
 
@@ -172,9 +188,9 @@ FAILED = example.validity("The machine was hot.", "It drifted.", "It was busy.")
 @each_plot
 def test_charts_say_in_red_which_revision_is_invalid_and_why(name: str) -> None:
     revisions = {
-        "old": CHARTS[name],  # of a version that wrote no verdict
-        "good": judged(CHARTS[name], example.validity()),
-        "bad": judged(CHARTS[name], FAILED),
+        "old": charts()[name],  # of a version that wrote no verdict
+        "good": judged(charts()[name], example.validity()),
+        "bad": judged(charts()[name], FAILED),
     }
     svg = draw(fill(name, **revisions))
     told = {
@@ -186,7 +202,7 @@ def test_charts_say_in_red_which_revision_is_invalid_and_why(name: str) -> None:
     alone = draw(fill(name, workspace=revisions["bad"]))
     assert f"workspace, {FAILED.in_short}" in words(alone)
     # Nothing is hidden.
-    assert {kind: len(marks(alone, kind)) for kind in MARKS[name]} == MARKS[name]
+    assert {kind: len(marks(alone, kind)) for kind in n_marks(name)} == n_marks(name)
 
 
 @each_plot
@@ -214,10 +230,10 @@ def test_bars_of_two_revisions_stand_side_by_side(name: str, places: int) -> Non
 
 
 def test_stages_too_short_for_their_number_have_none() -> None:
-    rows = CHARTS["stage_breakdown"]
+    rows = charts()["stage_breakdown"]
     times = {"mean_ms", "low", "high", "start_ms", "end_ms"}
     slow = [row | {key: 20 * row[key] for key in times} for row in rows]
-    assert len(marks(draw(fill("stage_breakdown", fast=rows, slow=slow)), "text")) == WIDE
+    assert len(marks(draw(fill("stage_breakdown", fast=rows, slow=slow)), "text")) == n_wide()
 
 
 def test_stages_have_the_colours_of_the_figures() -> None:
@@ -232,7 +248,8 @@ def test_a_frontier_only_joins_its_members() -> None:
     for workload in WORKLOADS:
         lines = marks(draw(fill(f"frontier_{workload}")), "line")
         # Two strokes a step: level, then up.
-        assert [line.get("d", "").count("L") for line in lines] == [2 * (BEST[workload] - 1)] * 2
+        best = sum(point.on_frontier for point in example.frontiers()[workload].points)
+        assert [line.get("d", "").count("L") for line in lines] == [2 * (best - 1)] * 2
 
 
 @pytest.mark.parametrize("field", ["quality_low", "frontier_share", "setting", "on_frontier"])
@@ -240,7 +257,9 @@ def test_a_misspelt_field_is_found(field: str, tmp_path: Path) -> None:
     text = (TEMPLATES / "m1_frontier.json").read_text(encoding="utf-8")
     wrong = tmp_path / "wrong.json"
     wrong.write_text(text.replace(field, f"{field}_"), encoding="utf-8")
-    found = unknown_fields(fill("frontier_qa", wrong), ROWS["plots/data/frontier_qa.json"])
+    found = unknown_fields(
+        fill("frontier_qa", wrong), rows_in_files()["plots/data/frontier_qa.json"]
+    )
     assert found == {f"{field}_"}
 
 
@@ -252,7 +271,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / ".dvc" / "plots_page.html").write_text(make_page(), encoding="utf-8")
     dvc(folder, "config", "--local", "plots.html_template", "plots_page.html")
     for shade in (0, 255):
-        for path, rows in ROWS.items():
+        for path, rows in rows_in_files().items():
             write_plot_rows([row | {"shade": shade} for row in rows], folder / path)
         (folder / "plots" / "figures").mkdir(exist_ok=True)
         Image.new("L", (4, 4), shade).save(folder / "plots" / "figures" / "m1_example.png")
@@ -267,7 +286,7 @@ def test_dvc_compares_two_commits(page: Path) -> None:
     specs = [json.loads(spec) for spec in re.findall(r"var spec = (\{.*?\});\s*vegaEmbed", text)]
     assert re.findall(r'<div id = "(\w+)">', text) == list(PLOTS)
     assert text.count("m1_example.png") >= 2
-    for spec, rows in zip(specs, ROWS.values(), strict=True):
+    for spec, rows in zip(specs, rows_in_files().values(), strict=True):
         values = spec["data"]["values"]
         assert [row["rev"] for row in values] == [rev for rev in REVISIONS for _ in rows]
         assert [row["shade"] for row in values] == [shade for shade in (0, 255) for _ in rows]
@@ -314,7 +333,7 @@ def test_a_browser_draws_every_chart_without_a_network(page: Path, tmp_path: Pat
 def test_dvc_draws_the_rest_where_there_is_no_frontier(tmp_path: Path) -> None:
     start_repository(tmp_path)
     for absent in (False, True):
-        for path, rows in ROWS.items():
+        for path, rows in rows_in_files().items():
             write_plot_rows(
                 [] if absent and ("frontier" in path or "coupling" in path) else rows,
                 tmp_path / path,

@@ -207,7 +207,7 @@ def test_tables_have_headers_and_scroll_by_keyboard(valid: Outline) -> None:
 def test_numbers_of_a_chart_are_in_a_table_below_it(valid: Outline) -> None:
     captions = [text for text in valid.texts["span"] if text.startswith("Numbers of ")]
     assert len(captions) == 4
-    (move, *_) = reports.contrast().sensitivity["captioning"]["top_k"][1:]
+    (move, *_) = reports.contrast().sensitivity["captioning"]["top_k"]
     assert f"{move.latency_change_percent.low:.4g}" in valid.texts["td"]
     assert "Captioning" in valid.texts["th"]
     assert not {"start ms", "qa"} & set(valid.texts["th"])
@@ -252,7 +252,7 @@ def test_data_in_a_chart_cannot_end_its_script() -> None:
 
 
 def test_commands_repeat_the_run_and_measure_again() -> None:
-    seen = example.provenance().model_copy(update={"git_commit": "abc123def456+changes"})
+    seen = example.contrast().provenance.model_copy(update={"git_commit": "abc123def456+changes"})
     commands, parameters = Outline(reports.page_of(reports.contrast(provenance=seen))).texts["pre"]
     assert "git checkout abc123def456 " in commands
     assert "changes that were not committed" in commands

@@ -3,17 +3,10 @@
 import io
 
 import pytest
-from contrast_example import (
-    contrast,
-    contrast_without_quality,
-    decode_splits,
-    frontier,
-    preprocessing,
-    roofline,
-)
+from contrast_example import contrast, contrast_without_quality, frontiers
 
 from m1.schemas.requests import WORKLOADS
-from m1.schemas.results import Preprocessing, WorkloadContrast
+from m1.schemas.results import Estimate, Preprocessing, WorkloadContrast
 from m1.schemas.results.findings import NotTested
 from m1.show.result import show_result
 from m1.terminal import Terminal
@@ -41,6 +34,13 @@ def headline(result: WorkloadContrast) -> dict[str, list[str]]:
     return {name: cells for name, *cells in table}
 
 
+def told(estimate: Estimate | None, form: str) -> str:
+    """A number and its interval."""
+    assert estimate
+    value, low, high = (format(v, form) for v in (estimate.value, estimate.low, estimate.high))
+    return f"{value} ({low} to {high})"
+
+
 def test_preprocessing_stands_outside_the_total() -> None:
     table = headline(contrast())
     names = list(table)
@@ -52,24 +52,33 @@ def test_preprocessing_stands_outside_the_total() -> None:
         "its p50, p95",
         "relative to the total",
     ]
-    assert table["preprocess_ms"] == ["7.4 (7.2 to 7.6)"] * 2
-    assert table["its p50, p95"] == ["7.2 / 9.1"] * 2
-    assert [cell.split()[0] for cell in table["relative to the total"]] == ["22.8%", "3.9%"]
+    before = list((contrast().preprocessing or {}).values())
+    assert table["preprocess_ms"] == [told(one.mean_ms, ".1f") for one in before]
+    assert table["opening the image"] == [told(one.open_image_ms, ".1f") for one in before]
+    percentiles = [cell.split(" / ") for cell in table["its p50, p95"]]
+    for one, cells in zip(before, percentiles, strict=True):
+        assert one.p50_ms
+        assert one.p95_ms
+        assert cells == [f"{one.p50_ms.value:.1f}", f"{one.p95_ms.value:.1f}"]
+    relative = [told(one.relative_to_total, ".1%") for one in before]
+    assert table["relative to the total"] == relative
 
 
 def test_preprocessing_that_was_not_measured_whole_is_not_told_as_if_it_were() -> None:
-    before = {w: Preprocessing(processor_ms=preprocessing(w).processor_ms) for w in WORKLOADS}
+    whole = contrast().preprocessing or {}
+    before = {w: Preprocessing(processor_ms=one.processor_ms) for w, one in whole.items()}
     table = headline(contrast(preprocessing=before))
     assert table["preprocess_ms"] == table["opening the image"] == ["not available"] * 2
-    assert table["processor"] == ["2.9 (2.8 to 3.0)"] * 2
+    assert table["processor"] == [told(one.processor_ms, ".1f") for one in before.values()]
     assert "outside the total:" not in headline(contrast(preprocessing=None))
 
 
 def test_the_split_is_of_each_smallest_value_and_of_all_together() -> None:
-    table = decode_rows(contrast())
+    table, splits = decode_rows(contrast()), contrast().decode_split
+    both = [splits[w] for w in WORKLOADS]
     assert table[:2] == [
-        ["steps at the reference", *["44.0 (42.7 to 45.3)"] * 2],
-        ["ms a step", *["3.70 (3.59 to 3.81)"] * 2],
+        ["steps at the reference", *(told(one.reference_n_steps, ".1f") for one in both)],
+        ["ms a step", *(told(one.reference_ms_per_step, ".2f") for one in both)],
     ]
     assert [name for name, *_ in table[2::3]] == [
         "16/4/8, %",
@@ -77,16 +86,23 @@ def test_the_split_is_of_each_smallest_value_and_of_all_together() -> None:
         "144/4/4, %",
         "16/1/4, %",
     ]
-    half_the_blocks = [cell.split()[0] for _, cell, _ in table[8:11]]
-    assert half_the_blocks == ["-45.0", "+5.0", "-50.0"]  # the change, of length, of speed
+    half_the_blocks = splits["qa"].knobs["active_blocks"][-1].percent
+    assert half_the_blocks
+    change, length, speed = (
+        getattr(half_the_blocks, part) for part in ("change", "length", "speed")
+    )
+    assert [cell for _, cell, _ in table[8:11]] == [
+        told(part, "+.1f") for part in (change, length, speed)
+    ]
+    assert change.value == pytest.approx(length.value + speed.value)
 
 
 def test_where_the_corner_of_the_grid_was_not_measured_the_split_does_without() -> None:
     ofat = {
-        w: (splits := decode_splits(w)).model_copy(
+        w: splits.model_copy(
             update={"settings": tuple(s for own in splits.knobs.values() for s in own)}
         )
-        for w in WORKLOADS
+        for w, splits in contrast().decode_split.items()
     }
     names = [name for name, *_ in decode_rows(contrast(decode_split=ofat))[2::3]]
     assert names == ["16/4/8, %", "144/1/8, %", "144/4/4, %"]
@@ -94,23 +110,25 @@ def test_where_the_corner_of_the_grid_was_not_measured_the_split_does_without() 
 
 def test_a_single_knob_is_its_own_corner() -> None:
     one = {
-        w: (splits := decode_splits(w)).model_copy(
+        w: splits.model_copy(
             update={"knobs": {"top_k": splits.knobs["top_k"]}, "settings": splits.knobs["top_k"]}
         )
-        for w in WORKLOADS
+        for w, splits in contrast().decode_split.items()
     }
     assert [name for name, *_ in decode_rows(contrast(decode_split=one))[2::3]] == ["144/1/8, %"]
 
 
 def test_single_tokens_have_no_decode_step_to_tell_of() -> None:
-    splits = decode_splits("qa")
+    both = contrast().decode_split
+    splits = both["qa"]
     knobs = {
         k: tuple(s.model_copy(update={"percent": None}) for s in own)
         for k, own in splits.knobs.items()
     }
     short = splits.model_copy(update={"reference_ms_per_step": None, "knobs": knobs})
-    table = decode_rows(contrast(decode_split={"qa": short, "captioning": splits}))
-    assert table[1][1:] == ["no decode step", "3.70 (3.59 to 3.81)"]
+    table = decode_rows(contrast(decode_split=both | {"qa": short}))
+    of_captions = told(both["captioning"].reference_ms_per_step, ".2f")
+    assert table[1][1:] == ["no decode step", of_captions]
     assert [qa for _, qa, _ in table[2:5]] == ["no decode step"] * 3
     assert "no decode step" not in {captions for _, _, captions in table}
 
@@ -124,19 +142,20 @@ def test_knobs_alone_stand_beside_all_of_them() -> None:
         "all knobs",
         "all minus the best alone",
     ]
-    assert [cells[0].split()[0] for _, *cells in table] == ["0.30", "0.35", "0.40", "0.60", "0.20"]
-    assert table[3][1:] == ["0.60 (0.58 to 0.62)"] * 2
+    for column, w in enumerate(WORKLOADS, 1):
+        one = frontiers()[w]
+        alone = [single.hypervolume for single in one.single_knob]
+        areas = [*alone, one.hypervolume, one.coupling.joint_gain]
+        assert [row[column] for row in table] == [told(area, ".2f") for area in areas]
 
 
 def test_a_knob_with_one_value_has_no_area_of_its_own() -> None:
-    whole = frontier("qa")
-    alone = tuple(one for one in whole.single_knob if one.knob != "top_k")
-    frontiers = {
-        "qa": whole.model_copy(update={"single_knob": alone}),
-        "captioning": frontier("captioning"),
-    }
-    table = rows(shown(contrast(frontiers=frontiers)), "Area of the frontier (hypervolume)")
-    assert table[1] == ["top_k alone", "not varied", "0.35 (0.34 to 0.36)"]
+    whole = frontiers()
+    alone = tuple(one for one in whole["qa"].single_knob if one.knob != "top_k")
+    changed = whole | {"qa": whole["qa"].model_copy(update={"single_knob": alone})}
+    table = rows(shown(contrast(frontiers=changed)), "Area of the frontier (hypervolume)")
+    _, top_k, _ = whole["captioning"].single_knob
+    assert table[1] == ["top_k alone", "not varied", told(top_k.hypervolume, ".2f")]
 
 
 def test_without_quality_there_is_no_area_but_decode_is_told() -> None:
@@ -147,17 +166,22 @@ def test_without_quality_there_is_no_area_but_decode_is_told() -> None:
 
 def test_each_stage_says_its_times_over_the_floor_and_what_bounds_it() -> None:
     table = rows(shown(contrast()), "Times the floor by 0.1 TFLOP/s and 20 GB/s, reference setting")
+    prefill, decode = (
+        [contrast().roofline[w][0].stages[stage] for w in WORKLOADS]
+        for stage in ("prefill", "decode")
+    )
+    assert {one.bound_by for one in (*prefill, *decode)} == {"operations", "bytes"}
     assert table[4:8] == [
-        ["prefill", *["2.50 (2.42 to 2.58)"] * 2],
-        ["floor, bound by", "9.12 ms, operations", "9.32 ms, operations"],
-        ["decode, a token", *["16.00 (15.52 to 16.48)"] * 2],
-        ["floor, bound by", "0.263 ms, bytes", "0.231 ms, bytes"],
+        ["prefill", *(told(one.over_floor, ".2f") for one in prefill)],
+        ["floor, bound by", *(f"{one.floor_ms:.3g} ms, {one.bound_by}" for one in prefill)],
+        ["decode, a token", *(told(one.over_floor, ".2f") for one in decode)],
+        ["floor, bound by", *(f"{one.floor_ms:.3g} ms, {one.bound_by}" for one in decode)],
     ]
 
 
 @pytest.mark.parametrize("kept", [slice(0, 0), slice(1, None)], ids=["none", "other settings"])
 def test_without_work_at_the_reference_there_is_no_roofline(kept: slice) -> None:
-    output = shown(contrast(roofline={w: roofline(w)[kept] for w in WORKLOADS}))
+    output = shown(contrast(roofline={w: r[kept] for w, r in contrast().roofline.items()}))
     assert "Times the floor" not in output
 
 
@@ -185,9 +209,11 @@ def test_raw_prompts_are_told(template, weights, said) -> None:
 
 @pytest.mark.parametrize(("ceiling", "said"), [(1 / 3, True), (1.0, False), (None, False)])
 def test_a_quality_that_is_out_of_reach_is_told(ceiling, said) -> None:
-    frontiers = {w: frontier(w) for w in WORKLOADS}
-    frontiers["qa"] = frontiers["qa"].model_copy(update={"quality_ceiling": ceiling})
-    table = rows(shown(contrast(frontiers=frontiers)), "At the reference setting")
+    changed = {
+        w: one.model_copy(update={"quality_ceiling": ceiling if w == "qa" else None})
+        for w, one in frontiers().items()
+    }
+    table = rows(shown(contrast(frontiers=changed)), "At the reference setting")
     found = [cells for name, *cells in table if name == "largest quality possible"]
     assert found == ([["0.333", "not available"]] if said else [])
 
