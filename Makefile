@@ -9,7 +9,7 @@ export PATH := $(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro try train h200 plots experiments test check format bench mutants clean
+.PHONY: help install repro try train h200 plots experiments test lint check format bench mutants clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,11 +68,12 @@ PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --maxprocesses 8 
 test: $(MARKER)  ## run the tests
 	$(PYTEST)
 
-check: $(MARKER)  ## lint, formatting, types and tests: what a change must pass
+lint: $(MARKER)  ## lint, formatting and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	$(PYTEST)
+
+check: lint test  ## lint, formatting, types and tests: what a change must pass
 
 format: $(MARKER)  ## fix formatting and what the linter can fix alone
 	.venv/bin/ruff check --fix .

@@ -314,7 +314,8 @@ def test_a_report_before_any_run_says_what_to_do(tmp_path, monkeypatch) -> None:
     said = CliRunner().invoke(app, ["report"])
     assert said.exit_code == 1
     assert said.stderr.strip() == (
-        "error: metrics/m1_workload_contrast.json: not there; run `dvc repro` first"
+        "error: metrics/m1_workload_contrast.json: cannot be read (it is not there); "
+        "run `dvc repro` first"
     )
 
 

@@ -172,7 +172,8 @@ def test_a_run_without_quality_says_why(tmp_path: Path) -> None:
 def test_before_any_run_it_says_what_to_do(scored: Path, tmp_path: Path, missing: str) -> None:
     project = shutil.copytree(scored, tmp_path / "project")
     (project / missing).unlink()
-    assert fails(project) == f"error: {missing}: not there; run `dvc repro` first"
+    reason = "cannot be read (it is not there)"
+    assert fails(project) == f"error: {missing}: {reason}; run `dvc repro` first"
 
 
 @pytest.mark.parametrize(

@@ -582,7 +582,7 @@ def test_a_folder_that_takes_no_more(
     monkeypatch.setattr(Path, "replace", fail)
     message = one_line(served, "vqa-v2", data_in(tmp_path))
     assert message.startswith(str(tmp_path / "vqa" / "val2014"))
-    assert f": cannot be written ({os.strerror(number)}): make room or give leave" in message
+    assert f": cannot be written ({os.strerror(number)}): make room or give write" in message
     assert contents(tmp_path) == before
 
 
