@@ -59,8 +59,10 @@ plots: $(MARKER)  ## render the plots to dvc_plots/index.html (REV=HEAD compares
 	@echo "Open dvc_plots/index.html in a browser. Compare with the last commit: make plots REV=HEAD"
 
 # Few columns, so that a terminal of 80 shows what was set beside them; `dvc queue status` has states.
+# Sizes that `make try` sets are left out, too: `dvc exp show --only-changed` has them.
+SIZES := $(shell sed -n '/^knobs/d; s/^\([a-z][^=]*\)=.*/\1/p' try.txt | tr '\n' '|')
 experiments: $(MARKER)  ## table of experiments: what was set, what came out
-	.venv/bin/dvc exp show --only-changed --keep 'valid\b|(qa|captioning)_ms' --drop '.*/|Created|State|Executor|(qa|captioning)\.|fail|find|run'
+	@.venv/bin/dvc exp show --only-changed --keep 'valid\b|(qa|captioning)_ms' --drop '$(SIZES).*/|.*yaml|Created|State|Executor|(qa|captioning)\.|fail|find|run'
 
 # A process a core, each of one thread; a test file that is run alone needs none of this.
 PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --maxprocesses 8 --dist worksteal

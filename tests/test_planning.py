@@ -112,7 +112,10 @@ def test_an_own_model_and_six_photos_take_two_attempts(
         "error: 6 things to correct: see above",
     ]
     assert "vision_tokens: 64 at most, 64 untouched" in first.stdout
-    right = merged(merged(own(model, photos), CORRECTED), {"model": {"watched": str(model)}})
+    nearly = merged(own(model, photos), CORRECTED)
+    unwatched = RUN.invoke(app, ["check", "--params", str(write_params(tmp_path, nearly))])
+    assert unwatched.stderr.splitlines()[-1] == "error: 1 thing to correct: see above"
+    right = merged(nearly, {"model": {"watched": str(model)}})
     params = write_params(tmp_path, right)
     second = RUN.invoke(app, ["check", "--params", str(params)])
     assert (second.exit_code, second.stderr) == (0, "")

@@ -76,9 +76,15 @@ def run(folder: Path, *words: str) -> str:
     return done.stdout
 
 
+def experiments_command() -> list[str]:
+    """What `make experiments` asks DVC for."""
+    said = run(ROOT, "make", "--no-print-directory", "--dry-run", "experiments")
+    (command,) = re.findall(r"bin/dvc (exp show .*)", said)
+    return shlex.split(command)
+
+
 def test_the_table_of_experiments_fits(experiments: Path) -> None:
-    (command,) = re.findall(r"bin/dvc (exp show .*)", (ROOT / "Makefile").read_text())
-    printed = dvc(experiments, *shlex.split(command)).splitlines()
+    printed = dvc(experiments, *experiments_command()).splitlines()
     lines = [line.rstrip() for line in printed if not line.startswith(" ──")]
     assert all(len(line) <= COLUMNS for line in lines), "\n".join(lines)
     header, *rows = (re.split(r"\s{2,}", line.strip()) for line in lines)
@@ -87,6 +93,15 @@ def test_the_table_of_experiments_fits(experiments: Path) -> None:
     assert rows[1][1:3] == ["True", f"{valid.qa_ms:g}"]
     assert "[trial-tods]" in rows[2][0]
     assert rows[2][1:3] == ["False", f"{invalid.qa_ms:g}"]
+
+
+def test_the_sizes_of_a_quick_run_are_not_in_the_table() -> None:
+    command = experiments_command()
+    dropped = re.compile(command[command.index("--drop") + 1])
+    lines = [line for line in (ROOT / "try.txt").read_text().splitlines() if "=" in line]
+    keys = [line.split("=")[0] for line in lines if not line.startswith("#")]
+    assert [key for key in keys if not dropped.match(key)] == ["knobs.design"]
+    assert not dropped.match("knobs.top_k")
 
 
 def test_the_difference_of_metrics_fits(experiments: Path) -> None:

@@ -37,5 +37,5 @@ def check_and_tell(path: Path, changes: Sequence[str]) -> bool:
         tell(f"error: {line}")
     say(*lines_about(checked))
     if n := len(checked.problems.lines):
-        tell(f"error: {n} things to correct: see above")
+        tell(f"error: {n} {'thing' if n == 1 else 'things'} to correct: see above")
     return not checked.problems.lines
