@@ -36,7 +36,7 @@ EXP := $(or $(EXP),try-$(shell date +%m%d-%H%M%S))
 TRY := $(shell sed -n "s/^[a-z].*/-S '&'/p" try.txt)
 
 # In a copy of what git has: the results in the workspace stay as they are.
-try: $(MARKER)  ## run the pipeline in a minute, too small for verdicts (ARGS="-S ..." EXP=name)
+try: $(MARKER)  ## run the pipeline in a minute or two, too small for verdicts (ARGS="-S ..." EXP=name)
 	@echo "Experiment $(EXP), too small for verdicts: sizes of try.txt, apart from the workspace."
 	@.venv/bin/dvc exp run --temp --name $(EXP) $(TRY) $(ARGS) || { \
 	  echo "It runs in a copy of what git has: name files of yours by their full paths." >&2; exit 1; }
