@@ -1,5 +1,6 @@
 """The commands of the pipeline, run on simulated files."""
 
+import os
 import json
 import re
 import resource
@@ -85,7 +86,7 @@ def run_stage(
     return subprocess.run(
         [sys.executable, "-m", f"stages.{name}", *options],
         cwd=folder,
-        env={"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
