@@ -1,7 +1,7 @@
 """The commands of the pipeline, run on simulated files."""
 
-import os
 import json
+import os
 import re
 import resource
 import shutil
