@@ -117,7 +117,8 @@ def changes_of(node: ast.AST) -> Iterator[Callable[[ast.AST], None]]:
             yield lambda n: setattr(n, "value", not truth)
         case ast.Constant(value=int(number) | float(number)):
             yield lambda n: setattr(n, "value", number + 1)
-            yield lambda n: setattr(n, "value", number * 1.01)
+            if number:
+                yield lambda n: setattr(n, "value", number * 1.01)
         case ast.If(test=test) | ast.IfExp(test=test):
             yield lambda n: setattr(n, "test", ast.UnaryOp(ast.Not(), test))
         case ast.UnaryOp(op=ast.USub()):

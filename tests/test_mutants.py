@@ -18,6 +18,7 @@ from m1.errors import UserError
         ("a = b and c", {"a = b or c"}),
         ("a = True", {"a = False"}),
         ("a = 100", {"a = 101", "a = 101.0"}),
+        ("a = 0", {"a = 1"}),
         ("if a:\n    b()", {"if not a:\n    b()"}),
         ("a = 'x' if b else c", {"a = 'x' if not b else c"}),
         ("a = b(c)", set()),
