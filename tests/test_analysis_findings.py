@@ -48,8 +48,10 @@ ALIKE = replace(
     right_at_reference=1.0,
 )
 # Effects near the smallest that matters, settings as good as each other, and a noisy machine.
+# A trial for each image: from half as many clusters intervals are too narrow now and then.
 UNDECIDABLE = replace(
     EXPECTED,
+    n_trials=40,
     output_tokens={"qa": 12, "captioning": 12},
     cost_ms={"qa": COST_MS | {"decode": 2.7}, "captioning": COST_MS | {"decode": 3.3}},
     stage_noise=0.5,
@@ -59,7 +61,7 @@ UNDECIDABLE = replace(
     },
     right_at_reference=0.95,
 )
-SEEDS = range(16, 22)
+SEEDS = range(6)
 
 
 def findings_in(world: World, seed: int = 0) -> dict[str, Finding]:
