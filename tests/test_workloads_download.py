@@ -155,11 +155,13 @@ def http_date(seconds: float) -> str:
 
 @pytest.mark.parametrize(
     ("asked", "waits"),
-    [("1", True), (http_date(39_000), None), ("3600", None), ("0", False), ("soon", False)],
+    [("1", True), ("a date", None), ("3600", None), ("0", False), ("soon", False)],
 )
 def test_retry_after_is_honoured_or_refused(
     asked: str, waits: bool | None, server: LocalServer, tmp_path: Path
 ) -> None:
+    if asked == "a date":
+        asked = http_date(39_000)
     slept: list[float] = []
     server.faults["/a.zip"] = [Fault(status=429, headers={"Retry-After": asked})]
     with pytest.MonkeyPatch.context() as patch:
