@@ -1,19 +1,17 @@
 """The commands of the pipeline, run on simulated files."""
 
 import json
-import os
 import re
 import resource
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
+import forked
 import pytest
-from import_graph import ROOT
 from simulated import (
     World,
     simulate_answers,
@@ -79,19 +77,8 @@ def run_stage(
     folder: Path, name: str, *options: str, largest_file: int = resource.RLIM_INFINITY
 ) -> subprocess.CompletedProcess[str]:
     """Run a stage; no file that it writes may grow beyond a number of bytes."""
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
-
-    return subprocess.run(
-        [sys.executable, "-m", f"stages.{name}", *options],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=limit,
-    )
+    program = forked.Program(f"stages.{name}", options, folder, largest_file=largest_file)
+    return forked.run(program)
 
 
 def pareto_options(workload: str) -> dict[str, str]:

@@ -1,4 +1,3 @@
-import subprocess
 import sys
 from collections.abc import Callable
 from itertools import combinations
@@ -6,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import contrast_example as example
+import forked
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -643,10 +643,10 @@ def write_inputs(folder: Path) -> None:
 
 def test_the_stage_writes_every_figure(tmp_path: Path) -> None:
     write_inputs(tmp_path)
-    command = [sys.executable, "-m", "stages.figures"]
-    for option, name in (("contrast", "contrast.json"), ("cdf", "cdf.json"), ("out", "figures")):
-        command += [f"--{option}", str(tmp_path / name)]
-    subprocess.run(command, check=True, cwd=Path(__file__).parents[1])
+    names = {"contrast": "contrast.json", "cdf": "cdf.json", "out": "figures"}
+    words = [word for option, name in names.items() for word in (f"--{option}", name)]
+    done = forked.run(forked.Program("stages.figures", words, tmp_path))
+    assert done.returncode == 0, done.stderr
     pngs = sorted((tmp_path / "figures").iterdir())
     assert [png.stem for png in pngs] == sorted(DRAWINGS)
     assert all(png.read_bytes().startswith(b"\x89PNG") for png in pngs)

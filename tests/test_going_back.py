@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import pytest
 import yaml
 from import_graph import ROOT
@@ -115,20 +116,20 @@ class Project:
             (self.root / root).parent.mkdir(parents=True, exist_ok=True)
             (self.root / root).write_text("{}")
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def environment(self) -> dict[str, str]:
         names = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@a"}
         names |= {"GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@a"}
         programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         environment = os.environ | names | {"DVC_NO_ANALYTICS": "1", "PATH": programs}
         environment.pop("PYTHONPATH", None)
-        return subprocess.run(
-            words, cwd=self.root, env=environment, capture_output=True, text=True, check=False
-        )
+        return environment
 
-    def git(self, *words: str) -> str:
-        done = self.run("git", *words)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def git(self, *words: str) -> None:
+        environment = self.environment()
+        subprocess.run(("git", *words), cwd=self.root, env=environment, check=True)
+
+    def run_dvc(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return forked.run(forked.Program("dvc", words, self.root, self.environment()))
 
     def dvc(self, *words: str) -> str:
         """Run DVC, which must succeed; the stages that really ran."""
@@ -139,13 +140,13 @@ class Project:
 
     def say(self, *words: str) -> str:
         """What DVC prints, and what it warns of; it must succeed."""
-        done = self.run(sys.executable, "-m", "dvc", *words)
+        done = self.run_dvc(*words)
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout + done.stderr
 
     def dvc_fails(self, *words: str) -> None:
         """Run DVC, in which a stage fails that was told to."""
-        done = self.run(sys.executable, "-m", "dvc", *words)
+        done = self.run_dvc(*words)
         assert done.returncode != 0
         assert "on purpose" in done.stderr
 

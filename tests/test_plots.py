@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import contrast_example as example
+import forked
 import pytest
 import vl_convert
 import yaml
@@ -365,4 +365,5 @@ def commit(folder: Path) -> None:
 
 
 def dvc(folder: Path, *arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, check=True)
+    done = forked.run(forked.Program("dvc", arguments, folder))
+    assert done.returncode == 0, done.stderr

@@ -3,10 +3,9 @@
 import json
 import os
 import random
-import subprocess
-import sys
 import time
 
+import forked
 import pytest
 from faked_run import FakedRun, orders, raising
 from families.common import save
@@ -56,12 +55,8 @@ def test_a_run_killed_at_random_moments_loses_nothing_and_repeats_no_finished_re
 ) -> None:
     model = {"source": str(save(FAMILIES["gemma3"], tmp_path / "model"))}
     prepare(tmp_path, write_params(tmp_path, merged(merged(SMALL, TINY), {"model": model})))
-    done = subprocess.run(
-        [sys.executable, ROOT / "tests" / "killed_runs.py", tmp_path, str(N_KILLS), "1"],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
+    words = [str(tmp_path), str(N_KILLS), "1"]
+    done = forked.run(forked.Program("killed_runs", words, ROOT))
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report.get("n_kills") == N_KILLS, report

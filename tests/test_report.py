@@ -3,13 +3,13 @@
 import json
 import re
 import subprocess
-import sys
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import contrast_example as example
+import forked
 import pytest
 import reports
 import yaml
@@ -329,7 +329,7 @@ def test_a_report_of_a_revision_holds_the_numbers_of_that_revision(tmp_path, mon
         ["commit", "-qm", "all"],
     ):
         subprocess.run(["git", *who, *words], check=True)
-    subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "-f"], check=True)
+    assert forked.run(forked.Program("dvc", ["init", "-q", "-f"], tmp_path)).returncode == 0
     write_record(reports.invalid(), tmp_path / "metrics" / "m1_workload_contrast.json")
     monkeypatch.setattr("m1.report.write.chart_scripts", str)
     (tmp_path / ".dvc" / "plots").symlink_to(reports.TEMPLATES)

@@ -5,11 +5,11 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 import yaml
 from import_graph import ROOT
@@ -66,12 +66,17 @@ def experiments(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def dvc(folder: Path, *words: str) -> str:
-    return run(folder, sys.executable, "-m", "dvc", *words)
+    done = forked.run(forked.Program("dvc", words, folder, environment()))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@a"}
 
 
 def run(folder: Path, *words: str) -> str:
-    environment = os.environ | {"GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@a"}
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

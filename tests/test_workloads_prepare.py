@@ -2,11 +2,11 @@ import io
 import json
 import struct
 import subprocess
-import sys
 import zlib
 from pathlib import Path
 from typing import Any
 
+import forked
 import numpy as np
 import pytest
 import yaml
@@ -455,11 +455,8 @@ def run_stage(
 ) -> subprocess.CompletedProcess[str]:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     (folder / "params.yaml").write_text(yaml.safe_dump(params | {"data": data}))
-    command = [sys.executable, "-m", "stages.prepare", "--params", str(folder / "params.yaml")]
-    command += ["--sample", str(folder / "sample.json")]
-    return subprocess.run(
-        [*command, *options], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    words = ["--params", str(folder / "params.yaml"), "--sample", str(folder / "sample.json")]
+    return forked.run(forked.Program("stages.prepare", [*words, *options], ROOT))
 
 
 def test_the_command_says_in_one_line_what_it_prepared(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 """The whole pipeline, stage by stage on the command line, with folder and params of its own."""
 
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import forked
 import yaml
 
 from m1.schemas.requests import WORKLOADS
@@ -40,8 +40,7 @@ def write_params(folder: Path, changes: Mapping[str, Any]) -> Path:
 
 
 def command(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", f"stages.{module}", *map(str, arguments)]
-    return subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+    return forked.run(forked.Program(f"stages.{module}", [str(one) for one in arguments], ROOT))
 
 
 def succeed(module: str, *arguments: object) -> str:
