@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from reference_cases import EACH_FOUND, FOUND, Cases
 
 # Nothing in the tests may reach for a model hub; its library looks here once, when it is imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -45,6 +46,19 @@ def vlm() -> LoadedVlm:
 def held_out() -> HeldOut:
     """A few evaluation scenes with their pictures and questions."""
     return HeldOut.draw(12, seed=4)
+
+
+@pytest.fixture(scope="session", params=EACH_FOUND, ids=lambda cases: cases.folder.name)
+def cases(request: pytest.FixtureRequest) -> Cases:
+    """Reference cases: the excerpts, and the whole of them where they are at hand."""
+    chosen: Cases = request.param
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def captioned_photos() -> Path:
+    """Six photographs with captions in the layout of COCO."""
+    return FOUND.photos
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from families.common import photo, save
+from families.common import save
 from families.registry import FAMILIES
 from whole_run import ROOT, SMALL, merged, prepare, run_all, write_params
 
@@ -15,35 +15,14 @@ from m1.schemas.profile import MeasuredRequest, ProfileRun
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import ParetoResult, WorkloadContrast
 
-CASES = ROOT.parent / "shared" / "cases" / "photos"
-SIZES = [(640, 480), (427, 640), (500, 375), (640, 426)]
-CAPTION = "a photo of a red square next to a blue circle"
-
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory) -> Path:
-    """Photographs with captions in the layout of COCO: real ones where they are at hand."""
-    if CASES.exists():
-        return CASES
-    folder = tmp_path_factory.mktemp("photos")
-    images = [{"id": i + 1} for i in range(6)]
-    captions = [{"id": i, "image_id": i // 2 + 1, "caption": f"{CAPTION} {i}"} for i in range(12)]
-    for image in images:
-        picture = photo(*SIZES[image["id"] % 4], seed=image["id"])
-        picture.save(folder / f"{image['id']:012d}.jpg")
-    (folder / "captions_val2014.json").write_text(
-        json.dumps({"images": images, "annotations": captions})
-    )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def questions(photos, tmp_path_factory) -> Path:
+def questions(captioned_photos, tmp_path_factory) -> Path:
     """Questions about the same photographs, one a line."""
     path = tmp_path_factory.mktemp("questions") / "questions.jsonl"
     lines = [
         {"image": str(image), "prompt": "What is this?", "references": ["a photo", "photo"]}
-        for image in sorted(photos.glob("*.jpg"))
+        for image in sorted(captioned_photos.glob("*.jpg"))
     ]
     path.write_text("\n".join(map(json.dumps, lines)))
     return path
@@ -74,9 +53,11 @@ def contrast_of(folder: Path) -> WorkloadContrast:
     return read_record(WorkloadContrast, folder / "metrics/m1_workload_contrast.json")
 
 
-def test_a_saved_model_goes_through_the_whole_pipeline(tmp_path, photos, questions) -> None:
+def test_a_saved_model_goes_through_the_whole_pipeline(
+    tmp_path, captioned_photos, questions
+) -> None:
     source = save(FAMILIES["gemma3"], tmp_path / "model")
-    folder = own(tmp_path, photos, questions, source=str(source))
+    folder = own(tmp_path, captioned_photos, questions, source=str(source))
     rows = read_rows(MeasuredRequest, folder / "profile/rows.parquet")
     marked = rows[rows.marked]
     assert set(marked.observed_vision_tokens) == {16, 4}
@@ -94,12 +75,14 @@ def test_a_saved_model_goes_through_the_whole_pipeline(tmp_path, photos, questio
     assert {p.value for p in contrast_of(folder).sensitivity["qa"]["vision_tokens"]} == {4}
 
 
-def test_an_architecture_alone_is_contrasted_in_latency(tmp_path, photos, questions) -> None:
+def test_an_architecture_alone_is_contrasted_in_latency(
+    tmp_path, captioned_photos, questions
+) -> None:
     (tmp_path / "model").mkdir()
     shutil.copy(ROOT / "data/models/scene-vlm/config.json", tmp_path / "model")
     depth = {"text_config": {"num_hidden_layers": 6}}
     source = {"source": str(tmp_path / "model"), "weights": "random", "config": depth}
-    folder = own(tmp_path, photos, questions, **source)
+    folder = own(tmp_path, captioned_photos, questions, **source)
     contrast = contrast_of(folder)
     why = "The weights are random, so answers mean nothing."
     assert contrast.quality_not_available == why

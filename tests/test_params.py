@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
+from reference_cases import Cases
 
 from m1.errors import UserError
 from m1.params import Params, effective_decode_mode, load_params
 from m1.schemas.settings import DecodeModeChoice, Setting, decode_passes
 
-HOSTILE = Path(__file__).resolve().parents[2] / "shared" / "cases" / "hostile"
 PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
 
 
@@ -271,12 +271,12 @@ def test_real_work_is_within_the_bounds(tmp_path: Path) -> None:
         ("params_deep.yaml", "nested deeper than 20 levels, in line 1"),
     ],
 )
-def test_yaml_that_takes_all_time_or_memory_is_told_at_once(name: str, expected: str) -> None:
-    if not HOSTILE.exists():
-        pytest.skip(f"the reference cases are not at {HOSTILE}")
+def test_yaml_that_takes_all_time_or_memory_is_told_at_once(
+    name: str, expected: str, cases: Cases
+) -> None:
     tracemalloc.start()
     started = time.process_time()
-    assert one_line(HOSTILE / name) == expected
+    assert one_line(cases.hostile(name)) == expected
     assert time.process_time() - started < 2
     assert tracemalloc.get_traced_memory()[1] < 20e6
     tracemalloc.stop()

@@ -1,19 +1,16 @@
 import json
 import subprocess
 import sys
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pycocoevalcap.cider.cider import Cider
+from reference_cases import EXCERPTS, Cases, captions_by_image
 
 from m1.quality.captions import CaptionCorpus, bleu4, rouge_l, without_weight
 from m1.quality.tokenise import tokenise_caption
-
-EXCERPT = Path(__file__).parent / "data" / "quality" / "coco_captions_excerpt.json"
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "cases" / "coco_captions"
 
 
 @dataclass(frozen=True)
@@ -29,41 +26,33 @@ class Case:
     rouge_l: float
 
 
-@pytest.fixture(scope="module")
-def excerpt() -> Case:
-    loaded = read_json(EXCERPT)
-    kept = ("references", "captions", "reference_tokens", "caption_tokens")
-    return Case(**{name: loaded[name] for name in kept}, **loaded["scores"])
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="module")
-def fakecap() -> Case:
-    if not SHARED.exists():
-        pytest.skip(f"the COCO caption reference cases are not at {SHARED}")
-    references = defaultdict(list)
-    for entry in read_json(SHARED / "captions_val2014_1000.json")["annotations"]:
-        references[str(entry["image_id"])].append(entry["caption"])
-    results = read_json(SHARED / "captions_val2014_fakecap_results.json")
-    tokens = read_json(SHARED / "fakecap_ptb_tokenised.json")
+def read(cases: Cases) -> Case:
+    tokens = read_json(cases.caption_tokens)
     return Case(
-        references=references,
-        captions={str(entry["image_id"]): entry["caption"] for entry in results},
+        references=captions_by_image(cases),
+        captions={
+            str(entry["image_id"]): entry["caption"] for entry in read_json(cases.caption_results)
+        },
         reference_tokens=tokens["gts"],
         caption_tokens={i: only for i, (only,) in tokens["res"].items()},
-        cider_d_mean=0.5997905,
-        bleu4=0.1908290,
-        rouge_l=0.3962527,
+        cider_d_mean=cases.cider_d_mean,
+        bleu4=cases.bleu4,
+        rouge_l=cases.rouge_l,
     )
 
 
-@pytest.fixture(scope="module", params=["excerpt", "fakecap"])
-def case(request: pytest.FixtureRequest) -> Case:
-    chosen: Case = request.getfixturevalue(request.param)
-    return chosen
+@pytest.fixture(scope="module")
+def excerpt() -> Case:
+    return read(EXCERPTS)
 
 
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def case(cases: Cases) -> Case:
+    return read(cases)
 
 
 def official_cider_d(case: Case) -> dict[str, float]:
@@ -161,16 +150,16 @@ def test_every_image_scores_the_cider_d_of_the_official_code(case: Case) -> None
     assert scores == pytest.approx(official_cider_d(case), abs=1e-6)
 
 
-def test_the_mean_cider_d_is_the_published_one(case: Case) -> None:
+def test_the_mean_cider_d_is_the_known_one(case: Case) -> None:
     scores = cider_d_scores(CaptionCorpus.from_references(case.references), case.captions)
     assert sum(scores.values()) / len(scores) == pytest.approx(case.cider_d_mean, abs=1e-6)
 
 
-def test_bleu_4_is_the_published_one(case: Case) -> None:
+def test_bleu_4_is_the_known_one(case: Case) -> None:
     assert bleu4(case.references, case.captions) == pytest.approx(case.bleu4, abs=1e-6)
 
 
-def test_rouge_l_is_the_published_one(case: Case) -> None:
+def test_rouge_l_is_the_known_one(case: Case) -> None:
     assert rouge_l(case.references, case.captions) == pytest.approx(case.rouge_l, abs=1e-6)
 
 
@@ -181,10 +170,10 @@ def test_cider_d_of_an_image_does_not_depend_on_which_others_are_scored(excerpt:
     assert cider_d_scores(corpus, some) == {i: whole[i] for i in some}
 
 
-def test_a_subset_with_document_frequencies_of_its_own_would_read_higher(fakecap: Case) -> None:
-    some = dict(list(fakecap.captions.items())[:100])
-    own = CaptionCorpus.from_references({i: fakecap.references[i] for i in some})
-    fixed = CaptionCorpus.from_references(fakecap.references)
+def test_a_subset_with_document_frequencies_of_its_own_would_read_higher(case: Case) -> None:
+    some = dict(list(case.captions.items())[: len(case.captions) // 10])
+    own = CaptionCorpus.from_references({i: case.references[i] for i in some})
+    fixed = CaptionCorpus.from_references(case.references)
     gain = sum(cider_d_scores(own, some).values()) - sum(cider_d_scores(fixed, some).values())
     assert gain / len(some) > 0.02
 

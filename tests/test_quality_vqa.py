@@ -1,29 +1,9 @@
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
+from reference_cases import Cases, answers_of_people
 
 from m1.quality.vqa import normalise_answer, vqa_accuracy, vqa_ceiling
-
-EXCERPT = Path(__file__).parent / "data" / "quality" / "vqa_excerpt.json"
-CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
-SHARED = CASES / "vqa_v2"
-
-
-@pytest.fixture(scope="module")
-def excerpt() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(EXCERPT.read_text(encoding="utf-8"))
-    return loaded
-
-
-@pytest.fixture(scope="module")
-def annotations() -> list[dict[str, Any]]:
-    path = SHARED / "v2_mscoco_train2014_annotations_400.json"
-    if not path.exists():
-        pytest.skip(f"the VQA v2 reference cases are not at {path}")
-    loaded: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["annotations"]
-    return loaded
 
 
 def mean_percent(answers: list[str], references: list[list[str]]) -> float:
@@ -71,10 +51,8 @@ def test_a_single_reference_is_matched_exactly_once_normalised() -> None:
     assert vqa_accuracy("the", ["A"]) == vqa_accuracy("", ["A"]) == 0.0
 
 
-def test_red_scores_where_the_only_reference_says_so() -> None:
-    path = CASES / "hostile" / "one_reference.jsonl"
-    if not path.exists():
-        pytest.skip(f"the hostile cases are not at {path}")
+def test_red_scores_where_the_only_reference_says_so(cases: Cases) -> None:
+    path = cases.hostile("one_reference.jsonl")
     lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
     assert [vqa_accuracy("Red.", line["references"]) for line in lines] == [1.0] * 3
 
@@ -128,32 +106,16 @@ def test_an_answer_is_normalised_as_vqa_does(text: str, expected: str) -> None:
     assert normalise_answer(text) == expected
 
 
-@pytest.mark.parametrize("prediction", ["first", "tenth", "multiple_choice"])
-def test_real_answers_of_the_excerpt_score_as_published(
-    excerpt: dict[str, Any], prediction: str
-) -> None:
-    references = list(excerpt["answers"].values())
-    answers = {
-        "first": [people[0] for people in references],
-        "tenth": [people[9] for people in references],
-        "multiple_choice": list(excerpt["multiple_choice"].values()),
-    }
-    expected = excerpt["accuracy_percent"][prediction]
-    assert mean_percent(answers[prediction], references) == pytest.approx(expected, abs=1e-6)
-
-
-@pytest.mark.parametrize(("person", "expected"), [(0, 88.125), (9, 88.225)])
-def test_one_person_scores_as_published_on_400_questions(
-    annotations: list[dict[str, Any]], person: int, expected: float
-) -> None:
-    references = [[entry["answer"] for entry in each["answers"]] for each in annotations]
+@pytest.mark.parametrize(("prediction", "person"), [("first", 0), ("tenth", 9)])
+def test_one_person_scores_as_is_known(prediction: str, person: int, cases: Cases) -> None:
+    references = answers_of_people(cases)
     answers = [people[person] for people in references]
+    expected = cases.vqa_percent[prediction]
     assert mean_percent(answers, references) == pytest.approx(expected, abs=1e-3)
 
 
-def test_the_multiple_choice_answers_score_as_published_on_400_questions(
-    annotations: list[dict[str, Any]],
-) -> None:
-    references = [[entry["answer"] for entry in each["answers"]] for each in annotations]
+def test_the_multiple_choice_answers_score_as_is_known(cases: Cases) -> None:
+    annotations = json.loads(cases.annotations.read_text(encoding="utf-8"))["annotations"]
     answers = [each["multiple_choice_answer"] for each in annotations]
-    assert mean_percent(answers, references) == pytest.approx(96.325, abs=1e-3)
+    expected = cases.vqa_percent["multiple_choice"]
+    assert mean_percent(answers, answers_of_people(cases)) == pytest.approx(expected, abs=1e-3)

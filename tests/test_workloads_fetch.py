@@ -18,6 +18,7 @@ import pytest
 import yaml
 from local_server import Fault, LocalServer, serving
 from PIL import Image
+from reference_cases import EXCERPTS, Cases, answers_of_people, captions_by_image
 from test_workloads_archives import zipped
 from test_workloads_prepare import png_claiming
 from typer.testing import CliRunner
@@ -36,9 +37,9 @@ from m1.workloads.fetchable import Dataset
 from m1.workloads.prepare import prepare
 
 ROOT = Path(__file__).resolve().parents[1]
-CASES = ROOT.parent / "shared" / "cases"
-EXCERPT = json.loads((ROOT / "tests/data/quality/coco_captions_excerpt.json").read_text())
-ANSWERS = json.loads((ROOT / "tests/data/quality/vqa_excerpt.json").read_text())["answers"]
+# A few real ones: the captions of 30 images, and the answers to 14 questions.
+SAID = dict(list(captions_by_image(EXCERPTS).items())[:30])
+ANSWERS = answers_of_people(EXCERPTS)[:14]
 
 QUESTIONS_ZIP = "/vqa/v2_Questions_Val_mscoco.zip"
 ANNOTATIONS_ZIP = "/vqa/v2_Annotations_Val_mscoco.zip"
@@ -64,7 +65,7 @@ def image_path(image_id: int) -> str:
 
 def vqa_files() -> dict[str, Any]:
     """Two questions about each of seven images, with the answers of real annotators."""
-    pairs = list(enumerate(ANSWERS.values()))
+    pairs = list(enumerate(ANSWERS))
     ids = [{"question_id": 1000 * (i // 2 + 1) + i % 2, "image_id": i // 2 + 1} for i, _ in pairs]
     questions = [one | {"question": f"Où est le café n° {i} ☕?"} for i, one in enumerate(ids)]
     annotations = [
@@ -76,7 +77,7 @@ def vqa_files() -> dict[str, Any]:
 
 def caption_files() -> dict[str, Any]:
     """The captions of real images, half of them in the Karpathy test split."""
-    said = {int(image): texts for image, texts in EXCERPT["references"].items()}
+    said = {int(image): texts for image, texts in SAID.items()}
     lines = [(image, text) for image, texts in said.items() for text in texts]
     captions = [{"id": n, "image_id": i, "caption": text} for n, (i, text) in enumerate(lines)]
     split = [{"cocoid": i, "split": "test" if n % 2 else "val"} for n, i in enumerate(said)]
@@ -94,7 +95,7 @@ class Served:
         self.patch = patch
         for path, content in (vqa_files() | caption_files()).items():
             self.put(path, content)
-        for image_id in [*range(1, 8), *map(int, EXCERPT["references"])]:
+        for image_id in [*range(1, 8), *map(int, SAID)]:
             server.files[image_path(image_id)] = jpeg(image_id)
 
     def put(self, path: str, content: Any) -> None:
@@ -194,7 +195,7 @@ def test_coco_captions_are_fetched_and_can_be_prepared(served: Served, tmp_path:
         f"COCO_val2014_{r.image_id}.jpg" for r in prepared.requests
     }
     assert {r.prompt for r in prepared.requests} == {"Describe the image in one sentence."}
-    assert len(prepared.corpus) == len(EXCERPT["references"])
+    assert len(prepared.corpus) == len(SAID)
     assert KARPATHY_ZIP not in served.server.paths()
 
 
@@ -226,7 +227,7 @@ def test_a_larger_sample_asks_only_for_the_images_it_adds(served: Served, tmp_pa
 
 
 def test_no_more_images_at_a_time_than_allowed(served: Served, tmp_path: Path) -> None:
-    for image_id in map(int, EXCERPT["references"]):
+    for image_id in map(int, SAID):
         served.server.faults[image_path(image_id)] = [Fault(delay_s=0.02)]
     run(served, "coco-captions", data_in(tmp_path, n=20))
     assert 1 < served.server.most_open <= 3
@@ -266,7 +267,7 @@ def test_images_come_from_the_part_that_the_annotations_are_of(
     (tmp_path / "coco").mkdir()
     (tmp_path / "coco" / name).write_text(json.dumps(caption_files()[CAPTIONS_ZIP]))
     (tmp_path / "coco" / "captions_val2017.json").write_text("{}")
-    for image_id in map(int, EXCERPT["references"]):
+    for image_id in map(int, SAID):
         served.server.files[f"/train2017/{image_id:012d}.jpg"] = jpeg(image_id)
     data = with_annotations(data_in(tmp_path), name)
     run(served, "coco-captions", data)
@@ -589,37 +590,28 @@ def test_a_folder_that_takes_no_more(
 # Real files
 
 
-def test_real_photographs_and_captions(served: Served, tmp_path: Path) -> None:
-    if not CASES.exists():
-        pytest.skip(f"the reference cases are not at {CASES}")
-    captions = json.loads((CASES / "photos" / "captions.json").read_text())
+def test_real_photographs_and_captions(served: Served, tmp_path: Path, cases: Cases) -> None:
+    captions = json.loads((cases.photos / "captions.json").read_text())
     served.put(CAPTIONS_ZIP, captions)
-    for photo in (CASES / "photos").glob("*.jpg"):
+    for photo in cases.photos.glob("*.jpg"):
         served.server.files[image_path(int(photo.stem))] = photo.read_bytes()
     run(served, "coco-captions", data_in(tmp_path))
     prepared = prepare("captioning", data_in(tmp_path), tmp_path / "out")
     for request in prepared.requests:
-        photo = CASES / "photos" / f"{request.image_id}.jpg"
+        photo = cases.photos / f"{request.image_id}.jpg"
         assert (tmp_path / "out" / request.image).read_bytes() == photo.read_bytes()
 
 
-def test_real_questions(served: Served, tmp_path: Path) -> None:
-    if not CASES.exists():
-        pytest.skip(f"the reference cases are not at {CASES}")
-    for path, name in (
-        (QUESTIONS_ZIP, "v2_OpenEnded_mscoco_train2014_questions_400.json"),
-        (ANNOTATIONS_ZIP, "v2_mscoco_train2014_annotations_400.json"),
-    ):
-        served.put(path, json.loads((CASES / "vqa_v2" / name).read_text()))
-    questions = json.loads(
-        (CASES / "vqa_v2" / "v2_OpenEnded_mscoco_train2014_questions_400.json").read_text()
-    )
+def test_real_questions(served: Served, tmp_path: Path, cases: Cases) -> None:
+    questions = json.loads(cases.questions.read_text())
+    served.put(QUESTIONS_ZIP, questions)
+    served.put(ANNOTATIONS_ZIP, json.loads(cases.annotations.read_text()))
     for question in questions["questions"]:
         served.server.files[image_path(question["image_id"])] = jpeg(question["image_id"])
-    run(served, "vqa-v2", data_in(tmp_path, n=50))
-    prepared = prepare("qa", data_in(tmp_path, n=50), tmp_path / "out")
+    run(served, "vqa-v2", data_in(tmp_path, n=40))
+    prepared = prepare("qa", data_in(tmp_path, n=40), tmp_path / "out")
     texts = {f"qa-{q['question_id']}": q["question"] for q in questions["questions"]}
-    assert len(prepared.requests) == 50
+    assert len(prepared.requests) == 40
     assert all(r.prompt.startswith(texts[r.request_id]) for r in prepared.requests)
     assert len(image_names(tmp_path / "vqa")) == len({r.image_id for r in prepared.requests})
 

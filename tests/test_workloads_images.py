@@ -11,20 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from reference_cases import Cases
 from test_workloads_prepare import chunk, png_claiming
 
 from m1.errors import UserError
 from m1.images import FORMATS, image_bytes, open_image
 
-HOSTILE = Path(__file__).resolve().parents[2] / "shared" / "cases" / "hostile"
 ORIENTATION = 0x0112
 RED, BLUE = (250, 10, 10), (10, 10, 250)
-
-
-def hostile(name: str) -> Path:
-    if not HOSTILE.exists():
-        pytest.skip(f"the reference cases are not at {HOSTILE}")
-    return HOSTILE / name
 
 
 def opened(path: Path) -> Image.Image:
@@ -150,8 +144,8 @@ def test_a_line_is_no_picture_for_processors_would_make_it_as_many_times_as_long
 # More than 8 bits a channel
 
 
-def test_16_bits_a_channel_are_scaled_and_not_cut_off() -> None:
-    grey = np.asarray(opened(hostile("ramp_16bit.png")))[..., 0]
+def test_16_bits_a_channel_are_scaled_and_not_cut_off(cases: Cases) -> None:
+    grey = np.asarray(opened(cases.hostile("ramp_16bit.png")))[..., 0]
     assert len(np.unique(grey)) == 256
     assert grey.mean() == pytest.approx(127, abs=1)
 
@@ -198,8 +192,8 @@ def test_transparent_is_white_at_any_bit_depth(
 
 
 @pytest.mark.parametrize("name", ["drawing_on_transparent.png", "drawing_on_transparent_grey.png"])
-def test_a_drawing_on_nothing_is_one_on_white(name: str) -> None:
-    pixels = np.asarray(opened(hostile(name)))
+def test_a_drawing_on_nothing_is_one_on_white(name: str, cases: Cases) -> None:
+    pixels = np.asarray(opened(cases.hostile(name)))
     assert (pixels[0, 0] == 255).all()
     # Black lines on much white.
     assert pixels.min() == 0
@@ -280,12 +274,14 @@ def test_other_formats_are_refused_whatever_they_are_named(
     assert all("no JPEG, PNG, WebP or GIF" in one for one in refusals(path))
 
 
-def test_postscript_named_png_starts_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_postscript_named_png_starts_no_program(
+    monkeypatch: pytest.MonkeyPatch, cases: Cases
+) -> None:
     def started(*_: object, **__: object) -> None:
         raise AssertionError("a program was started")
 
     monkeypatch.setattr("subprocess.Popen", started)
-    told = refusals(hostile("postscript_named.png"))
+    told = refusals(cases.hostile("postscript_named.png"))
     assert all("postscript_named.png: no JPEG, PNG, WebP or GIF" in one for one in told)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from test_workloads_prepare import ROOT, make_data, one_line
+from reference_cases import Cases
+from test_workloads_prepare import make_data, one_line
 
 from m1.errors import UserError
 from m1.images import open_image
@@ -197,11 +198,8 @@ def test_one_id_cannot_stand_for_two_sizes(tmp_path: Path) -> None:
         prepare("qa", data_of("qa", write(tmp_path, lines), n=2), tmp_path / "out")
 
 
-def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
-    hostile = ROOT.parent / "shared" / "cases" / "hostile"
-    if not hostile.exists():
-        pytest.skip(f"the reference cases are not at {hostile}")
-    path = hostile / "with_byte_order_mark.jsonl"
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, cases: Cases) -> None:
+    path = cases.hostile("with_byte_order_mark.jsonl")
     assert path.read_bytes().startswith(b"\xef\xbb\xbf")
     data = data_of("qa", path, n=1)
     assert len(prepare("qa", data, tmp_path / "out").requests) == 1

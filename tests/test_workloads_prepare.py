@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from reference_cases import Cases
 
 from m1.errors import UserError
 from m1.files import read_record
@@ -21,7 +22,6 @@ from m1.workloads.images import resized
 from m1.workloads.prepare import prepare
 
 ROOT = Path(__file__).resolve().parents[1]
-CASES = ROOT.parent / "shared" / "cases"
 
 
 def make_data(n_images: int = 8, n_requests: int = 5, seed: int = 1, **changes: Any) -> DataParams:
@@ -295,10 +295,8 @@ def test_generated_scenes_can_be_resized(tmp_path: Path) -> None:
     assert prepare("captioning", data, tmp_path / "captioning").resize_to is None
 
 
-def test_real_photographs_can_be_prepared(tmp_path: Path) -> None:
-    if not (CASES / "photos").exists():
-        pytest.skip(f"the reference cases are not at {CASES / 'photos'}")
-    prepared = prepare("captioning", photo_data(CASES / "photos", n=6), tmp_path / "out")
+def test_real_photographs_can_be_prepared(tmp_path: Path, cases: Cases) -> None:
+    prepared = prepare("captioning", photo_data(cases.photos, n=6), tmp_path / "out")
     assert all((tmp_path / "out" / request.image).is_file() for request in prepared.requests)
     assert {len(request.references) for request in prepared.requests} <= {5, 6, 7}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reference_cases import Cases
 
 from m1.errors import UserError
 from m1.quality.vqa import vqa_accuracy
@@ -13,18 +14,11 @@ from m1.workloads.coco_captions import read_coco_captions
 from m1.workloads.dataset import Dataset
 from m1.workloads.vqa_v2 import read_vqa_v2
 
-CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
 QUESTIONS = "v2_OpenEnded_mscoco_val2014_questions.json"
 ANNOTATIONS = "v2_mscoco_val2014_annotations.json"
 CAPTIONS = "captions_val2014.json"
 
 Files = dict[str, Any]
-
-
-def case(name: str) -> Path:
-    if not (CASES / name).exists():
-        pytest.skip(f"the reference cases are not at {CASES / name}")
-    return CASES / name
 
 
 def annotation(question_id: int, image_id: int, answers: list[str]) -> dict[str, Any]:
@@ -144,36 +138,34 @@ def test_a_question_type_may_be_missing(root: Path) -> None:
 # Real files
 
 
-def test_real_vqa_v2_questions(tmp_path: Path) -> None:
-    questions_path = case("vqa_v2") / "v2_OpenEnded_mscoco_train2014_questions_400.json"
-    annotations_path = case("vqa_v2") / "v2_mscoco_train2014_annotations_400.json"
-    shutil.copyfile(questions_path, tmp_path / QUESTIONS)
-    shutil.copyfile(annotations_path, tmp_path / ANNOTATIONS)
-    questions = json.loads(questions_path.read_text())["questions"]
+def test_real_vqa_v2_questions(tmp_path: Path, cases: Cases) -> None:
+    shutil.copyfile(cases.questions, tmp_path / QUESTIONS)
+    shutil.copyfile(cases.annotations, tmp_path / ANNOTATIONS)
+    questions = json.loads(cases.questions.read_text())["questions"]
+    assert len(questions) == cases.n_questions
     requests = read_vqa_v2(tmp_path, "{question}").requests
     assert [r.prompt for r in requests] == [q["question"] for q in questions]
     assert [r.request_id for r in requests] == [f"qa-{q['question_id']}" for q in questions]
     assert {len(r.references) for r in requests} == {10}
-    # The published score of the first person's answers shows that they were matched rightly.
+    # The known score of the first person's answers shows that they were matched rightly.
     scores = [vqa_accuracy(r.references[0], r.references) for r in requests]
-    assert 100 * sum(scores) / len(scores) == pytest.approx(88.125)
+    assert 100 * sum(scores) / len(scores) == pytest.approx(cases.vqa_percent["first"])
 
 
-def test_real_coco_captions(tmp_path: Path) -> None:
-    path = case("coco_captions") / "captions_val2014_1000.json"
-    shutil.copyfile(path, tmp_path / CAPTIONS)
-    annotations = json.loads(path.read_text())["annotations"]
+def test_real_coco_captions(tmp_path: Path, cases: Cases) -> None:
+    shutil.copyfile(cases.captions, tmp_path / CAPTIONS)
+    annotations = json.loads(cases.captions.read_text())["annotations"]
     dataset = read_coco_captions(tmp_path, "Describe the image.")
     requests, corpus = dataset.requests, dataset.corpus
-    assert len(requests) == len(corpus) == 1000
+    assert len(requests) == len(corpus) == cases.n_captioned
     assert sum(map(len, corpus.values())) == len(annotations)
     for request in requests:
         said = [a["caption"] for a in annotations if a["image_id"] == int(request.image_id)]
         assert list(request.references) == list(corpus[request.image_id]) == said
 
 
-def test_real_photographs_are_found() -> None:
-    dataset = read_coco_captions(case("photos"), "Describe the image.")
+def test_real_photographs_are_found(cases: Cases) -> None:
+    dataset = read_coco_captions(cases.photos, "Describe the image.")
     assert len(dataset.requests) == 6
     assert all(dataset.image_path(request).is_file() for request in dataset.requests)
 
