@@ -176,7 +176,7 @@ def _size(frontier: Frontier) -> str:
 def _slope(frontier: Frontier) -> str:
     name = NAMES[frontier.workload]
     if frontier.steepness is None:
-        return f"{name} has no slope, for want of a setting that is surely faster"
+        return f"{name} has no slope, because no setting is surely faster"
     lost = _with_interval(frontier.steepness, "%")
     return f"{name} loses {lost} of reference quality for each 1% of reference latency saved"
 
