@@ -1,1 +1,1 @@
-"""M1: how prefill-heavy and decode-heavy vision-language workloads differ, measured."""
+"""M1 measures how prefill-heavy and decode-heavy vision-language workloads differ."""

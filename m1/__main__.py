@@ -1,4 +1,4 @@
-"""The `m1` command, ready to be stopped before it imports what takes time."""
+"""The `m1` command. It can be stopped even during imports that take time."""
 
 from m1.stopping import begin
 

@@ -1,7 +1,8 @@
-"""Files that only grow, a checked line at a time, and are whole up to where writing was cut off.
+"""Files that only grow, by one checked line at a time. After a crash all earlier lines are whole.
 
-Each line is the CRC-32 of the rest in eight hexadecimal digits, its number from 1, and a text, with
-blanks between. By the number, lines that are left out, moved or of another file are found.
+Each line has three parts with blanks between them: the CRC-32 of the rest in eight hexadecimal
+digits, its number from 1, and a text. The number shows lines that are missing, moved or from
+another file.
 """
 
 import fcntl
@@ -22,13 +23,13 @@ class CheckedLines:
     """A file of checked lines, open to be appended to."""
 
     def __init__(self, path: Path) -> None:
-        """Open a file, made where it is missing.
+        """Open a file. A missing file is made.
 
-        What a crash left of a last line is cut off.
+        If a crash cut off the last line, the rest of this line is removed.
 
         Raises:
-            UserError: if it cannot be written, another process writes it, or it is damaged in
-                another way than a crash can.
+            UserError: if the file cannot be written, if another process writes it, or if it has a
+                damage that is not from a crash.
         """
         self.path = path
         try:
@@ -42,7 +43,7 @@ class CheckedLines:
             raise cannot_be_written(path, error) from None
 
     def __enter__(self) -> Self:
-        """Nothing: it is open."""
+        """Return the file, which is already open."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -50,7 +51,7 @@ class CheckedLines:
         self.close()
 
     def _read(self) -> list[str]:
-        """The texts of the whole lines; what is behind them is cut off."""
+        """The texts of the whole lines. Anything after them is cut off."""
         try:
             texts, n_whole = _whole_lines(self.path)
             os.truncate(self.path, n_whole)
@@ -61,7 +62,7 @@ class CheckedLines:
         return texts
 
     def append(self, text: str) -> None:
-        """Append a line; once this returns, neither a kill nor a power cut takes it away.
+        """Append a line. Once this returns, neither a kill nor a power cut can lose the line.
 
         Raises:
             UserError: if it cannot be written.
@@ -81,10 +82,10 @@ class CheckedLines:
 
 
 def _open_alone(path: Path) -> BinaryIO:
-    """Open a file to be appended to, which no other process has open so.
+    """Open a file for appending, if no other process has it open for appending.
 
     Raises:
-        UserError: if one has.
+        UserError: if another process has.
     """
     file = path.open("ab", buffering=0)
     try:
@@ -93,7 +94,7 @@ def _open_alone(path: Path) -> BinaryIO:
     except (BlockingIOError, FileNotFoundError):
         is_there = False
     except OSError:
-        return file  # Not every file system has locks; the device has one all the same.
+        return file  # Some file systems have no locks. The lock of the device still protects.
     if not is_there:
         file.close()
         raise UserError(f"{path}: another run is writing it; wait until that ends")
@@ -110,12 +111,12 @@ def _crc(data: bytes) -> bytes:
 
 
 def _whole_lines(path: Path) -> tuple[list[str], int]:
-    """The texts of the whole lines, and how many bytes they take."""
+    """The texts of the whole lines, and their size in bytes."""
     lines = path.read_bytes().split(b"\n")
     texts: list[str] = []
     wrong = ""
     for place, line in enumerate(lines[:-1], start=1):
-        # Copies by way of Windows may have its line ends.
+        # A copy that was made on Windows may have its line ends.
         found = _numbered_text(line) or _numbered_text(line.removesuffix(b"\r"))
         if found is None:
             wrong = wrong or f"line {place} is damaged, though later ones are whole"
@@ -136,7 +137,7 @@ def _whole_lines(path: Path) -> tuple[list[str], int]:
 
 
 def _numbered_text(line: bytes) -> tuple[str, str] | None:
-    """The number and the text of a line; nothing where it is not what was written."""
+    """The number and the text of a line; `None` if the line is damaged."""
     crc, data = line[:LENGTH], line[LENGTH:]
     if crc != _crc(data):
         return None
@@ -145,7 +146,7 @@ def _numbered_text(line: bytes) -> tuple[str, str] | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the file's name on the disk too."""
+    """Write the file's name to the disk, too."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

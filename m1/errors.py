@@ -1,4 +1,4 @@
-"""What went wrong, in a line for each mistake that says how to fix it."""
+"""Errors for users: one line for each mistake, which says how to fix it."""
 
 import functools
 import os
@@ -16,7 +16,7 @@ from m1.stopping import SIGNAL_BASE, end_stopped, is_asked, say_last, signals_ra
 P = ParamSpec("P")
 LONGEST_NAME = 300
 SIGPIPE = 13
-# What torch says in errors that have no type of their own.
+# Parts of torch's messages about memory, since these errors have no type of their own.
 NO_MEMORY = re.compile(r"can't allocate memory|out of memory|ALLOC_FAILED")
 
 
@@ -30,10 +30,10 @@ class UserError(Exception):
 
 
 class MistakesError(UserError):
-    """Several mistakes, told together."""
+    """Several mistakes, reported together."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        """Note a line for each."""
+        """Take one line for each mistake."""
         self.lines = tuple(lines)
         super().__init__("\n".join(self.lines))
 
@@ -44,32 +44,32 @@ class MistakesError(UserError):
 
 
 class Problems:
-    """MistakesError that are collected, so that the first does not hide the others."""
+    """Collects mistakes, so that the first one does not hide the others."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without mistakes."""
         self.lines: list[str] = []
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """A block whose mistake is noted; the code after the block still runs."""
+        """Note a mistake that is raised in the block. The code after the block still runs."""
         try:
             yield
         except UserError as error:
             self.lines += (line for line in error.told if line not in self.lines)
 
     def refuse(self) -> None:
-        """End here if there were any.
+        """Raise an error if there were mistakes.
 
         Raises:
-            UserError: with all of them.
+            UserError: with all mistakes.
         """
         if self.lines:
             raise MistakesError(self.lines)
 
 
 def is_of_memory(error: BaseException) -> bool:
-    """Whether memory was wanting; torch, which is not imported here, has errors of its own."""
+    """Whether memory was missing. Torch has its own errors, and is not imported here."""
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
@@ -78,14 +78,14 @@ def is_of_memory(error: BaseException) -> bool:
 
 
 def run_command(command: Callable[..., Any]) -> None:
-    """Run a command line; what ends it early is one line on stderr, and an exit status."""
+    """Run a command line. If it ends early, it prints one line on stderr and has an exit status."""
     typer.run(in_one_line(command))
 
 
 def in_one_line(command: Callable[P, None]) -> Callable[P, None]:
-    """A command whose mistakes, failures of the disk and signals end it in one line.
+    """Change a command: mistakes, failures of the disk and signals end it with one line.
 
-    The exit status is 1, or for a signal what shells make of it.
+    The exit status is 1, or for a signal the status that shells use.
     """
 
     @functools.wraps(command)
@@ -97,7 +97,7 @@ def in_one_line(command: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt:
             end_stopped()
         except Exception as error:
-            # Libraries make other errors of what a signal raises.
+            # Libraries may raise another error when a signal arrives.
             if is_asked():
                 end_stopped()
             _end(error)
@@ -106,12 +106,12 @@ def in_one_line(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def _end(error: Exception) -> None:
-    """Leave with a line for each mistake of the user's; raise what is a mistake of ours."""
+    """End with a line for each mistake of the user. Raise errors of the program again."""
     match error:
         case UserError():
             _leave(*error.told)
         case BrokenPipeError():
-            # Who reads has seen enough.
+            # The reader of the output has closed it.
             silence(1)
             raise SystemExit(SIGNAL_BASE + SIGPIPE) from None
         case OSError():
@@ -124,7 +124,7 @@ def _end(error: Exception) -> None:
 
 
 def _told(error: OSError) -> str:
-    """What the system says of a file, which may have a name as long as a book."""
+    """The system's message about a file. Very long names are cut."""
     reason = os.strerror(error.errno) if error.errno else str(error)
     name = in_a_line(str(error.filename or "standard output"))
     shown = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."

@@ -15,7 +15,7 @@ from m1.reading import check_regular, read_text, shown
 from m1.schemas.base import MOST_TOLD, Record, describe, mistakes
 from m1.together import NoPlaceError, Together
 
-# Only tables need pandas, which takes longer to import than all else that `m1 --help` imports.
+# Only tables need pandas. Its import takes longer than all other imports of `m1 --help`.
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Results(Together):
-    """The files of a stage, each in its format; the methods name their places."""
+    """Writes the files of a stage, each in its format."""
 
     def text(self, text: str, place: Path) -> None:
         """Write text."""
@@ -49,10 +49,10 @@ class Results(Together):
 
 @contextlib.contextmanager
 def written_together() -> Iterator[Results]:
-    """The results of a stage: all of them are there once the block ends, or none is.
+    """The results of a stage. At the end of the block all of them are written, or none.
 
     Raises:
-        UserError: if one cannot be written; what was there before is as it was.
+        UserError: if a file cannot be written. Then earlier files are unchanged.
     """
     results = Results()
     try:
@@ -63,7 +63,7 @@ def written_together() -> Iterator[Results]:
 
 
 def cannot_be_written(path: Path, error: OSError) -> UserError:
-    """One line about a disk that is full, a folder that is read-only and the like."""
+    """One line about a full disk, a read-only folder or a similar problem."""
     reason = os.strerror(error.errno) if error.errno else describe(error)
     advice = "make room or give write permission, then run the same command again"
     if isinstance(error, NoPlaceError | NotADirectoryError | FileExistsError):
@@ -72,7 +72,7 @@ def cannot_be_written(path: Path, error: OSError) -> UserError:
 
 
 def _earlier_results() -> str:
-    """Where earlier results are: DVC removes some outputs before it runs a stage."""
+    """A text about earlier results: DVC removes some outputs before it runs a stage."""
     if "DVC_STAGE" in os.environ:
         return "earlier results are kept: `dvc checkout` brings back those that DVC removed"
     return "earlier results are as they were"
@@ -80,15 +80,15 @@ def _earlier_results() -> str:
 
 @contextlib.contextmanager
 def temporary_files() -> Iterator[None]:
-    """A block that writes to a temporary folder, and does nothing else that could fail so.
+    """Report errors of the disk in a block that only writes to a temporary folder.
 
     Raises:
-        UserError: if that cannot be written, for want of room say.
+        UserError: if the folder cannot be written, for example because the disk is full.
     """
     try:
         yield
     except Exception as error:
-        # What tokenizers raise is a plain one that tells of the system's.
+        # Tokenizers raise a plain exception with the message of the system's error.
         if not isinstance(error, OSError) and "os error" not in str(error):
             raise
         raise UserError(
@@ -98,14 +98,14 @@ def temporary_files() -> Iterator[None]:
 
 
 def check_writable(folder: Path) -> None:
-    """Whether files can be written to a folder, which is made where it is missing.
+    """Check that files can be written to a folder. A missing folder is made.
 
     Raises:
-        UserError: if not.
+        UserError: if they cannot.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Where the system can, without a name, so that a kill leaves nothing.
+        # If the system can do it, the file has no name, so a kill leaves nothing.
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -164,7 +164,7 @@ def read_rows(kind: type[R], path: Path) -> "pd.DataFrame":
 
 
 def plain_records(frame: "pd.DataFrame") -> list[dict[Hashable, Any]]:
-    """Rows as plain Python values; integers that pandas keeps as floats are integers again."""
+    """Rows as plain Python values. Integers that pandas stores as floats become integers again."""
     plain = frame.convert_dtypes().astype(object)
     return plain.where(plain.notna(), None).to_dict("records")
 
@@ -214,7 +214,7 @@ def _parsed(adapter: TypeAdapter[T], path: Path) -> T:
 
 @contextlib.contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Millions of records without cycles: looking for some takes longer than making them."""
+    """Stop garbage collection: searching millions of records for cycles takes too long."""
     was_on = gc.isenabled()
     gc.disable()
     try:

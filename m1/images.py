@@ -1,4 +1,4 @@
-"""Images of users, opened in one guarded way: as bytes known to decode, or upright in RGB."""
+"""The only way to open images of users, with all checks: as bytes, or upright in RGB."""
 
 import io
 import warnings
@@ -13,11 +13,11 @@ from m1.reading import check_inside, read_bytes, shown
 from m1.schemas.base import describe
 from m1.schemas.requests import MOST_PIXELS, MOST_TIMES_AS_LONG
 
-# By content, whatever a file is named. Other formats run larger decoders, Ghostscript even.
+# The content decides, not the name. Other formats need larger decoders, even Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 MOST_BYTES = 1 << 28
 ORIENTATION_TAG = 0x0112
-# What turns a picture upright, by what its camera noted.
+# The operation that turns a picture upright, for each orientation that a camera can record.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -28,7 +28,7 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 PNG_BIT_DEPTH_AT = 24
-# Of an extended WebP: after the headers of file and chunk a byte of flags.
+# The place of the flags in an extended WebP: after the headers of file and chunk.
 WEBP_HEADER, WEBP_FLAGS_AT = b"VP8X", 20
 WEBP_ANIMATED, WEBP_ALPHA = 0x02, 0x10
 LEVELS_16_BIT = (1 << 16) - 1
@@ -45,7 +45,7 @@ def image_bytes(path: Path, origin: str = "") -> bytes:
         origin: the address that it was fetched from, if it was.
 
     Raises:
-        UserError: naming where it came from, or else its path, and what is wrong with it.
+        UserError: if it cannot be used; the message has its address or path, and the reason.
     """
     content = read_bytes(path, MOST_BYTES)
     _decoded(content, origin or shown(path), "fetch it again" if origin else HINT)
@@ -78,7 +78,7 @@ def open_image(folder: Path, name: str) -> Image.Image:
 
 
 def rgb_image(content: bytes) -> Image.Image:
-    """What a model gets of bytes from `image_bytes`: RGB, upright."""
+    """The image that a model gets, from the bytes of `image_bytes`: upright, in RGB."""
     return _decoded(content, "the image", HINT)
 
 
@@ -90,7 +90,7 @@ def _decoded(content: bytes, place: str, hint: str) -> Image.Image:
     """
     try:
         with warnings.catch_warnings():
-            # About sizes, which are checked here, and about EXIF, of which only one tag is used.
+            # Warnings are about sizes, which are checked here, or about unused tags of EXIF.
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(_with_alpha(content)), formats=FORMATS)
             _check_size(image)
@@ -106,10 +106,10 @@ def _decoded(content: bytes, place: str, hint: str) -> Image.Image:
 
 
 def _check_size(image: Image.Image) -> None:
-    """Whether a picture that is not decoded yet can be, and then be worked on.
+    """Check that the size of a picture allows decoding and further work, before it is decoded.
 
     Raises:
-        ValueError: if not.
+        ValueError: if it does not.
     """
     width, height = image.size
     if width * height > MOST_PIXELS:
@@ -121,9 +121,9 @@ def _check_size(image: Image.Image) -> None:
 
 
 def _with_alpha(content: bytes) -> bytes:
-    """An animated WebP said to have alpha: what its first frame leaves free is transparent.
+    """Mark an animated WebP as having alpha, so the area outside its first frame is transparent.
 
-    Writers note only whether frames have alpha, and Pillow then takes the rest for black.
+    Writers only record whether frames have alpha. Without it, Pillow makes this area black.
     """
     is_webp = content[:4] == b"RIFF" and content[8:16] == b"WEBP" + WEBP_HEADER
     flags = content[WEBP_FLAGS_AT] if is_webp and len(content) > WEBP_FLAGS_AT else 0
@@ -134,7 +134,7 @@ def _with_alpha(content: bytes) -> bytes:
 
 
 def _scale_transparency(image: Image.Image, bit_depth: int) -> None:
-    """Have the colour that stands for transparent in the levels that Pillow gives the others."""
+    """Scale the transparent colour to the same levels that Pillow uses for other colours."""
     match image.info.get("transparency"):
         case int(grey) if image.mode == "L" and bit_depth < 8:
             image.info["transparency"] = grey * LEVELS_8_BIT // ((1 << bit_depth) - 1)
@@ -143,17 +143,17 @@ def _scale_transparency(image: Image.Image, bit_depth: int) -> None:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The picture as its camera was held; as it is where EXIF does not say so readably."""
+    """The picture in the orientation of its camera; unchanged if EXIF is missing or unreadable."""
     try:
         orientation: Any = image.getexif().get(ORIENTATION_TAG)
         turn = UPRIGHT.get(orientation)
-    except Exception:  # EXIF is written by anything, and so raises anything
+    except Exception:  # many programs write EXIF, so reading it can raise any error
         turn = None
     return image if turn is None else image.transpose(turn)
 
 
 def _in_rgb(image: Image.Image) -> Image.Image:
-    """Eight bits a channel, what is transparent on white."""
+    """Eight bits per channel; transparent parts become white."""
     if image.mode.startswith("I"):
         return _from_16_bit(image)
     if not image.has_transparency_data:

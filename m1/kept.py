@@ -1,4 +1,4 @@
-"""What is kept in `.m1` beside DVC's outputs, to be used again under all that decides it."""
+"""Results that are kept in `.m1`, outside DVC. They are used again if nothing has changed."""
 
 import hashlib
 from importlib.metadata import version
@@ -12,7 +12,7 @@ from m1.schemas.base import Record
 
 R = TypeVar("R", bound=Record)
 PACKAGE = Path(__file__).parent
-# What models are run with.
+# The libraries that run models.
 LIBRARIES = ("torch", "transformers", "tokenizers", "pillow")
 
 
@@ -22,18 +22,18 @@ def library_versions() -> dict[str, str]:
 
 
 def shared_folder(folder: Path, working: Path) -> Path:
-    """Where things are kept: `folder` in the project.
+    """The folder for kept files: `folder` in the project.
 
-    Queued experiments run in copies of the project below its `.dvc`, which are thrown away. They
-    keep things with the project's, so that what one experiment has done is there for another, and
-    for its own next attempt.
+    Queued experiments run in copies of the project below its `.dvc`, which are deleted afterwards.
+    They keep their files in the project. So another experiment, or the next attempt of the same
+    one, can use them.
     """
     inside = [parent.parent for parent in working.parents if parent.name == ".dvc"]
     return (inside[-1] if inside else working) / folder
 
 
 def read_kept(kind: type[R], path: Path) -> R | None:
-    """A record that was kept; none where there is none, or where it is damaged, which is told."""
+    """A kept record; `None` if there is none or if it is damaged, which is reported."""
     if not path.exists():
         return None
     try:
@@ -44,10 +44,9 @@ def read_kept(kind: type[R], path: Path) -> R | None:
 
 
 def source_fingerprint(*places: Path) -> str:
-    """SHA-256 over Python source: of files, and of folders and below.
+    """SHA-256 of Python source files, and of all source files in folders.
 
-    A file counts under its path from the place's parent, so that one that is moved counts as
-    changed.
+    The path of a file, from the parent of its place, counts too. So a moved file is a change.
     """
     digest = hashlib.sha256()
     for place in places:

@@ -1,4 +1,4 @@
-"""Fingerprints of tables and records, and what to say of files that do not belong together."""
+"""Fingerprints of tables and records, and the error for files that do not belong together."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 from m1.errors import UserError
 from m1.schemas.base import Record
 
-# Only tables need them, which take longer to import than all else that `m1 --help` imports.
+# Only tables need these. Their import takes longer than all other imports of `m1 --help`.
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def table_fingerprint(table: "pd.DataFrame") -> str:
-    """SHA-256 over the values of a table, whatever library wrote its file.
+    """SHA-256 of the values of a table, whatever library wrote its file.
 
-    The order of rows counts, that of columns does not. Numbers count as 64-bit floating point,
-    which is what integers become in a column with missing values.
+    The order of rows counts; the order of columns does not. Numbers count as 64-bit floating point,
+    since integers become such numbers in a column with missing values.
     """
     import numpy as np
 
@@ -43,7 +43,7 @@ def _content(values: "pd.Series[Any]") -> bytes:
 
 
 def rows_fingerprint(rows: Sequence[Record | Mapping[str, Any]]) -> str:
-    """The fingerprint of the table that rows make."""
+    """The fingerprint of the table with these rows."""
     import pandas as pd
 
     plain = (row.model_dump() if isinstance(row, Record) else row for row in rows)
@@ -51,9 +51,9 @@ def rows_fingerprint(rows: Sequence[Record | Mapping[str, Any]]) -> str:
 
 
 def joint_fingerprint(record: Record, table: str) -> str:
-    """SHA-256 over a record and the fingerprint of its table.
+    """SHA-256 of a record and the fingerprint of its table.
 
-    Defaults are left out, so that a field that is added later changes no fingerprint.
+    Default values are left out, so a field that is added later does not change fingerprints.
     """
     text = f"{table} {record.model_dump_json(exclude_defaults=True)}"
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,19 +1,19 @@
-"""Text from elsewhere as it may be shown: nothing in it steers a terminal or tells a secret.
+"""Make text from other sources safe to show: without control of the terminal, without secrets.
 
-Names, answers and reasons come from models, data and servers. This module imports little: messages
-of every command go through it.
+Names, answers and reasons come from models, data and servers. This module imports little, since
+messages of every command go through it.
 """
 
 import re
 import sys
 from urllib.parse import urlsplit, urlunsplit
 
-# Control characters (but for line break and tab), line separators, halves of characters, and marks
-# that change the direction of writing, by which a text reads as another one.
+# Control characters (except line break and tab), line separators, halves of characters, and marks
+# that change the direction of writing, which can make a text look like another one.
 STEERING = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-# An address up to the next blank, and apart from it the punctuation of the sentence around.
+# An address up to the next blank, and separately the punctuation of the sentence around it.
 ADDRESS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://\S*?)([\"'`),.:;\]}>]*)(?=\s|$)")
 HIDDEN = "..."
 
@@ -29,28 +29,28 @@ def in_a_line(text: str) -> str:
 
 
 def public_address(url: str) -> str:
-    """Where an address leads: without user, password, query and fragment, which may be secrets."""
+    """An address without user, password, query and fragment, which may be secrets."""
     scheme, _, _ = url.partition("://")
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises ValueError for what is no number, such as part of a password
+        _ = parts.port  # raises ValueError if it is not a number, such as a part of a password
     except ValueError:
         return f"{scheme}://{HIDDEN}"
     _, at, host = parts.netloc.rpartition("@")
-    # An unquoted slash in a password ends what is read as the host.
+    # An unquoted slash in a password ends the part that is read as the host.
     if not at and ":" in host and "@" in parts.path:
         return f"{scheme}://{HIDDEN}"
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 def address_below(folder: str, path: str) -> str:
-    """The address of a file in a folder; a query, such as a token, goes with it.
+    """The address of a file in a folder. A query of the folder, such as a token, is kept.
 
     Raises:
-        ValueError: if the folder's is no address.
+        ValueError: if the folder's address is not valid.
     """
     parts = urlsplit(folder)
-    _ = parts.port  # raises ValueError for what is no number
+    _ = parts.port  # raises ValueError if it is not a number
     return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{path}"))
 
 

@@ -1,4 +1,4 @@
-"""Prepared requests, read back and held against the fingerprint that names their answers."""
+"""Read prepared requests, and check them against their fingerprint."""
 
 import hashlib
 from pathlib import Path
@@ -15,8 +15,8 @@ def read_requests(file: Path) -> RequestSet:
     """Read requests without their images.
 
     Raises:
-        UserError: if it cannot be read, or its content is not what its fingerprint was made of:
-            everything made of it would be taken for the answers to other requests.
+        UserError: if it cannot be read, or its content does not match its fingerprint. Its answers
+            would then be used as answers to other requests.
     """
     requests = read_record(RequestSet, file)
     if requests.content_fingerprint != requests.fingerprint:
@@ -28,11 +28,10 @@ def read_requests(file: Path) -> RequestSet:
 
 
 def read_requests_and_images(folder: Path) -> RequestSet:
-    """Read the requests of a folder, after seeing that each image is the one it was prepared with.
+    """Read the requests of a folder, and check that their images did not change.
 
     Raises:
-        UserError: as `read_requests`, or naming an image that is another, not there, or outside of
-            the folder.
+        UserError: as in `read_requests`, or if an image is changed, missing or outside the folder.
     """
     requests = read_requests(folder / "requests.json")
     for image in dict.fromkeys(request.image for request in requests.requests):

@@ -21,7 +21,7 @@ class CellProgress:
         *,
         quiet: bool = False,
     ) -> None:
-        """Say what is to come; `quiet` shows nothing of it."""
+        """Start counting the planned requests and cells. With `quiet` nothing is shown."""
         self.console = console or Terminal(stderr=True, quiet=quiet)
         self.n_requests, self.n_cells = n_requests, n_cells
         self.n_requests_done = self.n_cells_done = 0
@@ -47,7 +47,7 @@ class CellProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         self.bar.stop()
 
     def begin(self) -> None:
@@ -65,7 +65,7 @@ class CellProgress:
         self.bar.update(self.task, completed=self.n_requests_done, rate=self._rate())
 
     def requests_dropped(self, n: int) -> None:
-        """Expect fewer requests: these will not be done."""
+        """Reduce the number of expected requests: these will not be done."""
         self.n_requests -= n
         self.bar.update(self.task, total=self.n_requests)
 
@@ -75,7 +75,7 @@ class CellProgress:
         self.bar.update(self.task, cells=self._cells())
 
     def tell(self, text: str) -> None:
-        """Where there is no bar, print a line with how far it is."""
+        """If there is no bar, print a line with the progress."""
         if not self.console.is_terminal:
             self.note(f"{text} {self._where()}")
 

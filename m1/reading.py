@@ -1,4 +1,4 @@
-"""The one way to open a file that a user names: a regular file of bearable size, or one line."""
+"""The only way to open a file that a user names. It must be a regular file and not too large."""
 
 import codecs
 import os
@@ -12,16 +12,16 @@ from m1.plain_text import in_a_line
 BYTES_PER_GIB = 1 << 30
 # The annotations of VQA v2, the largest file that is read whole, have 0.4 GB.
 MOST_BYTES = 2 * BYTES_PER_GIB
-# Longer than any path that is meant.
+# Longer than any real path.
 LONGEST_SHOWN = 300
-# With `cache.type: symlink` DVC puts links to its cache in the place of files.
+# With `cache.type: symlink` DVC replaces files by links to its cache.
 IN_DVC_CACHE = re.compile(r".*/files/md5/[0-9a-f]{2}/[0-9a-f]{30}")
 
 
 def check_regular(path: Path, most_bytes: int = MOST_BYTES) -> None:
-    """See that a path leads to a regular file of bearable size; nothing is opened.
+    """Check that a path leads to a regular file that is not too large. Nothing is opened.
 
-    Opening a named pipe would wait for ever, a device has no end.
+    Opening a named pipe would wait for ever, and reading a device would never end.
 
     Raises:
         UserError: if it does not.
@@ -42,7 +42,7 @@ def check_regular(path: Path, most_bytes: int = MOST_BYTES) -> None:
 
 
 def check_inside(path: Path, folder: Path) -> None:
-    """See that a path leads to what is in a folder of requests, which holds its own images.
+    """Check that a path stays in a folder of requests, which has its own images.
 
     Raises:
         UserError: if it leads out of it.
@@ -54,21 +54,21 @@ def check_inside(path: Path, folder: Path) -> None:
 
 
 def leads_out(path: Path, folder: Path) -> bool:
-    """Whether a path, links followed, leads out of a folder; to DVC's cache is not out."""
+    """Whether a path, with its links, leads out of a folder. DVC's cache does not count as out."""
     try:
         real, home = path.resolve(), folder.resolve()
     except (OSError, ValueError, RuntimeError):
-        return False  # reading it tells why
+        return False  # reading it reports the reason
     return not real.is_relative_to(home) and not IN_DVC_CACHE.fullmatch(str(real))
 
 
 def is_file(path: Path) -> bool:
-    """Whether a path leads to a regular file; one that no file can have does not."""
+    """Whether a path leads to a regular file; an impossible path does not."""
     return os.path.isfile(path)  # noqa: PTH113 (pathlib raises for a path that is too long)
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a path leads to a folder; one that no folder can have does not."""
+    """Whether a path leads to a folder; an impossible path does not."""
     return os.path.isdir(path)  # noqa: PTH112 (pathlib raises for a path that is too long)
 
 
@@ -76,7 +76,7 @@ def read_bytes(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     """Read a file.
 
     Raises:
-        UserError: if it is no regular file, too large, or cannot be read.
+        UserError: if it is not a regular file, is too large, or cannot be read.
     """
     check_regular(path, most_bytes)
     try:
@@ -86,12 +86,12 @@ def read_bytes(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
 
 
 def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
-    """Read UTF-8 text; a byte order mark before it is left out.
+    """Read UTF-8 text without its byte order mark.
 
-    Text of UTF-16, which is called Unicode on Windows, may be UTF-8 by accident.
+    UTF-16 text, which Windows calls Unicode, can be valid UTF-8 by accident, so it is checked.
 
     Raises:
-        UserError: if the file is no regular one, too large, cannot be read or is not text.
+        UserError: if it is not a regular file, is too large, cannot be read or is not text.
     """
     try:
         if not _is_utf_16(content := read_bytes(path, most_bytes)):
@@ -109,11 +109,11 @@ def _is_utf_16(content: bytes) -> bool:
 def _cannot_be_read(path: Path, error: OSError | ValueError) -> UserError:
     number = getattr(error, "errno", None)
     reason = os.strerror(number) if number else str(error)
-    # A path may be as long as a book, and hold line breaks.
+    # A path may be very long, and may contain line breaks.
     return UserError(f"{shown(path)}: cannot be read ({reason})")
 
 
 def shown(path: Path | str) -> str:
-    """A path for a message: in one line, cut where it is absurdly long."""
+    """A path for a message: in one line, and cut if it is very long."""
     text = in_a_line(str(path))
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."

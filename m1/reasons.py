@@ -1,16 +1,16 @@
-"""Why another library failed, told in one line: the part of its message that holds the cause.
+"""Explain in one line why another library failed, by the part of its message with the cause.
 
-Libraries announce a cause in the first line and give it in a later one, put whole tracebacks into
-messages, or raise an error of their own over the one that tells.
+Libraries often announce a cause in the first line and give it in a later one. Some put whole
+tracebacks into messages. Some raise another error, which hides the cause.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 
 LONGEST = 300
-# Of what is cut, so much is left for the cause; the rest is for how the message begins.
+# If a message is cut, this share is for the cause. The rest is for the beginning of the message.
 CAUSE_SHARE = 0.6
-# Of a text that is cut, so much of what is left is its beginning.
+# If a text is cut, this share of the result is its beginning.
 HEAD_SHARE = 0.6
 CUT = " ... "
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -22,7 +22,7 @@ FRAME = re.compile(r'( *)File ".*", line \d+')
 def why(error: BaseException) -> str:
     """The cause of an error, in one line of bounded length.
 
-    The message of the error itself, and that of the first error in its chain where it says more.
+    It is the error's own message. If the first error in its chain says more, its message is added.
     """
     first, *others = dict.fromkeys(_message(one) for one in chain(error))
     cause = others[-1] if others and others[-1] not in first else ""
@@ -36,7 +36,7 @@ def typed(error: BaseException) -> str:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and those that it was raised over, back to the first."""
+    """An error and the errors that it was raised from, back to the first."""
     seen: set[int] = set()
     one: BaseException | None = error
     while one is not None and id(one) not in seen:
@@ -46,10 +46,10 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def informative(text: str) -> str:
-    """A message of several lines as one of bounded length, without tracebacks, the cause kept.
+    """Shorten a message of several lines to one line, without tracebacks. The cause is kept.
 
-    A cause follows the last line that ends in a colon; where there is none, the message begins
-    with it.
+    The cause follows the last line that ends in a colon. If there is no such line, the message
+    begins with the cause.
     """
     lines = list(_distinct(_without_frames(ESCAPES.sub("", text).split("\n"))))
     whole = " ".join(lines)
@@ -61,14 +61,14 @@ def informative(text: str) -> str:
 
 
 def _joined(head: str, cause: str, form: str) -> str:
-    """How a message begins, and the cause; of either so much as there is room for."""
+    """The beginning of a message, and the cause. Both are cut if there is not enough room."""
     room = LONGEST - len(form.format("", ""))
     cause = _cut(cause, max(int(room * CAUSE_SHARE), room - len(head)))
     return form.format(_cut(head, room - len(cause)), cause)
 
 
 def _message(error: BaseException) -> str:
-    """What an error says; its type, too, where that alone tells what is meant."""
+    """The message of an error. Its type is added if the message is not clear without it."""
     name, said = type(error).__name__, informative(str(error))
     if said and " " in said and not isinstance(error, KeyError):
         return said
@@ -76,7 +76,7 @@ def _message(error: BaseException) -> str:
 
 
 def _without_frames(lines: list[str]) -> Iterator[str]:
-    """Lines without those of tracebacks that lead to an error; the error itself stays."""
+    """Lines without the frames of tracebacks. The error at the end of a traceback stays."""
     depth: int | None = None  # of the frame that the lines are below
     for line in lines:
         if line.strip() == TRACEBACK:
@@ -89,7 +89,7 @@ def _without_frames(lines: list[str]) -> Iterator[str]:
 
 
 def _distinct(lines: Iterable[str]) -> Iterator[str]:
-    """Lines with something in them that no line before has, without blanks around them."""
+    """Lines without repeated or empty ones, and without blanks around them."""
     seen = ""
     for line in (" ".join(line.split()) for line in lines):
         if line not in seen:
@@ -98,7 +98,7 @@ def _distinct(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _cut(text: str, most: int) -> str:
-    """A text without its middle where it is too long: a long sentence often ends in the cause."""
+    """A text without its middle if it is too long. A long sentence often ends with the cause."""
     if len(text) <= most:
         return text
     head = int((most - len(CUT)) * HEAD_SHARE)

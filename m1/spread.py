@@ -1,4 +1,4 @@
-"""How far latencies lie apart, in a way that a few odd ones do not decide."""
+"""The spread of latencies, measured so that a few odd values do not decide it."""
 
 from collections.abc import Iterable, Sequence
 from statistics import median
@@ -14,7 +14,7 @@ def robust_spread(values: Sequence[float]) -> float:
 
 
 def ratios_to_own_median(times: Iterable[Sequence[float]]) -> list[float]:
-    """Each latency as a multiple of the median of the same request, where it has several.
+    """Each latency as a multiple of its request's median, for requests with several latencies.
 
     Args:
         times: the latencies of each request.

@@ -1,8 +1,8 @@
 """Ctrl-C, SIGTERM and SIGHUP end a command in one line, at any time.
 
-Imports take seconds, and an exception in the middle of one comes out as several tracebacks: until a
-command has begun, a signal ends the process on the spot. From then on it raises, so that files are
-left whole. So this module imports little itself.
+Imports take seconds, and an exception during an import prints several tracebacks. So until a
+command has begun, a signal ends the process at once. Later it raises an exception, so that files
+stay whole. This module itself imports little.
 """
 
 import os
@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# What shells make of a program that a signal ended.
+# The exit status of shells for a program that a signal ended.
 SIGNAL_BASE = 128
 OUTPUTS = (1, 2)
 WHOLE = "no result is half written"
@@ -25,16 +25,16 @@ Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
 
 class _Asked:
-    """Which signal asked to stop; Ctrl-C is not noted, since asyncio wants Python's own handler."""
+    """The signal that asked to stop. Ctrl-C is not noted: asyncio needs Python's own handler."""
 
     by: signal.Signals | None = None
 
 
 def begin() -> None:
-    """To be called before anything that takes time is imported."""
+    """Prepare for signals. Call this before any import that takes time."""
     for number in SIGNALS:
         _handle(number, _leave)
-    # Without, a file that is opened later would get the number that programs print to.
+    # Otherwise a file that is opened later would get the number of stdout or stderr.
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
     if sys.stderr is None:
@@ -53,10 +53,10 @@ def _told(number: signal.Signals, advice: str) -> str:
 
 @contextmanager
 def signals_raise() -> Iterator[None]:
-    """Have the signals raise KeyboardInterrupt in the block.
+    """Inside the block, the signals raise KeyboardInterrupt.
 
-    SIGTERM and SIGHUP come as Ctrl-C, which is handled in order wherever that has a handler of its
-    own: asyncio ends its tasks, a run that measures finishes the request at hand.
+    SIGTERM and SIGHUP are treated as Ctrl-C. Code with its own handler of Ctrl-C ends in order:
+    asyncio ends its tasks, and a run that measures finishes the current request.
     """
     _Asked.by = None
     raising = (signal.default_int_handler, _as_ctrl_c, _as_ctrl_c)
@@ -80,7 +80,7 @@ def _as_ctrl_c(number: int, _: FrameType | None) -> None:
 
 
 def _raise_again(tell: Callable[[Any], Any], lost: Any) -> None:  # noqa: ANN401 (no class of sys)
-    """Send a signal once more whose exception was lost, in a `__del__` of a library say."""
+    """Send a signal again if its exception was lost, for example in a library's `__del__`."""
     if lost.exc_type is not KeyboardInterrupt:
         tell(lost)
         return
@@ -90,16 +90,16 @@ def _raise_again(tell: Callable[[Any], Any], lost: Any) -> None:  # noqa: ANN401
 
 
 def _handle(number: signal.Signals, handler: Handler) -> Handler:
-    """Set a handler, but leave a signal ignored that a shell has had ignored (`nohup`, `&`)."""
+    """Set a handler, unless a shell made the process ignore this signal (`nohup`, `&`)."""
     before = signal.getsignal(number)
     return before if before is signal.SIG_IGN else signal.signal(number, handler)
 
 
 def check_not_asked() -> None:
-    """See that no signal has asked to stop whose exception somebody caught.
+    """Check that no signal asked to stop. Other code may have caught its exception.
 
     Raises:
-        KeyboardInterrupt: if one has.
+        KeyboardInterrupt: if a signal did.
     """
     if is_asked():
         raise KeyboardInterrupt
@@ -111,7 +111,7 @@ def is_asked() -> bool:
 
 
 def end_stopped(advice: str = WHOLE) -> NoReturn:
-    """End the command that a signal stopped: one line, and the exit status that shells expect.
+    """End the command after a signal, with one line and the exit status that shells expect.
 
     Raises:
         SystemExit: always.
@@ -122,7 +122,7 @@ def end_stopped(advice: str = WHOLE) -> NoReturn:
 
 
 def say_last(line: str) -> None:
-    """Print a line to stderr, where that is still there."""
+    """Print a line to stderr, if it is still open."""
     try:
         print(line, file=sys.stderr, flush=True)
     except OSError:
@@ -130,7 +130,7 @@ def say_last(line: str) -> None:
 
 
 def write_at_once(line: str) -> None:
-    """Write a line from a signal handler: not by print, which may be at work already."""
+    """Write a line from a signal handler, without `print`, which may be running already."""
     try:
         os.write(2, f"{line}\n".encode())
     except OSError:
@@ -138,12 +138,12 @@ def write_at_once(line: str) -> None:
 
 
 def silence(output: int) -> None:
-    """Have what is still to be printed go nowhere: it would fail again at the end."""
+    """Discard all further output, which would fail again at the end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), output)
 
 
 def silence_lost_terminals() -> None:
-    """Send what is printed nowhere where the terminal is closed, so that the work continues."""
+    """If the terminal is closed, discard the output, so that the work continues."""
     for output in OUTPUTS:
         try:
             os.write(output, b"")

@@ -1,4 +1,4 @@
-"""The one console: what is printed stands there as it is, whatever it holds."""
+"""The only console. It prints every text as it is."""
 
 from typing import Any
 

@@ -4,6 +4,6 @@ import sys
 
 from m1.stopping import begin
 
-# Python is about to run one of them (`python -m stages.<name>`), whose imports take seconds.
+# Python runs one of the stages next (`python -m stages.<name>`), whose imports take seconds.
 if sys.argv[:1] == ["-m"]:
     begin()

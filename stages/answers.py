@@ -35,7 +35,7 @@ def main(
             results.record(AnswersRun(made=None, not_available=reason), out / "run.json")
         say(f"no answers: {reason}")
         return
-    # torch takes seconds to import, and mistakes in parameters are told before.
+    # Importing torch takes seconds, so mistakes in parameters are reported first.
     from m1.answering.run import How
     from m1.answering.whole import answer
 

@@ -19,9 +19,9 @@ def main(
         "data/plan"
     ),
 ) -> None:
-    """Say everything that is wrong at once, or what will be measured."""
+    """List all mistakes at once, or say what will be measured."""
     params = load_params(params_file)
-    # torch takes seconds to import, and mistakes in parameters are told before.
+    # Importing torch takes seconds, so mistakes in parameters are reported first.
     from m1.planning.check import Asked, check
     from m1.planning.told import lines_about
 

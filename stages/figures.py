@@ -38,7 +38,7 @@ def main(
         if cells_at(result.reference, result.roofline):
             figures["m1_roofline.png"] = draw_roofline(result)
         else:
-            # No other run's where this one has none.
+            # Remove the figure of another run if this run has none.
             results.nothing(out / "m1_roofline.png")
         for name, figure in figures.items():
             save_figure(figure, results.file(out / name))

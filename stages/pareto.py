@@ -61,7 +61,7 @@ def main(
 
 
 def without_quality(workload: Workload, reason: str | None, run: ProfileRun) -> ParetoResult:
-    """No frontier, and why."""
+    """A result without a frontier, with the reason."""
     return ParetoResult(
         workload=workload,
         quality_not_available=reason,
@@ -83,7 +83,7 @@ def with_quality(
     analysis: AnalysisParams,
     markup: Markup | None,
 ) -> tuple[ParetoResult, list[ScoredAnswer]]:
-    """The frontier, and the scored answers that it rests on."""
+    """The frontier, and the scored answers that it was found with."""
     workload, run = requests.workload, measured.run
     grid = run.measured_grid
     e2 = of_settings(rows_in_pass("e2", decode_passes(run.decode_mode)[0], measured.rows), grid)

@@ -21,7 +21,7 @@ def main(
         Path | None, typer.Option(help="JSON file for their ids, small enough for git.")
     ] = None,
 ) -> None:
-    """Write a workload's requests and their images, in the place of earlier ones."""
+    """Write a workload's requests and their images. Earlier ones are replaced."""
     params = load_params(params_path)
     prepared = prepare(workload, params.data, out, sample)
     n_images = len({request.image_id for request in prepared.requests})

@@ -29,7 +29,7 @@ def main(
 ) -> None:
     """Measure latency, stages and answers of every cell on this machine."""
     params = load_params(params_file, changes or ())
-    # torch takes seconds to import, and mistakes in parameters are told before.
+    # Importing torch takes seconds, so mistakes in parameters are reported first.
     from m1.profiling.whole import Places, profile
 
     places = Places(requests, journal_folder, out)

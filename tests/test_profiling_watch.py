@@ -168,7 +168,7 @@ def test_what_a_gpu_does_not_tell_is_not_measured() -> None:
     silent = dict.fromkeys(look(), None)
     state = quiet(watched([silent] * 3))
     assert values(state) | {"neighbours": None} == dict.fromkeys(values(state))
-    assert "this GPU does not tell" in check_machine(state, LIMITS)[-1].detail
+    assert "this GPU does not report it" in check_machine(state, LIMITS)[-1].detail
 
 
 def n_samples(state) -> int:

@@ -1,4 +1,4 @@
-"""Answers in batches against E2's timed rows: of one origin, and do they say the same?"""
+"""Compare answers made in batches with E2's timed rows: their origin, and their texts."""
 
 import numpy as np
 import pandas as pd
@@ -19,10 +19,10 @@ PAIR = ["request_id", "label"]
 
 
 def check_same_origin(profile: ProfileFiles, answers: AnswerFiles) -> None:
-    """Whether latencies and answers are about the same thing.
+    """Check that latencies and answers come from the same model, data and settings.
 
     Raises:
-        UserError: naming what differs.
+        UserError: if they differ; the message names the differences.
     """
     run, made = profile.run, answers.record.made
     if made is None:
@@ -41,8 +41,8 @@ def check_same_origin(profile: ProfileFiles, answers: AnswerFiles) -> None:
             profile.run_file,
             answers.record_file,
             f"latencies and answers differ in {different}",
-            "make both with the same parameters (`dvc repro`; of a model that DVC does not watch, "
-            "as on the hub, with `dvc repro -f -s profile answers`)",
+            "make both with the same parameters (`dvc repro`; for a model that DVC does not watch, "
+            "such as one from the hub, `dvc repro -f -s profile answers`)",
         )
 
 
@@ -56,11 +56,11 @@ def compare(
     """Compare the outputs of requests that were both timed and answered.
 
     Args:
-        rows: measured rows of E2, of one workload.
-        scores: its answers, scored.
-        requests: its requests.
+        rows: measured rows of E2 for one workload.
+        scores: the scored answers of this workload.
+        requests: the requests of this workload.
         analysis: resamples and confidence.
-        markup: what the model marks in its outputs.
+        markup: how the model marks parts of its outputs.
 
     Raises:
         UserError: if no request was both timed and answered.

@@ -1,4 +1,4 @@
-"""The four key questions, answered in plain sentences made from the numbers alone."""
+"""Answers to the four key questions, in plain sentences made only from the numbers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -29,7 +29,7 @@ ABOUT: dict[str, tuple[str, ...]] = {
     "optimal_settings": ("qa-prefers-fewer-vision-tokens", "captioning-prefers-fewer-blocks"),
     "frontier_structure": ("qa-frontier-steeper",),
 }
-"""Ids of the findings that bear on each question."""
+"""Ids of the findings that help to answer each question."""
 
 
 def make_answers(
@@ -45,12 +45,12 @@ def make_answers(
 
     Args:
         stages: latency, stages and tokens at the reference setting.
-        ms_per_token: decode time of a token there; `None` where outputs are single tokens.
-        frontiers: each workload's frontier; `None` where there is no quality.
-        quality_not_available: why there is none, in a sentence.
+        ms_per_token: decode time of a token at that setting; `None` if outputs are single tokens.
+        frontiers: each workload's frontier; `None` if there is no quality.
+        quality_not_available: why there is no quality, in a sentence.
         decision_level: share of reference quality at which the best setting is named.
         findings: the expectations that could be tested.
-        not_tested: the others.
+        not_tested: the expectations that could not be tested.
 
     Raises:
         UserError: if the frontiers have no best setting at the level.
@@ -67,7 +67,7 @@ def make_answers(
 
 
 def judge(ids: Sequence[str], findings: Sequence[Finding], not_tested: Sequence[NotTested]) -> str:
-    """What became of some expectations: a sentence for each verdict or reason that occurs."""
+    """The verdicts on some expectations: a sentence for each verdict or reason that occurs."""
     found = {finding.id: finding for finding in findings if finding.id in ids}
     verdicts: tuple[Verdict, ...] = ("supported", "refuted", "inconclusive")
     groups = {v: [_clause(f.claim) for f in found.values() if f.verdict == v] for v in verdicts}
@@ -100,7 +100,7 @@ def _latency_difference(
 
 
 def _speed(ms_per_token: Mapping[Workload, Estimate | None]) -> str:
-    """How long a token takes, beside how many there are: the two factors of decode time."""
+    """The time of one token. With the number of tokens it makes up the decode time."""
     known = {w: ms for w in WORKLOADS if (ms := ms_per_token[w]) is not None}
     if len(known) < len(WORKLOADS):
         return ""
@@ -111,7 +111,7 @@ def _speed(ms_per_token: Mapping[Workload, Estimate | None]) -> str:
 def _typical(
     latency: Mapping[Workload, LatencyDistribution],
 ) -> tuple[str, dict[Workload, Estimate]]:
-    """Medians, or means where a sample is too small for a median."""
+    """Median latencies, or means if a sample is too small for a median."""
     medians = {w: m for w in WORKLOADS if (m := latency[w].p50_ms) is not None}
     if len(medians) == len(WORKLOADS):
         return "median", medians
@@ -152,7 +152,7 @@ def _optimal_settings(frontiers: Mapping[Workload, Frontier], level: float) -> s
 
 
 def _choice(best: BestSetting, frontier: Frontier) -> str:
-    """A best setting, how fast it is, and how often a resample chooses it too."""
+    """A best setting, its speed, and the share of resamples that choose it too."""
     at_reference = best.setting == frontier.reference
     speed = f"at {_percent(best.latency_fraction)} of the reference latency"
     return (
@@ -176,7 +176,7 @@ def _size(frontier: Frontier) -> str:
 def _slope(frontier: Frontier) -> str:
     name = NAMES[frontier.workload]
     if frontier.steepness is None:
-        return f"{name} has no slope, for want of a setting that is surely faster"
+        return f"{name} has no slope, because no setting is surely faster"
     lost = _with_interval(frontier.steepness, "%")
     return f"{name} loses {lost} of reference quality for each 1% of reference latency saved"
 
@@ -196,5 +196,5 @@ def _percent(share: Estimate) -> str:
 
 
 def _number(value: float) -> str:
-    """Three significant digits, never an exponent for what is large."""
+    """A number with three significant digits. Large numbers have no exponent."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

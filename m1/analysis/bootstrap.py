@@ -1,8 +1,8 @@
 """Cluster bootstrap (Efron & Tibshirani 1993, chapters 6 and 8).
 
-Clusters, not requests, are drawn with replacement, since requests of one trial or about one image
-are alike (`m1.analysis.clusters`). One set of draws serves every setting, stage and workload, so
-that comparisons are paired.
+Clusters, not requests, are drawn with replacement. Requests of one trial or about one image are
+alike, so they share a cluster (`m1.analysis.clusters`). Every setting, stage and workload uses the
+same draws, so comparisons are paired.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,32 +19,32 @@ from m1.params import AnalysisParams
 from m1.schemas.requests import Workload
 
 Draws = NDArray[np.float64]
-"""Row 0 on the measured sample, every other row on a resample: [1 + n_resamples, ...]."""
+"""Row 0 is for the measured sample, every other row for a resample: [1 + n_resamples, ...]."""
 
 DECIMALS = 9
-"""Digits of a mean after the point."""
+"""Decimal places of a mean."""
 LARGEST_PART = 2**21
-"""Weights held at once while quantiles are taken."""
+"""The largest number of weights in memory while quantiles are computed."""
 
 
 @dataclass(frozen=True)
 class Resamples:
-    """How often each cluster counts in each draw, and which images are in it."""
+    """The number of times that each cluster counts in each draw, and the images in each cluster."""
 
     clusters: Mapping[str, str]
     """Image id to the name of its cluster."""
     names: tuple[str, ...]
     """Names of the clusters [n_clusters]."""
     counts: Draws
-    """Row 0 all ones: the sample itself [1 + n_resamples, n_clusters]."""
+    """How often each cluster counts; row 0 (the sample) is all 1 [1 + n_resamples, n_clusters]."""
 
     def places(self, images: Sequence[str]) -> NDArray[np.intp]:
-        """Column in `counts` of each image's cluster [n_images]."""
+        """The column of each image's cluster in `counts` [n_images]."""
         columns = {name: column for column, name in enumerate(self.names)}
         return np.array([columns[self.clusters[image]] for image in images], dtype=np.intp)
 
     def mean(self, values: Draws, images: Sequence[str]) -> Draws:
-        """Mean over requests in every draw, by way of each cluster's sum.
+        """Mean over requests in every draw, computed from the sum of each cluster.
 
         Args:
             values: [n_requests, n_columns].
@@ -59,12 +59,12 @@ class Resamples:
         total, n_requests = self.counts @ sums, (self.counts @ sizes)[:, None]
         means = np.full_like(total, np.nan)
         np.divide(total, n_requests, out=means, where=n_requests > 0)
-        # The last bits depend on the order of summation. Without them equal scores tie on the
-        # frontier, and the same rows give the same file.
+        # The last bits depend on the order of summation, so they are rounded off. Equal scores
+        # then tie on the frontier, and the same rows give the same file.
         return np.asarray(np.round(means, DECIMALS))
 
     def quantile(self, values: Draws, images: Sequence[str], q: float) -> Draws:
-        """Quantile over requests in every draw, some draws at a time.
+        """Quantile over requests in every draw, computed for a few draws at a time.
 
         Args:
             values: [n_requests, n_columns].
@@ -89,22 +89,22 @@ def _parts(n_draws: int, n_requests: int) -> Iterator[slice]:
 
 
 def draw_resamples(strata: Sequence[Mapping[str, str]], analysis: AnalysisParams) -> Resamples:
-    """Draw the one set of resamples that everything compared is computed on.
+    """Draw one set of resamples, which all compared numbers share.
 
     Args:
-        strata: groups of images that are drawn apart, so that each keeps its share of every draw;
-            each maps image ids to the names of their clusters.
+        strata: groups of images, each as a map from image id to the name of its cluster. Each
+            group is drawn separately, so it keeps its share of every draw.
         analysis: number of resamples, their seed, and the confidence of intervals.
 
     Raises:
-        UserError: if there is one cluster, whose resamples would all be the sample.
+        UserError: if there is only one cluster, since all its resamples would equal the sample.
     """
     rng = np.random.default_rng(analysis.seed)
     names = [sorted(set(stratum.values())) for stratum in strata]
     if sum(map(len, names)) < 2:
         raise UserError(
-            "all measured requests are of one trial, or share images, so that nothing says how far "
-            "chance goes: raise profile.n_trials"
+            "all measured requests are of one trial, or share images, so the influence of chance "
+            "cannot be estimated: raise profile.n_trials"
         )
     counts = [_draw(len(stratum), analysis, rng) for stratum in names if stratum]
     return Resamples(
@@ -115,7 +115,7 @@ def draw_resamples(strata: Sequence[Mapping[str, str]], analysis: AnalysisParams
 
 
 def resamples_of(frame: pd.DataFrame, analysis: AnalysisParams) -> dict[Workload, Resamples]:
-    """Draw the resamples of measured rows: the same for every workload."""
+    """Draw the resamples of measured rows. Every workload gets the same ones."""
     drawn = draw_resamples([clusters_of(frame)], analysis)
     return dict.fromkeys(sorted(set(frame["workload"])), drawn)
 
@@ -128,22 +128,22 @@ def _draw(n: int, analysis: AnalysisParams, rng: np.random.Generator) -> Draws:
 
 
 def n_drawn(n: int, confidence: float) -> int:
-    """How many of n clusters a resample draws: a few less, to make intervals as wide as Student's.
+    """The number of clusters in a resample: a few less than n, for intervals as wide as Student's.
 
-    With n of n, percentile intervals of a mean are too narrow by (z / t)^2 (n - 1) / n, squared
-    (Hesterberg 2015, "What teachers should know about the bootstrap", section 4.3), and the
-    variance of a resample's mean goes as one over its size. To first order in 1 / n, t^2 is
-    z^2 (1 + (z^2 + 1) / (2 (n - 1))).
+    If n of n are drawn, percentile intervals of a mean are too narrow: their squared width is too
+    small by the factor (z / t)^2 (n - 1) / n (Hesterberg 2015, "What teachers should know about
+    the bootstrap", section 4.3). The variance of a resample's mean is proportional to one over its
+    size. To first order in 1 / n, t^2 is z^2 (1 + (z^2 + 1) / (2 (n - 1))).
     """
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     return max(1, round(n - 1 - (z**2 + 1) / 2))
 
 
 def weighted_quantile(values: Draws, weights: NDArray[np.int16] | Draws, q: float) -> Draws:
-    """Quantile over requests in every draw, of the values repeated as often as they count.
+    """Quantile over requests in every draw. Each value is repeated as often as it counts.
 
-    The median-unbiased one (Hyndman & Fan 1996, type 8): numpy's default lies too low in the upper
-    tail, and intervals of a P95 then miss the truth on one side.
+    This is the median-unbiased quantile (Hyndman & Fan 1996, type 8). Numpy's default is too low
+    in the upper tail, and intervals of a P95 would then miss the truth on one side.
 
     Args:
         values: [n_requests].
@@ -155,8 +155,8 @@ def weighted_quantile(values: Draws, weights: NDArray[np.int16] | Draws, q: floa
     """
     order = np.argsort(values, kind="stable")
     n_draws, n_requests = weights.shape
-    # A request's place among the repeated values ends where its cumulated count does. One running
-    # count through all draws rises throughout, so that places are found by bisection.
+    # The repeated values of a request end at its cumulative count. One running count through all
+    # draws only rises, so bisection finds each place.
     ends = np.cumsum(np.take(weights, order, axis=1), dtype=np.int64)
     starts = np.concatenate([[0], ends[n_requests - 1 :: n_requests]])
     size = np.diff(starts)

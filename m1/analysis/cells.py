@@ -1,4 +1,4 @@
-"""E2 of a workload as arrays, requests by settings: those that were timed, those that answered."""
+"""E2 of one workload as arrays of requests by settings: timed requests and scored requests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ DECODE = STAGES.index("decode")
 
 @dataclass(frozen=True)
 class TimedCells:
-    """Every timed request at every setting, so that settings are paired."""
+    """Every timed request at every setting. Settings are therefore paired."""
 
     workload: Workload
     """Whose requests."""
@@ -31,19 +31,19 @@ class TimedCells:
     stage_ms: Draws
     """Time of each stage [n_stages, n_requests, n_settings]."""
     n_decode_steps: Draws
-    """Tokens after the first, a decode step each [n_requests, n_settings]."""
+    """Tokens after the first; each is one decode step [n_requests, n_settings]."""
 
 
 @dataclass(frozen=True)
 class ScoredCells:
-    """Every scored request at every setting; not the same requests as those that are timed."""
+    """Every scored request at every setting. These are not the timed requests."""
 
     images: tuple[str, ...]
     """Image of each request [n_requests]."""
     quality: Draws
     """VQA accuracy or CIDEr-D [n_requests, n_settings]."""
     cut: Draws
-    """1 where the output was cut at the longest one, else 0 [n_requests, n_settings]."""
+    """1 if the output was cut at the length limit, else 0 [n_requests, n_settings]."""
 
 
 def make_timed_cells(
@@ -99,7 +99,7 @@ class _Table:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every request is there once at every setting."""
+        """Whether every request occurs exactly once at every setting."""
         pairs = pd.MultiIndex.from_product([self.rows["request_id"].unique(), self.labels])
         there = pd.MultiIndex.from_frame(self.rows[["request_id", "label"]])
         complete = there.is_unique and pairs.symmetric_difference(there).empty
@@ -114,8 +114,8 @@ class _Table:
 
 
 def labels_of(frame: pd.DataFrame) -> list[str]:
-    """The setting of each row, by its label."""
-    # Knobs are at least 1, so 0 can stand for one that the model does not have.
+    """The label of each row's setting."""
+    # Knobs are at least 1, so 0 can stand for a knob that the model does not have.
     values = frame[list(KNOBS)].astype("Int64").fillna(0)
     rows = list(values.itertuples(index=False, name=None))
     labels = {
@@ -131,7 +131,7 @@ def rows_in_pass(experiment: str, mode: DecodeMode, rows: pd.DataFrame) -> pd.Da
 
 
 def of_settings(frame: pd.DataFrame, settings: Sequence[Setting]) -> pd.DataFrame:
-    """The rows of some settings, such as those that could be measured."""
+    """The rows of some settings, for example of all settings that could be measured."""
     return frame[pd.Series(labels_of(frame), frame.index).isin([s.label for s in settings])]
 
 

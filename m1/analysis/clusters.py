@@ -1,8 +1,8 @@
-"""What is drawn together in the bootstrap: trials of the machine, with the images in them.
+"""Clusters, which the bootstrap draws whole: trials of the machine, with the images in them.
 
-Requests of one trial share the state of the machine, requests about one image share the image. A
-request is measured in one trial, by all cells in the same, so that a cluster holds the same
-requests of every cell, and settings stay paired.
+Requests of one trial share the state of the machine. Requests about one image share the image. All
+cells measure a request in the same trial. So a cluster holds the same requests of every cell, and
+settings stay paired.
 """
 
 from collections.abc import Iterable
@@ -13,8 +13,8 @@ import pandas as pd
 def clusters_of(rows: pd.DataFrame) -> dict[str, str]:
     """The cluster of every image that was timed.
 
-    Rows of one trial are in one cluster, and so are rows of one image: clusters are the connected
-    groups of both. Where each image is in one trial, as the schedule has it, they are the trials.
+    Rows of one trial are in one cluster, and so are rows of one image. Clusters are the connected
+    groups that follow. The schedule puts each image into one trial; then clusters are the trials.
 
     Args:
         rows: measured rows with `image_id` and `trial`.
@@ -34,5 +34,5 @@ def clusters_of(rows: pd.DataFrame) -> dict[str, str]:
 
 
 def of_images(images: Iterable[str]) -> dict[str, str]:
-    """Each image a cluster of its own, where no clock was involved."""
+    """Each image as its own cluster, for numbers that no clock is involved in."""
     return {image: f"image {image}" for image in images}

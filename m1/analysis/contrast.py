@@ -1,4 +1,4 @@
-"""M1: the contrast of both workloads, assembled from E1 and E2."""
+"""M1: the contrast of both workloads, made from E1 and E2."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -29,16 +29,16 @@ def make_contrast(
     """Contrast the workloads.
 
     Args:
-        run: what was measured, and whether it may be believed.
-        stages: E1, and what it was made from.
-        timed: E2, what is said about timed requests alone.
-        pareto: E2, the frontier of each workload.
+        run: the record of the run, with its validity.
+        stages: results of E1, and what they were made from.
+        timed: results of E2 about its timed requests.
+        pareto: results of E2: the frontier of each workload.
         evidence: draws from the same rows.
         analysis: confidence and decision level.
-        cdf_fingerprint: of the plot data of latency.
+        cdf_fingerprint: fingerprint of the plot data of latency.
 
     Raises:
-        UserError: if the frontiers were made with other levels.
+        UserError: if the frontiers were made with other quality levels.
     """
     findings = judge_expectations(evidence["qa"], evidence["captioning"], analysis)
     reason = why_no_quality(pareto)
@@ -84,7 +84,7 @@ def make_contrast(
 
 
 def why_no_quality(pareto: Mapping[Workload, ParetoResult]) -> str | None:
-    """Why quality cannot be contrasted; nothing where both workloads have it."""
+    """Why quality cannot be contrasted; `None` if both workloads have it."""
     reasons = (pareto[w].quality_not_available for w in WORKLOADS)
     return next((reason for reason in reasons if reason), None)
 
@@ -92,7 +92,7 @@ def why_no_quality(pareto: Mapping[Workload, ParetoResult]) -> str | None:
 def of_both(
     pareto: Mapping[Workload, ParetoResult], part: Callable[[ParetoResult], T | None]
 ) -> dict[Workload, T] | None:
-    """A part of the results of both workloads; none where either lacks it."""
+    """A part of the results of both workloads; `None` if one of them lacks it."""
     parts = {w: found for w in WORKLOADS if (found := part(pareto[w])) is not None}
     return parts if len(parts) == len(WORKLOADS) else None
 
@@ -100,5 +100,5 @@ def of_both(
 def of_each(
     frontiers: Mapping[Workload, Frontier] | None, part: Callable[[Frontier], T]
 ) -> dict[Workload, T] | None:
-    """A part of each frontier; none where there are no frontiers."""
+    """A part of each frontier; `None` if there are no frontiers."""
     return {w: part(one) for w, one in frontiers.items()} if frontiers else None

@@ -16,11 +16,11 @@ Places = Sequence[int]
 
 
 def find_coupling(trade_off: TradeOff, confidence: float) -> Coupling:
-    """Fix each knob at each of its values, and compare single knobs with the whole grid.
+    """Compare the whole grid with parts of it: one knob fixed, or only one knob moving.
 
     Args:
         trade_off: latency and quality of every setting of a workload in every draw.
-        confidence: of every interval.
+        confidence: confidence of every interval.
     """
     varied = [knob for knob in KNOBS if len(_places_by_value(trade_off, knob)) > 1]
     joint = hypervolume(trade_off.latency_fraction, trade_off.quality_fraction)
@@ -42,7 +42,7 @@ def find_coupling(trade_off: TradeOff, confidence: float) -> Coupling:
 
 
 def _places_by_value(trade_off: TradeOff, knob: Knob) -> dict[int, list[int]]:
-    """Which settings have each value of a knob, the reference value first."""
+    """The settings at each value of a knob, the reference value first."""
     found: dict[int, list[int]] = {}
     for i, setting in enumerate(trade_off.settings):
         found.setdefault(getattr(setting, knob), []).append(i)

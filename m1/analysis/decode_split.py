@@ -1,9 +1,9 @@
-"""E2: a change of decode time as a change of length and a change of speed.
+"""E2: split a change of decode time into a change of length and a change of speed.
 
-Mean decode time is mean steps times time per step. Its change is split at the mean of both
-settings, as a difference of rates into two components (Kitagawa 1955, "Components of a difference
-between two rates"); for two factors that is the Shapley value. The parts sum to the change, and
-which of the two settings is the first makes no difference.
+Mean decode time is the mean number of steps times the time per step. The change of each factor is
+weighted by the mean of the other factor over both settings (Kitagawa 1955, "Components of a
+difference between two rates"). For two factors this is the Shapley value. The parts sum to the
+whole change. The order of the two settings makes no difference.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class DecodeDraws:
 
     @property
     def ms_per_step(self) -> Draws:
-        """Time of a step, NaN where there is none [n_draws, n_settings]."""
+        """Time of a step; NaN for a setting without steps [n_draws, n_settings]."""
         unknown = np.full_like(self.decode_ms, np.nan)
         return np.divide(self.decode_ms, self.n_steps, out=unknown, where=self.n_steps > 0)
 
@@ -40,9 +40,10 @@ class DecodeDraws:
 
     @property
     def length_ms(self) -> Draws:
-        """What of it further or fewer steps make, each at the mean speed of both settings.
+        """The part of the change that comes from more or fewer steps.
 
-        A setting without steps has no speed, so that the other one's counts.
+        Each step counts with the mean time per step of both settings. A setting without steps has
+        no time per step; then the other setting's time counts.
         """
         here, reference = np.broadcast_arrays(self.ms_per_step, self.ms_per_step[:, :1])
         both = np.where(np.isnan(here), reference, here) + np.where(
@@ -53,12 +54,12 @@ class DecodeDraws:
 
     @property
     def speed_ms(self) -> Draws:
-        """The rest: the change of a step's time, at the mean number of steps."""
+        """The rest of the change: the time of a step changes, at the mean number of steps."""
         return self.change_ms - self.length_ms
 
     @property
     def in_percent(self) -> Draws:
-        """Percent that a millisecond is of the reference's decode; NaN without steps [n_draws]."""
+        """One millisecond in percent of the reference's decode; NaN without steps [n_draws]."""
         decodes = self.n_steps[:, 0] > 0
         unknown = np.full(len(decodes), np.nan)
         return np.asarray(np.divide(100.0, self.decode_ms[:, 0], out=unknown, where=decodes))
@@ -68,9 +69,9 @@ def split_decode(cells: TimedCells, resamples: Resamples, confidence: float) -> 
     """Split the change of decode time from the reference setting to every other one.
 
     Args:
-        cells: the timed requests of E2 of a workload.
-        resamples: draws of the clusters they are in.
-        confidence: of every interval.
+        cells: the timed requests of one workload's E2.
+        resamples: draws of their clusters.
+        confidence: confidence of every interval.
     """
     draws = DecodeDraws(
         n_steps=resamples.mean(cells.n_decode_steps, cells.images),

@@ -1,4 +1,4 @@
-"""What the findings rest on: E1 and E2 of both workloads, in draws that are paired."""
+"""The numbers that findings are tested on: E1 and E2 of both workloads, in paired draws."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Scores = Mapping[Workload, pd.DataFrame]
 
 @dataclass(frozen=True)
 class QualityEvidence:
-    """What the findings about quality rest on, of one workload, in every draw."""
+    """The numbers for findings about the quality of one workload, in every draw."""
 
     best_fraction: Mapping[Knob, Draws]
     """Each knob at the fastest good setting, as a fraction of the reference [n_draws]."""
@@ -32,16 +32,16 @@ class QualityEvidence:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the findings are about, of one workload, in every draw."""
+    """The numbers of one workload that findings are tested on, in every draw."""
 
     stage_share: Draws
     """Share of each stage in latency at the reference setting [n_draws, n_stages]."""
     moves: Mapping[Knob, Sequence[Move]]
-    """What each knob does, largest value first."""
+    """The effects of each knob's values, largest value first."""
     quality: QualityEvidence | None
-    """What takes quality to know; none where outputs are no answers."""
+    """The numbers that need quality; `None` if outputs are no answers."""
     n_clusters: Mapping[EffectKind, int]
-    """Clusters that each kind of effect rests on."""
+    """The number of clusters behind each kind of effect."""
 
 
 def gather_evidence(
@@ -51,12 +51,12 @@ def gather_evidence(
     grid: tuple[Setting, ...],
     analysis: AnalysisParams,
 ) -> dict[Workload, Evidence]:
-    """Everything the findings are about, in draws that are paired between the workloads.
+    """All numbers that findings are tested on, in draws that pair the workloads.
 
     Args:
         e1: measured rows of E1.
         e2: measured rows of E2.
-        scores: each workload's scored answers; `None` where there are none.
+        scores: each workload's scored answers; `None` if there are none.
         grid: all settings, the reference first.
         analysis: resamples, latency statistic and decision level.
     """
@@ -99,9 +99,10 @@ def _of_quality(trade_off: TradeOff, level: float) -> QualityEvidence:
 
 
 def best_fractions(trade_off: TradeOff, level: float) -> dict[Knob, Draws]:
-    """Each knob at the fastest setting that keeps `level` of reference quality, over the reference.
+    """Each knob at the fastest setting that keeps `level` of reference quality.
 
-    Knobs with one value are left out: there is nothing to prefer.
+    Values are fractions of the knob's reference value. Knobs with one value are left out, since
+    there is nothing to choose.
     """
     best = trade_off.best(level)
     values = {k: [getattr(setting, k) for setting in trade_off.settings] for k in KNOBS}

@@ -1,4 +1,4 @@
-"""The expected differences of the workloads, each tested by the interval of one effect."""
+"""The expected differences between the workloads. The interval of an effect tests each of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from m1.schemas.results import Finding, NotTested, Verdict
 from m1.schemas.settings import Knob
 
 OF_QUALITY: frozenset[EffectKind] = frozenset(("preference", "steepness"))
-"""Kinds of effect that take answers whose quality means something."""
+"""Kinds of effect that need answers with a meaningful quality."""
 
 Effect = Callable[[Evidence, Evidence], Draws | None]
-"""From question answering and captioning to an effect [n_draws]; none without what it needs."""
+"""Computes an effect from question answering and captioning [n_draws]; `None` if it cannot."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Expectation:
 
     id: str
     kind: EffectKind
-    """What the effect is an effect on: which of `analysis.smallest_effect` it is held against."""
+    """The kind of the effect. It selects the threshold from `analysis.smallest_effect`."""
     claim: str
     measure: str
     needs: str
-    """What the effect cannot be computed without."""
+    """What is needed to compute the effect."""
     effect: Effect
 
 
@@ -173,10 +173,10 @@ def list_not_tested(
     """The expectations that are not among the findings, with the reason.
 
     Args:
-        findings: those that were tested.
-        evidence: what they were tested on.
+        findings: the expectations that were tested.
+        evidence: the numbers that they were tested on.
         quality_not_available: why there is no quality, in a sentence.
-        min_clusters: fewest clusters that decide anything.
+        min_clusters: the smallest number of clusters for a verdict.
     """
     tested = {finding.id for finding in findings}
 
@@ -214,7 +214,7 @@ def _finding(expected: Expectation, draws: Draws, analysis: AnalysisParams) -> F
 
 
 def verdict_of(low: float, high: float, smallest: float) -> Verdict:
-    """The verdict of an interval: only one that leaves out the smallest effect decides."""
+    """The verdict of an interval. It decides only if it does not contain the smallest effect."""
     if low > smallest:
         return "supported"
     return "refuted" if high < smallest else "inconclusive"

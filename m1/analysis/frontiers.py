@@ -36,9 +36,9 @@ def find_frontier(
     """Find the frontier of one workload.
 
     Args:
-        rows: measured rows of E2, of both workloads, for resamples are drawn for both together.
+        rows: measured rows of E2 of both workloads, because both share their resamples.
         answers: answers to both workloads, for the same reason.
-        scores: the workload's answers, scored.
+        scores: the scored answers of the workload.
         requests: the workload's requests.
         grid: all settings, the reference first.
         analysis: resamples, confidence, latency statistic and levels.
@@ -65,11 +65,11 @@ def make_frontier(
     """Assemble the frontier of one workload.
 
     Args:
-        timed: its timed requests.
-        scored: its scored requests.
-        trade_off: latency and quality drawn from both.
-        clusters: the cluster of each image, as they were drawn.
-        further: scores of all outputs of a setting together, by its label.
+        timed: the timed requests of the workload.
+        scored: the scored requests of the workload.
+        trade_off: latency and quality in every draw, from both.
+        clusters: the cluster of each image in these draws.
+        further: scores of all outputs of a setting together, by the label of the setting.
         analysis: levels and confidence.
     """
     confidence = analysis.confidence

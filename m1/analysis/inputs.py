@@ -1,4 +1,4 @@
-"""What the stages read, held against each other: an error names two files that do not match."""
+"""The input files of the stages, compared with each other. Errors name two files that differ."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,7 +36,7 @@ class ProfileFiles:
 
     @cached_property
     def _fingerprint(self) -> str:
-        """Of the record and its rows, together."""
+        """The fingerprint of the record and its rows together."""
         return joint_fingerprint(self.run, table_fingerprint(self.rows))
 
     @classmethod
@@ -44,7 +44,7 @@ class ProfileFiles:
         """Read both.
 
         Raises:
-            UserError: if one cannot be read, or the rows are not those of the record.
+            UserError: if a file cannot be read, or the rows do not belong to the record.
         """
         run, rows = read_record(ProfileRun, run_file), read_rows(MeasuredRequest, rows_file)
         for wrong in mistakes_in_rows(run, rows):
@@ -52,11 +52,11 @@ class ProfileFiles:
         return cls(run_file, rows_file, run, rows)
 
     def made_from(self, answers: str | None, analysis: AnalysisParams) -> MadeFrom:
-        """What results of this run are made from.
+        """The sources of results of this run.
 
         Args:
-            answers: fingerprint of the answers; `None` where outputs are no answers.
-            analysis: the parameters that they are made with.
+            answers: fingerprint of the answers; `None` if outputs are no answers.
+            analysis: the parameters of the results.
         """
         return MadeFrom(
             run=self._fingerprint,
@@ -74,14 +74,14 @@ class AnswerFiles:
     table_file: Path
     record: AnswersRun
     table: pd.DataFrame | None
-    """Nothing where outputs are no answers."""
+    """`None` if outputs are no answers."""
 
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Read both.
 
         Raises:
-            UserError: if one cannot be read, or the table is not that of the record.
+            UserError: if a file cannot be read, or the table does not belong to the record.
         """
         files = folder / "run.json", folder / "answers.parquet"
         record = read_record(AnswersRun, files[0])
@@ -94,7 +94,7 @@ class AnswerFiles:
 
     @property
     def markup(self) -> Markup | None:
-        """What the model marks in its outputs; nothing where that is not recorded."""
+        """How the model marks parts of its outputs; `None` if that is not recorded."""
         return None if self.record.made is None else self.record.made.markup
 
     @property
@@ -108,11 +108,11 @@ def read_scored_requests(
 ) -> RequestSet:
     """Read the requests of one workload.
 
-    Where nothing is scored by them, their images may be others: those that are made from a size
-    alone depend on the library that made them.
+    If outputs are not scored, the images may differ: an image that is made from a size alone
+    depends on the library that made it.
 
     Raises:
-        UserError: if they are not those that were measured and answered.
+        UserError: if these requests are not the ones that were measured and answered.
     """
     requests = read_requests(file)
     if requests.workload != workload:
@@ -136,14 +136,14 @@ def read_scored_requests(
 
 @dataclass(frozen=True)
 class Frontiers:
-    """What the pareto stage found of both workloads."""
+    """The results of the pareto stage for both workloads."""
 
     results: dict[Workload, ParetoResult]
     """The frontiers, or why there are none."""
     scores: dict[Workload, pd.DataFrame] | None
-    """The scored answers of both, of the settings that were measured; nothing without quality."""
+    """Scored answers of both workloads at the measured settings; `None` without quality."""
     made_from: MadeFrom
-    """What they were made from: this run, and one set of answers."""
+    """The sources of the results: this run, and one set of answers."""
 
 
 def read_frontiers(
@@ -156,14 +156,14 @@ def read_frontiers(
     """Read the frontiers of both workloads, and the scores that they rest on.
 
     Args:
-        folder: of the frontiers.
-        scores_folder: of the scores.
-        profile: the run that they must be those of.
-        params: section `analysis`, which they must have been made with.
-        params_file: where it was read.
+        folder: the folder of the frontiers.
+        scores_folder: the folder of the scores.
+        profile: the run that the frontiers must come from.
+        params: section `analysis`, which the frontiers must have been made with.
+        params_file: the file with these parameters.
 
     Raises:
-        UserError: if they were made from something else.
+        UserError: if the frontiers were made from other sources.
     """
     files = {w: folder / f"e2_pareto_{w}.json" for w in WORKLOADS}
     results = {w: read_record(ParetoResult, file) for w, file in files.items()}
@@ -188,7 +188,7 @@ def _origin(
     params: AnalysisParams,
     params_file: Path,
 ) -> MadeFrom:
-    """What a frontier was made from, if that is the run and the parameters at hand."""
+    """The sources of a frontier, after a check that they are this run and these parameters."""
     run, made_from = profile.run, origin_of(workload, file, result)
     expected = profile.made_from(made_from.answers, params)
     if (made_from.run, made_from.requests) != (expected.run, expected.requests):
@@ -207,25 +207,25 @@ def _origin(
 
 
 def origin_of(workload: Workload, file: Path, result: ParetoResult) -> MadeFrom:
-    """What a frontier says that it was made from.
+    """The sources that a frontier file records.
 
     Raises:
-        UserError: if it says nothing, or is that of another workload.
+        UserError: if the file records no sources, or is the frontier of another workload.
     """
     if result.workload != workload:
         raise UserError(f"{file}: holds the frontier of {result.workload}: {FIND_AGAIN}")
     if result.made_from is None:
         raise UserError(
-            f"{file}: does not say what it was made from, as of an old version: {FIND_AGAIN}"
+            f"{file}: does not say what it was made from, so an old version made it: {FIND_AGAIN}"
         )
     return result.made_from
 
 
 def check_unchanged(file: Path, result: ParetoResult) -> None:
-    """See that a frontier is as it was found.
+    """Check that a frontier was not changed after it was found.
 
     Raises:
-        UserError: if it is not.
+        UserError: if it was changed.
     """
     if result.fingerprint != result.content_fingerprint:
         raise UserError(f"{file}: changed after the frontier was found: {FIND_AGAIN}")
@@ -235,7 +235,7 @@ def read_scores(file: Path, frontier_file: Path, result: ParetoResult) -> pd.Dat
     """Read the scored answers that a frontier was found with.
 
     Raises:
-        UserError: if they are others.
+        UserError: if the frontier was found with other scores.
     """
     scores = read_rows(ScoredAnswer, file)
     if table_fingerprint(scores) != result.scores_fingerprint:

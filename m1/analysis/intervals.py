@@ -7,27 +7,26 @@ from m1.schemas.results import Estimate
 
 
 def estimate(draws: Draws, confidence: float) -> Estimate:
-    """The value on the sample with its percentile interval over the resamples [1 + n_resamples].
+    """The value of the sample, with the percentile interval of the resamples [1 + n_resamples].
 
-    Resamples in which the number does not exist (NaN) are left out.
+    Resamples without the number (NaN) are left out.
     """
     low, high = _ends(draws, confidence)
     return Estimate(value=float(draws[0]), low=low, high=high)
 
 
 def estimate_of_extreme(draws: Draws, confidence: float, lowest: float = -np.inf) -> Estimate:
-    """Like `estimate`, for numbers made of the best of several, such as a hypervolume.
+    """Like `estimate`, for numbers that depend on the best of several, such as a hypervolume.
 
-    Noise makes the best of several look better, on the sample and again on its resamples. The
-    reverse percentile interval (Davison & Hinkley 1997, section 5.2) takes off once what the
-    resamples have gained; the percentile interval would have it twice.
+    Noise makes the best of several look better than it is. This happens in the sample, and again
+    in its resamples. A percentile interval would contain this bias twice. The reverse percentile
+    interval (Davison & Hinkley 1997, section 5.2) subtracts it instead.
 
     Args:
-        draws: the number on the sample and on the resamples [1 + n_resamples].
-        confidence: of the interval.
-        lowest: what the number cannot be below, such as 0 for an area. A percentile interval keeps
-            to what draws can be, a reverse one may reach beyond it; to cut that off takes no true
-            value out of the interval.
+        draws: the number in the sample and in the resamples [1 + n_resamples].
+        confidence: confidence of the interval.
+        lowest: the smallest possible value of the number, such as 0 for an area. A reverse
+            interval may reach below it and is then cut there. No true value is lost by this.
     """
     value = float(draws[0])
     low, high = _ends(draws, confidence)
@@ -43,15 +42,15 @@ def _ends(draws: Draws, confidence: float) -> tuple[float, float]:
 
 
 def estimate_if_defined(draws: Draws, confidence: float) -> Estimate | None:
-    """Like `estimate`; nothing where the number does not exist on the sample, or too seldom.
+    """Like `estimate`; `None` if the number is missing in the sample or in too many resamples.
 
-    An interval from the resamples that happen to have the number would be too narrow once more of
-    them lack it than an interval may leave out.
+    An interval leaves out a share of the resamples. If more of them than that lack the number, an
+    interval of the others would be too narrow.
     """
     return estimate(draws, confidence) if is_defined(draws, confidence) else None
 
 
 def is_defined(draws: Draws, confidence: float) -> bool:
-    """Whether the number exists on the sample and in enough resamples."""
+    """Whether the number exists in the sample and in enough resamples."""
     missing = np.isnan(draws)
     return not missing[0] and bool(missing[1:].mean() <= 1 - confidence)

@@ -1,7 +1,7 @@
-"""How much of the variation of latency is the requests', and how much the machine's.
+"""How much latency varies because of the requests, and how much because of the machine.
 
-The same request measured in every trial varies by the machine alone (jitter). What different
-requests vary beyond that is their own (heterogeneity).
+If the same request is measured in every trial, only the machine makes its latency vary (jitter).
+Different requests vary more than that. The additional variation is their own (heterogeneity).
 """
 
 import math
@@ -23,15 +23,15 @@ def variation_of(
     repeats: pd.DataFrame,
     percentiles: Mapping[str, Estimate | None],
 ) -> Variation | None:
-    """Tell jitter from the variation between requests, for one workload.
+    """Separate jitter from the variation between requests, for one workload.
 
     Args:
-        total_ms: latencies of E1, one of each request.
-        repeats: rows of requests that were measured again and again.
-        percentiles: those of E1, as far as they are available.
+        total_ms: latencies of E1, one for each request.
+        repeats: rows of requests that were measured several times.
+        percentiles: the percentiles of E1 that are available.
 
     Returns:
-        Both spreads, and which of them the tail is about; `None` where no request was repeated.
+        Both spreads, and which of them explains the tail; `None` if no request was repeated.
     """
     times = (list(own) for _, own in repeats.groupby("request_id")["total_ms"])
     ratios = ratios_to_own_median(times)
@@ -52,10 +52,10 @@ def variation_of(
 def tail_causes(
     ratios: Sequence[float], percentiles: Mapping[str, Estimate | None]
 ) -> dict[str, TailCause]:
-    """What each percentile above the median is about; none with too few repeats to tell.
+    """The cause of each percentile above the median; empty if there are too few repeats.
 
-    The same percentile of the repeats says how far from the median it would be were all requests
-    alike. Distances are logarithms and add as squares, as those of independent causes do.
+    The same percentile of the repeats shows how far it would be from the median if all requests
+    were alike. Distances are logarithms. Their squares add up, as for independent causes.
     """
     median_ms = percentiles.get("p50_ms")
     if median_ms is None or len(ratios) < LEAST_REPEATS:
@@ -71,5 +71,5 @@ def tail_causes(
 
 
 def cause(by_jitter: float, observed: float) -> TailCause:
-    """The machine where jitter explains half of the squared distance or more."""
+    """The machine is the cause if jitter explains at least half of the squared distance."""
     return "machine" if by_jitter**2 >= observed**2 / 2 else "requests"

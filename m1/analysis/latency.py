@@ -1,4 +1,4 @@
-"""E1: the distribution of latencies and what each stage has of them, at the reference setting."""
+"""E1: the distribution of latency, and the share of each stage, at the reference setting."""
 
 from dataclasses import dataclass
 
@@ -40,10 +40,10 @@ def make_stage_result(
 
     Args:
         rows: measured rows of E1.
-        reference: the setting they were measured at.
+        reference: the setting of these rows.
         analysis: resamples and confidence.
         repeats: rows of the requests that every trial measured again, at the same setting.
-        made_from: what the rows and parameters are.
+        made_from: the fingerprints of rows and parameters.
 
     Raises:
         UserError: if a workload has no rows.
@@ -99,13 +99,13 @@ def latency_distribution(
     confidence: float,
     repeats: pd.DataFrame | None = None,
 ) -> LatencyDistribution:
-    """Mean and percentiles of latency; no percentile that the sample is too small for.
+    """Mean and percentiles of latency. A percentile is left out if the sample is too small for it.
 
     Args:
         rows: measured rows of E1 of one workload.
-        resamples: draws of the clusters they are in.
-        confidence: of every interval and bound.
-        repeats: rows of requests that were measured again and again.
+        resamples: draws of their clusters.
+        confidence: confidence of every interval and bound.
+        repeats: rows of requests that were measured several times.
     """
     total_ms, images = rows["total_ms"].to_numpy(dtype=np.float64), list(rows["image_id"])
     percentiles = estimate_percentiles(total_ms, images, resamples, confidence)

@@ -1,9 +1,9 @@
-"""What a sample can say of a percentile without assuming a distribution, by order statistics.
+"""Percentiles and their upper bounds by order statistics, without assuming a distribution.
 
-Of n independent requests, the number faster than the percentile is binomial. A percentile is
-reported only where the sample has an upper confidence bound for it, and the bound beside it: the
-same caution as the early stopping of MLPerf's load generator, which reports the bound alone.
-Requests about one image are taken as independent.
+Of n independent requests, the number that is faster than a percentile is binomial. A percentile is
+reported only if the sample gives an upper confidence bound for it. The bound is reported as well.
+MLPerf's load generator is as careful: its early stopping reports only the bound. Requests about
+one image are treated as independent.
 """
 
 import math
@@ -20,7 +20,7 @@ PERCENTILES: Mapping[str, float] = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.9
 
 
 def too_small_for(n: int, confidence: float) -> dict[str, str]:
-    """The percentiles that n requests cannot show, and why."""
+    """The percentiles that cannot be reported from n requests, and why."""
     needed = {name: requests_needed(q, confidence) for name, q in PERCENTILES.items()}
     return {
         name: f"{n} requests; at {confidence:.0%} confidence it takes {least}"
@@ -32,13 +32,13 @@ def too_small_for(n: int, confidence: float) -> dict[str, str]:
 def estimate_percentiles(
     times_ms: Draws, images: Sequence[str], resamples: Resamples, confidence: float
 ) -> dict[str, Estimate | None]:
-    """Each percentile with its interval; none that the sample is too small for.
+    """Each percentile with its interval; `None` if the sample is too small for it.
 
     Args:
         times_ms: [n_requests].
         images: the image of each request.
-        resamples: draws of the clusters they are in.
-        confidence: of every interval.
+        resamples: draws of their clusters.
+        confidence: confidence of every interval.
     """
     missing = too_small_for(len(images), confidence)
     return {
@@ -65,13 +65,13 @@ def upper_bounds(times_ms: Sequence[float], confidence: float) -> dict[str, floa
 
 
 def upper_bound(times_ms: Sequence[float], q: float, confidence: float) -> float | None:
-    """The fastest request that the percentile is, with confidence, not slower than.
+    """The smallest latency in the sample that is an upper confidence bound of the percentile.
 
-    The k-th fastest of n requests is an upper bound where at least k of n are faster than the
-    percentile with probability 1 - confidence at the most.
+    The k-th fastest of n requests is such a bound if the probability that at least k of n are
+    faster than the percentile is at most 1 - confidence.
 
     Returns:
-        The latency in ms, or `None` where not even the slowest request is a bound.
+        The latency in ms, or `None` if not even the slowest request is a bound.
     """
     times = np.sort(np.asarray(times_ms, dtype=np.float64))
     fewer_than_k = np.cumsum(binomial_probabilities(len(times), q))[:-1]

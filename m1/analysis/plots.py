@@ -16,16 +16,16 @@ ONE_OR_ALL = "moving one knob or all"
 
 
 def judged(rows: list[Row], validity: Validity) -> list[Row]:
-    """The rows with the verdict on their run: a chart of several revisions shows whose is whose."""
+    """The rows with the verdict on their run, so that a chart shows it for each revision."""
     return [row | {"validity": validity.in_short} for row in rows]
 
 
 def chart_rows(
     contrast: WorkloadContrast, frontiers: Mapping[Workload, Frontier | None]
 ) -> dict[str, list[Row]]:
-    """What is drawn beside the latencies, by the name of the chart.
+    """The rows of all charts but the one of latencies, by the name of the chart.
 
-    Where there is no quality, its chart has no rows.
+    If there is no quality, its chart has no rows.
     """
     return {
         "stage_breakdown": stage_rows(contrast),
@@ -37,7 +37,10 @@ def chart_rows(
 
 
 def stage_rows(contrast: WorkloadContrast) -> list[Row]:
-    """A bar for each stage, from where the one before it ends; left of zero what is no stage."""
+    """A bar for each stage, which starts where the bar before it ends.
+
+    Times that belong to no stage are left of zero.
+    """
     return [
         row | {"n_requests": contrast.latency[w].n}
         for w in WORKLOADS
@@ -84,7 +87,7 @@ def _stacked(
 
 
 def latency_rows(rows: pd.DataFrame) -> list[Row]:
-    """The share of E1's requests that take no longer than each of them."""
+    """For each request of E1, the share of requests that take no longer."""
     return [
         {"workload": w, "latency_ms": ms, "share_of_requests": (i + 1) / len(times)}
         for w in WORKLOADS
@@ -116,7 +119,7 @@ def frontier_rows(frontier: Frontier) -> list[Row]:
 
 
 def sensitivity_rows(contrast: WorkloadContrast) -> list[Row]:
-    """A bar for each value of each knob but the reference."""
+    """A bar for each value of each knob except the reference."""
     return [
         {
             "workload": workload,
@@ -134,7 +137,7 @@ def sensitivity_rows(contrast: WorkloadContrast) -> list[Row]:
 
 
 def decode_split_rows(contrast: WorkloadContrast) -> list[Row]:
-    """Two bars for each value of each knob but the reference: what is length, what is speed."""
+    """Two bars, length and speed, for each value of each knob except the reference."""
     return [
         {
             "workload": workload,

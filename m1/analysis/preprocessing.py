@@ -1,4 +1,4 @@
-"""E1: what comes before the total, from an image's file to inputs on the device."""
+"""E1: preprocessing, from an image's file to inputs on the device. It is not part of the total."""
 
 import numpy as np
 import pandas as pd
@@ -16,15 +16,15 @@ def describe_preprocessing(
 
     Args:
         rows: measured rows of E1 of one workload.
-        resamples: draws of the clusters they are in.
-        confidence: of every interval.
+        resamples: draws of their clusters.
+        confidence: confidence of every interval.
     """
     images = list(rows["image_id"])
     # Earlier versions have no such column.
     columns = rows.reindex(columns=["preprocess_ms", "open_image_ms", "total_ms"])
     times = columns.to_numpy(dtype=np.float64)
     whole, opening, total = resamples.mean(times, images).T
-    if np.isnan(times).any():  # opening was not timed, and what was is without it
+    if np.isnan(times).any():  # opening was not timed, so the sum lacks it
         return Preprocessing(processor_ms=estimate(whole, confidence))
     percentiles = estimate_percentiles(times[:, 0], images, resamples, confidence)
     return Preprocessing(

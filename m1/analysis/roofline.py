@@ -1,8 +1,9 @@
-"""Each stage's time against its floor, by the roofline model.
+"""The time of each stage compared with its floor, by the roofline model.
 
-A stage can be no faster than its operations at the device's rate of matrix products, nor than its
-bytes at the device's bandwidth (Williams, Waterman & Patterson 2009, "Roofline: an insightful
-visual performance model for multicore architectures"). Both ceilings are measured in the same run.
+A stage needs at least the time of its operations at the device's rate of matrix products. It also
+needs at least the time of its bytes at the device's bandwidth (Williams, Waterman & Patterson 2009,
+"Roofline: an insightful visual performance model for multicore architectures"). Rate and bandwidth
+are measured in the same run.
 """
 
 from collections.abc import Iterator
@@ -26,10 +27,10 @@ def make_roofline(
     """Compare each stage with its floor, at every setting whose work was counted.
 
     Args:
-        cells: the timed requests of E2 of a workload.
-        resamples: their images.
+        cells: the timed requests of one workload's E2.
+        resamples: draws of their clusters.
         run: holds the device's rates, and the work of one request at each setting.
-        confidence: of every interval.
+        confidence: confidence of every interval.
     """
     work = {one.setting: one for one in run.work if one.workload == cells.workload}
     return tuple(
@@ -59,7 +60,7 @@ def _stages(
                 continue
             mean_ms = mean_ms / n_steps
         own = work.stages[stage]
-        # A stage that has nothing to do, or took no time, is at no distance from its floor.
+        # A stage without work or without time cannot be compared with a floor.
         if any(own.model_dump().values()) and mean_ms.all():
             yield stage, stage_roofline(own, mean_ms, rates, confidence)
 
@@ -67,13 +68,13 @@ def _stages(
 def stage_roofline(
     work: StageWork, mean_ms: Draws, rates: DeviceRates, confidence: float
 ) -> StageRoofline:
-    """One stage against its floor.
+    """Compare one stage with its floor.
 
     Args:
-        work: of the stage.
-        mean_ms: its mean time in every draw [n_draws].
-        rates: what the device can do.
-        confidence: of every interval.
+        work: the work of the stage.
+        mean_ms: the mean time of the stage in every draw [n_draws].
+        rates: the device's rates.
+        confidence: confidence of every interval.
     """
     read_bytes = work.weight_bytes + work.cache_bytes
     operations_ms = work.operations / (rates.matrix_tflop_per_s * PER_TERA) * MS_PER_S

@@ -1,4 +1,4 @@
-"""What cannot be in one table of rows or answers, or in a table and its record."""
+"""Contradictions in a table of rows or answers, or between a table and its record."""
 
 from collections.abc import Iterator, Mapping
 
@@ -16,12 +16,12 @@ CELL = ["experiment", "workload", *KNOBS, "decode_mode", "marked"]
 
 
 def mistakes_in_rows(run: ProfileRun, rows: pd.DataFrame) -> Iterator[str]:
-    """What is wrong with the rows of a run, a clause each."""
+    """The mistakes in the rows of a run, each as a clause."""
     if len(rows) != run.n_rows:
         yield f"n_rows is {run.n_rows}, and the table has {len(rows)} rows"
     yield from _of_another_table(run.rows_fingerprint, rows)
     labels = pd.Series(labels_of(rows), rows.index)
-    # A request is repeated in every trial, and in each once.
+    # A repeated request is measured once in every trial.
     trial = rows["trial"].where(rows["experiment"] == "repeat")
     stages = rows[STAGE_COLUMNS].notna()
     yield from _told(
@@ -52,7 +52,7 @@ def mistakes_in_rows(run: ProfileRun, rows: pd.DataFrame) -> Iterator[str]:
 
 
 def mistakes_in_answers(made: AnswersMade, answers: pd.DataFrame) -> Iterator[str]:
-    """What is wrong with the table of answers, a clause each."""
+    """The mistakes in the table of answers, each as a clause."""
     if answers.empty:
         yield "there are no answers in the table"
     yield from _of_another_table(made.answers_fingerprint, answers)
@@ -72,7 +72,7 @@ def mistakes_in_answers(made: AnswersMade, answers: pd.DataFrame) -> Iterator[st
 
 
 def mistakes_of_requests(requests: RequestSet, rows: pd.DataFrame) -> Iterator[str]:
-    """What is wrong with rows or answers that should be those of some requests, a clause each."""
+    """The mistakes in rows or answers that should belong to these requests, each as a clause."""
     images = {request.request_id: request.image_id for request in requests.requests}
     own = rows[rows["workload"] == requests.workload]
     there = own["request_id"].map(images)
@@ -83,7 +83,7 @@ def mistakes_of_requests(requests: RequestSet, rows: pd.DataFrame) -> Iterator[s
 
 
 def _of_another_table(recorded: str | None, table: pd.DataFrame) -> Iterator[str]:
-    """Whether a record is that of another table; those of earlier versions do not tell."""
+    """Whether a record belongs to another table. Records of earlier versions cannot show it."""
     if recorded is not None and recorded != (found := table_fingerprint(table)):
         yield f"the record is of a table with fingerprint {recorded[:8]}, this one has {found[:8]}"
 

@@ -1,4 +1,4 @@
-"""The two samples of E2, requests that are timed and requests that are scored, drawn together."""
+"""E2 has two samples, timed requests and scored requests. They are resampled together."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -20,16 +20,17 @@ def draw_samples(
 ) -> dict[Sample, Resamples]:
     """Draw the clusters of both workloads and both samples together.
 
-    Timed images are drawn by trial, those that are only scored one by one, each kind apart so that
-    every draw has both. An image that is in several samples counts alike in all of them.
+    Timed images are drawn by trial. Images that are only scored are drawn one by one. Both kinds
+    are drawn separately, so every draw has both. An image in several samples counts equally often
+    in all of them.
 
     Args:
         timed: rows with `workload`, `image_id` and `trial`, of both workloads.
-        scored: the same, without trials, of the requests that are scored; `None` where none is.
+        scored: rows of the scored requests, without trials; `None` if no request is scored.
         analysis: number of resamples, their seed, and the confidence of intervals.
 
     Returns:
-        The same resamples for each sample that there is.
+        The same resamples for each sample.
     """
     in_trials = clusters_of(timed)
     others = set() if scored is None else set(scored["image_id"]) - set(in_trials)
@@ -39,7 +40,7 @@ def draw_samples(
 
 
 def size_of(images: Sequence[str], clusters: Mapping[str, str]) -> SampleSize:
-    """The size of a sample, by the image of each of its requests and each image's cluster."""
+    """The size of a sample, from the image of each request and the cluster of each image."""
     return SampleSize(
         n_requests=len(images),
         n_images=len(set(images)),

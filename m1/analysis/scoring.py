@@ -1,4 +1,4 @@
-"""Quality of outputs: per request, and per setting where a score needs all of them."""
+"""Quality of outputs: per request, and per setting for scores that need all outputs together."""
 
 from collections.abc import Callable, Mapping
 
@@ -24,14 +24,14 @@ def score_rows(
     """Score every output by its own references.
 
     Args:
-        rows: outputs of the workload, whether timed or answered in batches.
-        requests: its requests; captions are weighed by the corpus they carry, so that a score
-            does not depend on which requests were answered.
-        markup: what the model marks in its outputs; `None` takes all of an output.
+        rows: outputs of the workload, either timed or answered in batches.
+        requests: the requests of the workload. Words of captions are weighted by the corpus that
+            the requests carry, so a score does not depend on which requests were answered.
+        markup: how the model marks parts of its outputs; with `None` whole outputs are scored.
 
     Returns:
-        The rows with two more columns: `scored_text`, what of the output was scored, and `quality`:
-        VQA accuracy (0 to 1) or CIDEr-D (0 to 10).
+        The rows with two more columns. `scored_text` is the part of the output that was scored.
+        `quality` is VQA accuracy (0 to 1) or CIDEr-D (0 to 10).
 
     Raises:
         UserError: if a row's request is not among the requests, or the corpus is too small.
@@ -40,7 +40,7 @@ def score_rows(
     if unknown:
         raise UserError(
             f"{requests.workload}: request {min(unknown)!r} was answered but is not in the request "
-            f"set (and {len(unknown) - 1} more): answer again (`dvc repro`)"
+            f"set (and {len(unknown) - 1} more): answer the requests again (`dvc repro`)"
         )
     answers = (answer_text(text, markup or Markup()) for text in rows["output_text"])
     rows = rows.assign(scored_text=list(map(_of_workload(requests.workload), answers)))
@@ -57,7 +57,7 @@ def _of_workload(workload: Workload) -> Callable[[str], str]:
 
 
 def _scorer(requests: RequestSet) -> Callable[[str, str, str], float]:
-    """A function from request id, image id and text to quality; no text has none."""
+    """A function from request id, image id and text to quality; an empty text has quality 0."""
     if requests.workload == "qa":
         references = _references(requests)
         return lambda request_id, _, text: (
@@ -70,17 +70,17 @@ def _scorer(requests: RequestSet) -> Callable[[str, str, str], float]:
 def first_line(text: str) -> str:
     """The answer in an output: its first line, stripped.
 
-    What a model adds on further lines explains the answer; as a part of it, it would match nobody's
-    words. A caption has no such part: all that is written describes the picture.
+    Further lines explain the answer. If they were part of it, it would match no reference. A
+    caption has no such lines: everything in it describes the picture.
     """
     return text.strip().partition("\n")[0].strip()
 
 
 def best_accuracy(scores: pd.DataFrame, requests: RequestSet) -> float | None:
-    """The largest mean quality that any answers to the scored requests can have.
+    """The largest mean quality that answers to the scored requests can have.
 
     Returns:
-        VQA accuracy (0 to 1); nothing for captions, whose best is not known.
+        VQA accuracy (0 to 1); `None` for captions, since their largest quality is not known.
     """
     if requests.workload != "qa":
         return None

@@ -1,4 +1,4 @@
-"""E2: what one knob does to latency and quality, alone and over the whole grid."""
+"""E2: the effect of one knob on latency and quality, alone and over the whole grid."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from m1.schemas.settings import KNOBS, Knob, Setting
 
 @dataclass(frozen=True)
 class Move:
-    """From the reference setting to one value of one knob, in every draw."""
+    """A move of one knob from the reference setting to another value, in every draw."""
 
     value: int
     """The knob's value."""
@@ -24,8 +24,8 @@ class Move:
     stage_percent: Draws
     """Change of each stage in percent of the reference setting's total [n_draws, n_stages]."""
     quality_percent: Draws | None
-    """Change of mean quality [n_draws], NaN in draws where the reference has none; or no quality
-    at all."""
+    """Change of mean quality [n_draws]. It is NaN in draws where the quality of the reference is
+    zero, and `None` if there is no quality at all."""
     main_effect_percent: Draws
     """Change of mean latency, averaged over the settings of the other knobs [n_draws]."""
 
@@ -42,13 +42,13 @@ class _Means:
 def draw_moves(
     cells: TimedCells, resamples: Resamples, quality: Draws | None
 ) -> dict[Knob, tuple[Move, ...]]:
-    """Move each knob to each of its values but the reference, largest first.
+    """Move each knob to each of its values except the reference, largest first.
 
     Args:
         cells: the timed requests of E2.
-        resamples: their clusters.
-        quality: mean quality of every setting in the same draws, if there is any
-            [n_draws, n_settings].
+        resamples: draws of their clusters.
+        quality: mean quality of every setting in the same draws [n_draws, n_settings]; `None`
+            if there is no quality.
     """
     stage_ms = [resamples.mean(stage, cells.images) for stage in cells.stage_ms]
     means = _Means(
@@ -74,9 +74,10 @@ def _moves_of(knob: Knob, settings: Sequence[Setting], means: _Means) -> tuple[M
 
 
 def single_knob_moves(settings: Sequence[Setting], knob: Knob) -> dict[int, int]:
-    """Value of a knob to the index of the setting that differs from the first in it alone.
+    """Maps each value of a knob to the index of the setting that has only this knob changed.
 
-    Largest value first; a knob with one value has no moves.
+    The setting is compared with the first setting, the reference. Largest values come first. A
+    knob with one value has no moves.
     """
     found = {
         getattr(setting, knob): i
@@ -87,10 +88,11 @@ def single_knob_moves(settings: Sequence[Setting], knob: Knob) -> dict[int, int]
 
 
 def _main_effect(knob: Knob, value: int, settings: Sequence[Setting], total_ms: Draws) -> Draws:
-    """Mean over the other knobs' settings of the change from the same setting with this knob up.
+    """The effect of a knob's value in percent, averaged over the settings of the other knobs.
 
-    The main effect of a factorial design (Box, Hunter & Hunter 2005, chapter 5), in percent. Where
-    one of a pair could not be measured, the pair is left out.
+    Each setting with this value is compared with the same setting with the knob at its reference.
+    This is the main effect of a factorial design (Box, Hunter & Hunter 2005, chapter 5). If one
+    setting of a pair could not be measured, the pair is left out.
     """
     places = {setting: i for i, setting in enumerate(settings)}
     pairs = [

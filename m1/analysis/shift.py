@@ -1,8 +1,8 @@
 """How far one frontier lies from another, in latency.
 
-The mean distance at equal quality, as between rate-distortion curves in video coding (Bjontegaard
-2001, "Calculation of average PSNR differences between RD-curves"), here between stepped frontiers
-and along latency itself, not its logarithm.
+This is the mean distance at equal quality, as for rate-distortion curves in video coding
+(Bjontegaard 2001, "Calculation of average PSNR differences between RD-curves"). Here the frontiers
+are stepped, and the distance is in latency itself, not in its logarithm.
 """
 
 import numpy as np
@@ -11,17 +11,18 @@ from m1.analysis.bootstrap import Draws
 
 
 def latency_shift(moved: tuple[Draws, Draws], unmoved: tuple[Draws, Draws]) -> Draws:
-    """Latency that some settings need for a quality minus what others need, mean over qualities.
+    """The additional latency that some settings need for the same quality as others.
 
-    Qualities count from that of the fastest setting, of the side where it is lower, to the best
-    that both sides reach. Where that is a single quality, so is the mean.
+    It is a mean over a range of qualities. The range starts at the quality of the fastest setting,
+    on the side where this is lower. It ends at the best quality that both sides reach. If the range
+    is a single quality, the difference at this quality counts.
 
     Args:
-        moved: latency and quality of some settings, [n_draws, n_settings] each.
-        unmoved: the same of those they are compared with.
+        moved: latency and quality of some settings, each [n_draws, n_settings].
+        unmoved: latency and quality of the settings that they are compared with.
 
     Returns:
-        In the unit of latency [n_draws]; NaN where a quality is.
+        The difference in the unit of latency [n_draws]; NaN in draws where a quality is NaN.
     """
     unknown = np.isnan(moved[1]).any(axis=1) | np.isnan(unmoved[1]).any(axis=1)
     sides = [(latency, np.nan_to_num(quality)) for latency, quality in (moved, unmoved)]
@@ -29,7 +30,7 @@ def latency_shift(moved: tuple[Draws, Draws], unmoved: tuple[Draws, Draws]) -> D
     highest = np.minimum(*(quality.max(axis=1) for _, quality in sides))
     bounds = (lowest[:, None], highest[:, None])
     levels = np.sort(np.hstack([*bounds, *(np.clip(q, *bounds) for _, q in sides)]), axis=1)
-    # Between two levels the same setting stays the fastest that is good enough.
+    # Between two neighbouring levels the fastest setting that is good enough does not change.
     needed = [latency_needed(levels[:, 1:], *side) for side in sides]
     widths, span = np.diff(levels, axis=1), (highest - lowest)[:, None]
     shares = np.divide(widths, span, out=np.full_like(widths, 1 / widths.shape[1]), where=span > 0)
@@ -50,6 +51,6 @@ def latency_needed(levels: Draws, latency: Draws, quality: Draws) -> Draws:
 
 
 def _of_the_fastest(latency: Draws, quality: Draws) -> Draws:
-    """Quality of the fastest setting, of the best one of equals [n_draws]."""
+    """Quality of the fastest setting; of equally fast ones, the best [n_draws]."""
     fastest = latency == latency.min(axis=1, keepdims=True)
     return np.asarray(np.where(fastest, quality, -np.inf).max(axis=1))

@@ -9,7 +9,7 @@ from m1.schemas.results import Summary, WorkloadContrast, WorkloadSummary
 DIGITS = 4
 """Significant digits, so that a table of experiments shows differences and not noise."""
 DIGITS_OF_RUN = 8
-"""Of the fingerprint of a run: enough to tell a few thousand apart, in a narrow column."""
+"""Digits of a run's fingerprint: enough to distinguish a few thousand runs in a narrow column."""
 
 
 def summarise(contrast: WorkloadContrast, decision_level: float) -> Summary:
@@ -62,7 +62,10 @@ def _median_preprocessing(contrast: WorkloadContrast, workload: Workload) -> flo
 
 
 def rounded(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
-    """The same JSON value with every number that is not whole at `DIGITS` significant digits."""
+    """The same JSON value, with numbers rounded to `DIGITS` significant digits.
+
+    Whole numbers stay as they are.
+    """
     if isinstance(value, dict):
         return {key: rounded(inner) for key, inner in value.items()}
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value

@@ -1,4 +1,4 @@
-"""E2's timed requests beside the frontier: how many, what decode time is, both decode modes."""
+"""More results of E2's timed requests: their number, the parts of decode time, decode modes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ from m1.schemas.settings import DecodeMode, decode_passes
 
 @dataclass(frozen=True)
 class TimedResults:
-    """What is said about the timed requests of both workloads."""
+    """Results of the timed requests of both workloads."""
 
     sizes: dict[Workload, SampleSize]
-    """How many there are at each setting."""
+    """The number of timed requests at each setting."""
     decode_split: dict[Workload, DecodeSplits]
     """Length and speed in each change of decode time."""
     roofline: dict[Workload, tuple[CellRoofline, ...]]
-    """Each stage against what the device can do."""
+    """Each stage compared with the limits of the device."""
     at_reference_length: dict[Workload, AtReferenceLength] | None
-    """The second decode mode's pass; `None` where there was none."""
+    """Results of the pass in the second decode mode; `None` if there was no such pass."""
 
 
 def make_timed_results(
@@ -45,7 +45,8 @@ def make_timed_results(
 
     Args:
         rows: all measured rows.
-        scores: each workload's scored answers, for images that are in both; `None` without.
+        scores: each workload's scored answers, for images that are in both samples; `None` if
+            there are no answers.
         run: the record of the profile run.
         analysis: resamples and confidence.
 

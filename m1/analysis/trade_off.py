@@ -1,4 +1,4 @@
-"""How fast and how good every setting of a workload is, in every draw."""
+"""Latency and quality of every setting of a workload, in every draw."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from m1.schemas.settings import Knob, Setting
 
 
 class NoQualityError(UserError):
-    """A reference setting whose answers are worth nothing: there is no frontier to find."""
+    """The answers at the reference setting have no quality, so there is no frontier to find."""
 
 
 @dataclass(frozen=True)
 class TradeOff:
-    """How fast and how good every setting is in every draw."""
+    """Latency and quality of every setting in every draw."""
 
     settings: tuple[Setting, ...]
     """The settings, the reference first [n_settings]."""
@@ -30,7 +30,7 @@ class TradeOff:
     quality: Draws
     """Mean quality [n_draws, n_settings]."""
     cut_share: Draws
-    """Share of outputs that were cut at the longest one [n_draws, n_settings]."""
+    """Share of outputs that were cut at the length limit [n_draws, n_settings]."""
 
     @property
     def latency_fraction(self) -> Draws:
@@ -39,7 +39,7 @@ class TradeOff:
 
     @property
     def quality_fraction(self) -> Draws:
-        """Quality as a fraction of the reference setting's; NaN in draws where that has none."""
+        """Quality as a fraction of the reference setting's; NaN in draws where the latter is 0."""
         reference = self.quality[:, :1]
         unknown = np.full_like(self.quality, np.nan)
         return np.divide(self.quality, reference, out=unknown, where=reference > 0)
@@ -70,14 +70,14 @@ def draw_trade_off(
     """Latency and quality of every setting in every draw.
 
     Args:
-        timed: timed requests of E2 of a workload.
-        scored: its scored requests.
-        resamples: clusters of both, from `draw_samples`.
+        timed: timed requests of one workload's E2.
+        scored: scored requests of the same workload.
+        resamples: draws of the clusters of both, from `draw_samples`.
         analysis: statistic of latency, and confidence of intervals.
 
     Raises:
-        NoQualityError: if the reference setting has no quality to compare with, on the sample or
-            in more resamples than an interval may leave out.
+        NoQualityError: if the reference setting has no quality to compare with, either in the
+            sample or in more resamples than an interval leaves out.
     """
     of_scored = resamples[timed.workload, "scored"]
     quality = of_scored.mean(scored.quality, scored.images)

@@ -1,4 +1,4 @@
-"""What the validity of a run gains once its answers are scored."""
+"""The check that is added to the validity of a run once its answers are scored."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from m1.schemas.results import ParetoResult
 def counting_answers(
     run: ProfileRun, pareto: Mapping[Workload, ParetoResult], least: int
 ) -> ProfileRun:
-    """The run, judged by the number of its answers as well."""
+    """The run, with a check of the number of its answers."""
     check = check_answers(pareto, least)
     reasons = run.validity.reasons if check.passed else (*run.validity.reasons, check.detail)
     validity = Validity(
@@ -23,7 +23,10 @@ def counting_answers(
 
 
 def check_answers(pareto: Mapping[Workload, ParetoResult], least: int) -> Check:
-    """Enough answers are scored at each setting; passes without a value where there are none."""
+    """Check that enough answers are scored at each setting.
+
+    If outputs are no answers, the check passes without a value.
+    """
     counts = [one.frontier.scored.n_requests for one in pareto.values() if one.frontier]
     if len(counts) < len(pareto):
         value, passed = None, True

@@ -1,1 +1,1 @@
-"""Answering requests over the whole grid, in batches, reusing what was answered before."""
+"""Answer requests over the whole grid, in batches. Earlier answers are used again."""

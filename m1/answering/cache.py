@@ -1,7 +1,7 @@
-"""Answers that were made before, found again by all that decides them.
+"""A cache of answers. Their key is everything that decides them.
 
-They lie outside what DVC tracks: DVC removes a stage's results before it runs the stage again, and
-an answer stays true as long as its key does.
+DVC does not track the cache, since DVC removes a stage's results before it runs the stage again.
+An answer stays valid as long as its key does not change.
 """
 
 import hashlib
@@ -15,11 +15,11 @@ from m1.plain_text import tell
 from m1.schemas.answers import Answer, AnsweredCell, AnswerKey
 
 CODE = (PACKAGE / "vlm", PACKAGE / "answering", PACKAGE / "images.py")
-"""The source that makes answers."""
+"""The source code that makes answers."""
 
 
 def find_answers(key: AnswerKey, folder: Path) -> tuple[Answer, ...] | None:
-    """The answers that were kept under a key; none where there are none, whole and unchanged."""
+    """The answers that were kept under a key; `None` if they are missing or were changed."""
     path = _path(key, folder)
     cell = read_kept(AnsweredCell, path)
     if cell is None:
@@ -42,5 +42,5 @@ def _path(key: AnswerKey, folder: Path) -> Path:
 
 
 def code_fingerprint() -> str:
-    """SHA-256 over the source that makes answers."""
+    """SHA-256 of the source code that makes answers."""
     return source_fingerprint(*CODE)

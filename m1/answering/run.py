@@ -1,4 +1,4 @@
-"""The answers of every cell: found where they are kept, else made in batches and kept."""
+"""The answers of every cell: taken from the cache, or else made in batches and kept."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -27,18 +27,18 @@ from m1.vlm.knobs import applied, kept_blocks
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.requests import Picture, encode_request, picture_of
 
-# Encoded requests in memory at once. Settings that differ in other knobs than visual tokens share
-# them, and on large models encoding takes as long as answering.
+# The number of encoded requests in memory. Settings with the same visual tokens share them. On
+# large models encoding takes as long as answering.
 MOST_ENCODED = 512
-# Batches that are encoded together, so that requests of like length meet.
+# The number of batches that are encoded together, so that each has requests of similar length.
 BATCHES_AT_ONCE = 8
-# Requests of each workload that are answered both ways before batches are believed.
+# The number of requests of each workload that are answered both ways, to check batches.
 TRIED_TOGETHER = 4
 
 
 @dataclass(frozen=True)
 class How:
-    """What is decided about answers beside model, requests and setting."""
+    """What decides answers besides model, requests and setting."""
 
     model: ModelParams
     knobs: KnobParams
@@ -46,7 +46,7 @@ class How:
     max_new_tokens: PerWorkload
 
     def options(self) -> dict[str, JsonValue]:
-        """Parameters of model and knobs that may change answers and are in no fingerprint."""
+        """Parameters of model and knobs that may change answers and have no fingerprint."""
         elsewhere = {"source", "watched", "device", "n_threads"}
         model = self.model.model_dump(mode="json", exclude=elsewhere)
         return model | self.knobs.model_dump(mode="json", exclude=set[str](KNOBS))
@@ -67,9 +67,9 @@ class Answering:
 
         Args:
             vlm: the model.
-            sets: the requests of each workload, of which the first are answered.
-            folders: where each workload's images are.
-            how: everything else that is decided about answers.
+            sets: the requests of each workload; the first of them are answered.
+            folders: the folder of each workload's images.
+            how: everything else that decides answers.
             kept: folder of the answers that were made before.
         """
         self.vlm, self.sets, self.folders, self.how, self.kept = vlm, sets, folders, how, kept
@@ -90,8 +90,8 @@ class Answering:
             The answers, cell by cell, and the record of how they were made.
 
         Raises:
-            UserError: if the model cannot take a setting or a picture, no end token is known, or a
-                cell cannot be answered.
+            UserError: if the model does not support a setting or a picture, if no end token is
+                known, or if a cell cannot be answered.
         """
         refuse_endless(self.vlm.end_tokens)
         check_knobs(self.vlm, self.how.knobs.grid(), self._pictures())
@@ -127,7 +127,7 @@ class Answering:
         )
 
     def key(self, workload: Workload, setting: Setting) -> AnswerKey:
-        """All that decides the answers of a cell."""
+        """Everything that decides the answers of a cell."""
         with applied(self.vlm.structure, setting):
             first = self.encoded(workload, 0, setting.vision_tokens)
         return AnswerKey(
@@ -151,7 +151,7 @@ class Answering:
         return None if n_active is None else self.vlm.structure.blocks_that_stay(n_active)
 
     def _batch_size(self, due: Sequence[AnswerKey]) -> int:
-        """As many at once as asked for, or one if this model's requests cannot be put together."""
+        """The batch size of the parameters, or one if this model's requests cannot be joined."""
         for workload, wanted in {(key.workload, key.setting.vision_tokens): None for key in due}:
             n = min(TRIED_TOGETHER, len(self.requests[workload]))
             sample = [self.encoded(workload, place, wanted) for place in range(n)]
@@ -203,7 +203,7 @@ class Answering:
     ) -> dict[str, Tensor]:
         request = self.requests[workload][place]
         inputs = encode_request(self.vlm, self.folders[workload], request, n_visual_tokens)
-        # Off the device, whose memory is for the batch at work.
+        # They are not on the device, whose memory is for the current batch.
         return {name: tensor.cpu() for name, tensor in inputs.items()}
 
 

@@ -22,17 +22,17 @@ def answer(requests: Path, kept: Path, out: Path, how: How) -> None:
         requests: folder with both request sets.
         kept: folder of answers made before.
         out: folder for answers.parquet and run.json.
-        how: everything else that is decided about answers.
+        how: everything else that decides answers.
 
     Raises:
-        UserError: what is wrong and how to fix it.
+        UserError: with the mistake and how to fix it.
     """
     folders = {w: requests / w for w in WORKLOADS}
     sets = {w: read_requests_and_images(folder) for w, folder in folders.items()}
     kept_folder = shared_folder(kept, Path.cwd())
     for folder in (out, kept_folder):
         check_writable(folder)
-    # Never beside a run that is timed.
+    # Answers are never made while another run is timed.
     with device_lock(find_device(how.model.device)):
         loaded = load_vlm(how.model)
         check_prompts(loaded.prompts, {w: one.requests for w, one in sets.items()})

@@ -1,1 +1,1 @@
-"""Matplotlib drawing: figures show what the analysis computed, and compute nothing themselves."""
+"""Matplotlib figures. They show results of the analysis, and compute nothing themselves."""

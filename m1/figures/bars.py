@@ -1,4 +1,4 @@
-"""Bars with intervals and numbers, and what stands where there are none."""
+"""Bars with intervals and numbers, and the text of panels without bars."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,13 +41,13 @@ def draw_bars(
 
 
 def say_not_varied(axes: Axes, reference: int | None) -> None:
-    """Instead of bars, why there are none."""
+    """Write why there are no bars, in their place."""
     value = "left as the model has it" if reference is None else f"only value: {reference}"
     say_instead(axes, f"not varied\n({value})")
 
 
 def say_instead(axes: Axes, text: str) -> None:
-    """A sentence where a panel has nothing to draw."""
+    """Write a sentence into a panel that has nothing to draw."""
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", size=8)
     axes.set_xticks([])
     axes.tick_params(axis="y", length=0)

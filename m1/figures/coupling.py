@@ -46,7 +46,7 @@ SHORT_NAMES: dict[Knob, str] = {
 
 @styled
 def draw_coupling(contrast: WorkloadContrast) -> Figure:
-    """A row a workload, a panel a knob; below, each knob alone against the whole grid."""
+    """A row for each workload, with a panel for each knob. Below: each knob alone, and the grid."""
     frontiers = contrast.frontiers
     if frontiers is None:
         return draw_no_frontier(contrast, TITLE)
@@ -76,7 +76,7 @@ def draw_row(figure: Figure, grid: GridSpec, row: int, frontier: Frontier) -> No
 
 
 def explain(figure: Figure) -> None:
-    """What the numbers below the panels are, in two lines between title and panels."""
+    """Explain the numbers below the panels, in two lines between title and panels."""
     top = 1 - TITLE_IN / figure.get_figheight()
     figure.text(0.01, top, EXPLANATION, va="top", size=7)
     reserve_top(figure, TITLE_IN + 2 * CAPTION_LINE_IN)
@@ -158,7 +158,7 @@ def draw_areas(axes: Axes, frontier: Frontier) -> None:
 
 
 def gain_of(frontier: Frontier) -> str:
-    """What moving all knobs gains over moving the best one."""
+    """The gain of moving all knobs over moving only the best one."""
     name = WORKLOAD_NAMES[frontier.workload]
     gain = frontier.coupling.joint_gain
     if gain is None:

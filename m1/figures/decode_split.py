@@ -1,4 +1,4 @@
-"""E2: how much of each change of decode time is length, and how much speed."""
+"""E2: the parts of each change of decode time that come from length and from speed."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -40,7 +40,7 @@ TOTAL: dict[str, Any] = {"marker": "D", "markersize": 3.5, "color": "black", "li
 
 @styled
 def draw_decode_split(contrast: WorkloadContrast) -> Figure:
-    """A row a workload, a panel a knob: both parts of the change, and their sum."""
+    """A row for each workload, a panel for each knob: both parts of the change, and their sum."""
     sample = {
         w: f"n = {contrast.timed[w].n_requests} requests a setting, "
         f"{decode_of(contrast.decode_split[w])} at the reference"
@@ -78,7 +78,7 @@ def decode_of(splits: DecodeSplits) -> str:
 
 
 def draw_knob(axes: Axes, splits: Sequence[DecodeSplit], knob: Knob, reference: int | None) -> None:
-    """One knob's panel; a knob without other values, or a model without decode, says so."""
+    """One knob's panel. A text says if the knob has no other values, or the model no decode."""
     axes.margins(y=0.14)  # room for the numbers beyond the whiskers
     known = [split.percent for split in splits if split.percent]
     if not splits:
@@ -94,7 +94,7 @@ def draw_knob(axes: Axes, splits: Sequence[DecodeSplit], knob: Knob, reference: 
 
 
 def draw_parts(axes: Axes, percents: Sequence[DecodeParts]) -> None:
-    """Two bars a value, and the sum of both."""
+    """Two bars for each value, and the sum of both."""
     for part, offset in PLACES.items():
         places = [i + offset for i in range(len(percents))]
         changes = [getattr(percent, part) for percent in percents]

@@ -1,4 +1,4 @@
-"""What figures are drawn from: the contrast of a run, and the latencies beside it."""
+"""The inputs of figures: the contrast of a run, and its latencies."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def read_contrast(contrast: Path, cdf: Path) -> tuple[WorkloadContrast, list[Lat
     """Read the contrast of a run and the plot data of its latencies.
 
     Raises:
-        UserError: if one cannot be read, or they are of different runs.
+        UserError: if a file cannot be read, or both belong to different runs.
     """
     result = read_record(WorkloadContrast, contrast)
     points = read_plot_rows(LatencyPoint, cdf)

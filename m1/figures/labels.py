@@ -1,4 +1,4 @@
-"""Labels beside points, none over another."""
+"""Labels beside points. No label covers another."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -8,8 +8,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
-# Where a label may go, nearest first: up and left of a point on a frontier nothing lies, since
-# whatever is faster is worse. Directions as shares of the distance.
+# Possible places of a label, nearest first. The area above and left of a frontier's point is free,
+# since faster settings are worse. Directions are shares of the distance.
 DIRECTIONS = ((-0.7, 0.7), (-0.3, 1.0), (-1.0, 0.25), (0.3, 1.0), (1.0, 0.0), (0.7, -0.7))
 DISTANCES_PT = (7, 12, 18, 26, 36, 48, 62)
 
@@ -19,7 +19,7 @@ def label_points(
 ) -> list[Annotation]:
     """Write each text beside its place, clear of `avoid` (in pixels) and of the other texts.
 
-    Call it last: it settles the layout, and what is drawn later is not avoided.
+    Call it last: it fixes the layout, and does not avoid anything that is drawn later.
     """
     taken, written = list(avoid), []
     for place, text in zip(places, texts, strict=True):
@@ -32,7 +32,7 @@ def label_points(
 def place_label(
     axes: Axes, place: tuple[float, float], text: str, taken: Sequence[Bbox]
 ) -> Annotation:
-    """The nearest free spot; the nearest of all where none is free."""
+    """Write a text at the nearest free place, or at the nearest place if none is free."""
     for offset in offsets():
         label = annotate(axes, place, text, offset)
         if is_free(extent(label), taken, axes.get_window_extent()):

@@ -44,7 +44,7 @@ class LatencyPoint(Record):
 
 @styled
 def draw_latency_cdf(contrast: WorkloadContrast, points: Sequence[LatencyPoint]) -> Figure:
-    """Both workloads' distributions in one panel, their percentiles marked and listed."""
+    """Both workloads' distributions in one panel, with marked and listed percentiles."""
     sample = {w: sample_of(contrast.latency[w]) for w in WORKLOADS}
     figure = new_figure("E1: latency at the reference setting", contrast, sample, 3.3)
     axes = figure.subplots()
@@ -74,7 +74,7 @@ def draw_workload(
 
 
 def scale_axes(axes: Axes, latencies: Sequence[float]) -> None:
-    """Logarithmic where the latencies range widely; the percentiles named at the right edge."""
+    """Use a logarithmic axis for a wide range of latencies; name percentiles at the right edge."""
     if max(latencies) > LOG_FROM_RATIO * min(latencies):
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))

@@ -1,4 +1,4 @@
-"""What a frontier's panel says about settings that have no point in it."""
+"""The note in a frontier's panel about settings without a point."""
 
 import textwrap
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ BAND_COLOUR = "#EEEEEE"
 
 
 def note_missing(axes: Axes, frontier: Frontier, failed: Sequence[FailedCell]) -> None:
-    """Write into a band below the points which settings are missing; nothing if none are.
+    """Write the missing settings, if there are any, into a band below the points.
 
-    Call it when all points are drawn: the band lies below the limits that they ask for.
+    Call it when all points are drawn: the band is placed below their limits.
     """
     lines = missing(frontier, failed)
     if not lines:
@@ -34,10 +34,10 @@ def note_missing(axes: Axes, frontier: Frontier, failed: Sequence[FailedCell]) -
 
 
 def missing(frontier: Frontier, failed: Sequence[FailedCell]) -> list[str]:
-    """Which settings have no point, by the reason, in lines that fit."""
+    """The settings without a point, grouped by reason, in lines that fit."""
     shown = {point.setting for point in frontier.points}
     cells = [cell for cell in failed if cell.setting not in shown]
-    # Its own failures last: where a setting failed in both workloads, they are what is told.
+    # The workload's own failures come last, so they are shown if a setting failed in both.
     cells.sort(key=lambda cell: cell.workload == frontier.workload)
     reasons = {cell.setting.label: reason_of(cell, frontier.workload) for cell in cells}
     groups = {why: [of for of, own in reasons.items() if own == why] for why in reasons.values()}
@@ -46,7 +46,7 @@ def missing(frontier: Frontier, failed: Sequence[FailedCell]) -> list[str]:
 
 
 def reason_of(cell: FailedCell, workload: Workload) -> tuple[str, str]:
-    """What became of the setting, and why; what fails in one workload both leave out."""
+    """What happened to the setting, and why. If it fails in one workload, both leave it out."""
     kind = cell.reason.partition(":")[0]
     if cell.workload == workload:
         return "not measured", kind
@@ -54,6 +54,6 @@ def reason_of(cell: FailedCell, workload: Workload) -> tuple[str, str]:
 
 
 def named(labels: Sequence[str]) -> str:
-    """The first few, and how many more there are."""
+    """The first few, and the number of the others."""
     further = len(labels) - MOST_NAMED
     return ", ".join(labels[:MOST_NAMED]) + (f" and {further} more" if further > 0 else "")

@@ -1,4 +1,4 @@
-"""E2: quality and latency of every setting, and the settings that no other one beats."""
+"""E2: quality and latency of every setting, and the settings that no other dominates."""
 
 import textwrap
 from collections.abc import Iterable
@@ -54,7 +54,7 @@ REASON_CHARACTERS = 80
 
 
 def draw_no_frontier(contrast: WorkloadContrast, title: str) -> Figure:
-    """The figure without panels, and why there are none."""
+    """The figure without panels, with the reason."""
     sample = {w: f"n = {contrast.timed[w].n_requests} requests timed" for w in WORKLOADS}
     figure = new_figure(title, contrast, sample, 1.6)
     axes = figure.subplots()
@@ -103,12 +103,12 @@ def latencies(points: Iterable[FrontierPoint]) -> list[float]:
 
 
 def qualities(points: Iterable[FrontierPoint]) -> list[float]:
-    """Qualities, as their metric counts."""
+    """Qualities, in the unit of their metric."""
     return [point.quality.value for point in points]
 
 
 def draw_point(axes: Axes, point: FrontierPoint, colour: str, marker: str) -> None:
-    """One setting: filled on the frontier, hollow off it, as large as its share of resamples."""
+    """One setting: filled on the frontier, else hollow. The size shows its share of resamples."""
     axes.errorbar(
         point.latency_ms.value,
         point.quality.value,
@@ -143,14 +143,14 @@ def label_frontier(axes: Axes, frontier: Frontier) -> None:
 
 
 def dot_box(axes: Axes, point: FrontierPoint) -> Bbox:
-    """What a point covers, in pixels."""
+    """The area of a point, in pixels."""
     place = axes.transData.transform((point.latency_ms.value, point.quality.value))
     radius = size_of(point.frontier_share) / 2 * axes.figure.dpi / 72
     return Bbox([place, place]).padded(radius + 1)
 
 
 def line_box(axes: Axes, line: Line) -> Bbox:
-    """What a level or upright line covers, in pixels."""
+    """The area of a horizontal or vertical line, in pixels."""
     start, end = axes.transData.transform(line)
     return Bbox([np.minimum(start, end), np.maximum(start, end)]).padded(1.5)
 
@@ -162,6 +162,6 @@ def whiskers_of(point: FrontierPoint) -> tuple[Line, Line]:
 
 
 def steps_of(left: tuple[float, float], right: tuple[float, float]) -> tuple[Line, Line]:
-    """The frontier between two points: level at the left one's quality, then up."""
+    """The frontier between two points: horizontal at the left point's quality, then up."""
     corner = (right[0], left[1])
     return (left, corner), (corner, right)

@@ -24,7 +24,7 @@ def size_of(share: float) -> float:
 
 
 def legend_entries() -> list[Line2D]:
-    """What fill, ring and size mean, in a colour of neither workload."""
+    """The meaning of fill, ring and size, in a colour that no workload has."""
     dominated = DOT | {"color": PALE, "markerfacecolor": "white"}
     return [
         Line2D([], [], **DOT, markersize=5, label="on the frontier"),

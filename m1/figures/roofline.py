@@ -1,4 +1,4 @@
-"""E2: how near each stage comes to what the device can do."""
+"""E2: how near each stage comes to the limits of the device."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +33,7 @@ DOT: dict[str, Any] = {"markersize": 5, "markeredgecolor": "black", "markeredgew
 
 @styled
 def draw_roofline(contrast: WorkloadContrast) -> Figure:
-    """Left, the device's ceilings and each stage below them; right, each time over its floor."""
+    """Left: the device's ceilings, and each stage below them. Right: each time over its floor."""
     sample = {w: f"n = {contrast.timed[w].n_requests} requests a setting" for w in WORKLOADS}
     figure = new_figure(TITLE, contrast, sample, 3.4)
     plane, floors = figure.subplots(1, 2, width_ratios=(1, 0.75))
@@ -57,7 +57,7 @@ def legend_entries() -> list[Line2D]:
 
 
 def draw_floors(axes: Axes, cells: Mapping[Workload, CellRoofline]) -> None:
-    """A row for each stage and workload: how many times its floor a stage takes."""
+    """A row for each stage and workload: the stage's time as a multiple of its floor."""
     for row, stage in enumerate(STAGES):
         for workload, cell in cells.items():
             if stage in cell.stages:
@@ -93,6 +93,6 @@ def draw_floor(axes: Axes, one: StageRoofline, stage: Stage, workload: Workload,
 
 
 def write_beside(axes: Axes, y: float, text: str) -> None:
-    """Write right of the panel, where no bar reaches."""
+    """Write to the right of the panel, outside all bars."""
     place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
     axes.annotate(text, (1, y), (4, 0), **place, va="center", size=6.5)

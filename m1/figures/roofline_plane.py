@@ -68,7 +68,7 @@ def matrix_per_s(rates: DeviceRates) -> float:
 
 
 def ridge_of(rates: DeviceRates) -> float:
-    """Operations per byte from which on the matrix rate is the lower ceiling."""
+    """Operations per byte from which the matrix rate is the lower ceiling."""
     return matrix_per_s(rates) / (rates.copy_gb_per_s * 1e9)
 
 
@@ -78,7 +78,7 @@ def intensity(one: StageRoofline) -> float:
 
 
 def operations_per_s(one: StageRoofline) -> float:
-    """What was reached in the mean time."""
+    """Operations per second in the mean time."""
     return one.operations / one.measured_ms.value * 1e3
 
 
@@ -88,7 +88,7 @@ def limits(values: Sequence[float]) -> tuple[float, float]:
 
 
 def draw_stage(axes: Axes, one: StageRoofline, stage: Stage, workload: Workload) -> None:
-    """What was reached, its interval, and a thin line up to what the floor's time would be."""
+    """The measured rate, its interval, and a thin line up to the rate at the floor's time."""
     x, y, times = intensity(one), operations_per_s(one), one.measured_ms
     axes.vlines(x, y, y * one.over_floor.value, color=STAGE_COLOURS[stage], linewidth=0.8)
     slow, fast = y * times.value / times.high, y * times.value / times.low
@@ -107,9 +107,9 @@ def draw_stage(axes: Axes, one: StageRoofline, stage: Stage, workload: Workload)
 
 
 def name_ceilings(axes: Axes, rates: DeviceRates) -> None:
-    """Each along the middle of its line.
+    """Write each ceiling's name along the middle of its line.
 
-    Call it once the layout is settled: names follow the slopes on paper.
+    Call it when the layout is fixed: names follow the slopes on paper.
     """
     matrix, ridge = matrix_per_s(rates), ridge_of(rates)
     left, right = axes.get_xlim()
@@ -141,5 +141,5 @@ def name_line(axes: Axes, rates: DeviceRates, ends: tuple[float, float], name: s
 
 
 def roof(x: float, rates: DeviceRates) -> float:
-    """Most operations per second at so many operations per byte."""
+    """The largest number of operations per second at `x` operations per byte."""
     return matrix_per_s(rates) * min(1.0, x / ridge_of(rates))

@@ -1,4 +1,4 @@
-"""E2: what each knob does to the latency of each workload."""
+"""E2: the effect of each knob on the latency of each workload."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ OFFSETS: dict[Workload, float] = {"qa": -BAR_WIDTH / 2, "captioning": BAR_WIDTH 
 
 @styled
 def draw_sensitivity(contrast: WorkloadContrast) -> Figure:
-    """A panel a knob: the change of latency at each value below the reference."""
+    """A panel for each knob: the change of latency at each value below the reference."""
     sample = {w: f"n = {contrast.timed[w].n_requests} requests a setting" for w in WORKLOADS}
     figure = new_figure(
         "E2: what each knob does to latency, the others at the reference setting",
@@ -83,7 +83,7 @@ def draw_knob(axes: Axes, contrast: WorkloadContrast, knob: Knob) -> None:
 def changed(
     contrast: WorkloadContrast, workload: Workload, knob: Knob, reference: int | None
 ) -> Sequence[SensitivityPoint]:
-    """The points off the reference, where the change is 0 by definition."""
+    """The points except the reference, where the change is 0 by definition."""
     points = contrast.sensitivity[workload].get(knob, ())
     return [point for point in points if point.value != reference]
 
@@ -100,7 +100,7 @@ def not_measured(contrast: WorkloadContrast, knob: Knob) -> set[int]:
 
 
 def say_not_measured(axes: Axes, place: int) -> None:
-    """Where bars would be, that there are none; the caption says why."""
+    """Write that there are no bars, in their place. The caption says why."""
     axes.annotate(
         "not measured",
         (place, 0),

@@ -1,4 +1,4 @@
-"""E1: how long each stage takes, and its share; beside the stages what comes before them."""
+"""E1: the time and the share of each stage, and the preprocessing before the stages."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -51,7 +51,7 @@ def percent(share: Estimate) -> Estimate:
 
 
 def draw_panel(axes: Axes, bars: Bars) -> None:
-    """One stacked bar a workload, with the numbers of its stages in a line above it."""
+    """One stacked bar for each workload, with the numbers of its stages in a line above it."""
     for workload in WORKLOADS:
         drawn = draw_stack(axes, bars[workload], POSITIONS[workload])
         numbers = [f"{s} {with_interval(bars[workload][s])}" for s in STAGES]
@@ -80,7 +80,7 @@ def draw_stack(axes: Axes, stages: Mapping[Stage, Estimate], y: float) -> list[B
 def draw_bar(
     axes: Axes, y: float, start: float, width: float, colour: str, hatch: str
 ) -> BarContainer:
-    """A part of a bar, from `start` on."""
+    """A part of a bar that begins at `start`."""
     return axes.barh(
         y,
         width,
@@ -108,12 +108,12 @@ def add_number_line(
     loc: Literal["lower left", "upper left"],
     mode: Literal["expand"] | None = None,
 ) -> None:
-    """A legend of the bar's own: side by side, so that thin stages are as readable as wide ones.
+    """A legend for one bar, in a line, so that thin stages are as readable as wide ones.
 
     Args:
         axes: the panel.
         bars: the parts of the bar.
-        numbers: what is said of each.
+        numbers: the text for each part.
         y: height of the legend's corner.
         loc: which corner.
         mode: "expand" to fill the panel's width.
@@ -150,7 +150,7 @@ def draw_totals(axes: Axes, contrast: WorkloadContrast) -> None:
 
 
 def draw_preprocessing(axes: Axes, before: Mapping[Workload, Preprocessing]) -> None:
-    """Pale bars that end where the total starts, told in a line below them."""
+    """Pale bars that end where the total starts, with their numbers in a line below."""
     for workload, y in POSITIONS.items():
         end, drawn, told = 0.0, [], []
         for part, mean in reversed(before[workload].parts.items()):

@@ -1,4 +1,4 @@
-"""What all figures share: colours, sizes, the caption, the mark of an invalid run, PNG writing."""
+"""Parts of all figures: colours, sizes, the caption, the mark of an invalid run, PNG writing."""
 
 import math
 import textwrap
@@ -18,8 +18,8 @@ from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Estimate, Frontier, WorkloadContrast
 from m1.schemas.settings import Knob
 
-# Okabe and Ito's palette: told apart by colour-blind readers. Hatches, markers and dashes say
-# the same once more, for greyscale print.
+# Okabe and Ito's palette, which colour-blind readers can distinguish. Hatches, markers and dashes
+# show the same, for greyscale print.
 STAGE_COLOURS: dict[Stage, str] = {
     "vision": "#56B4E9",
     "projector": "#F0E442",
@@ -32,7 +32,7 @@ STAGE_HATCHES: dict[Stage, str] = {
     "prefill": "....",
     "decode": "\\\\\\\\",
 }
-# Pale: it is no stage.
+# Preprocessing is pale, since it is not a stage.
 PREPROCESSING_COLOURS: dict[PreprocessingPart, str] = {
     "open image": "#E0E0E0",
     "processor": "#F4F4F4",
@@ -77,8 +77,8 @@ STYLE: dict[Any, Any] = {
     "ytick.labelsize": 7.5,
     "text.parse_math": False,  # a dollar in the name of a model is a dollar
 }
-# Drawing and saving both need it (ticks are made when they are first drawn), and neither leaves
-# a trace in matplotlib's global settings.
+# Drawing and saving both need these settings, since ticks are made when they are first drawn.
+# Neither changes matplotlib's global settings.
 styled = rc_context(STYLE)
 
 
@@ -95,7 +95,7 @@ def new_figure(
     colour = INVALID_COLOUR if invalid else "black"
     heading = f"INVALID RUN – {title}" if invalid else title
     figure.text(0.01, 1 - 0.06 / height, heading, va="top", size=9.5, weight="bold", color=colour)
-    # As the common x label, the caption gets its room from the layout.
+    # The caption is the common x label, so the layout reserves room for it.
     figure.supxlabel(caption, x=0.01, ha="left", size=6.5, color=colour, linespacing=1.35)
     if invalid:
         mark_invalid(figure)
@@ -103,7 +103,7 @@ def new_figure(
 
 
 def mark_invalid(figure: Figure) -> None:
-    """Write across the whole figure that it must not be believed, so that no crop hides it."""
+    """Write across the whole figure that the run is invalid, so that no crop hides it."""
     figure.text(
         0.5,
         0.5,
@@ -136,7 +136,7 @@ def caption_of(contrast: WorkloadContrast, sample: Mapping[Workload, str]) -> st
 
 
 def samples_of(frontiers: Mapping[Workload, Frontier]) -> dict[Workload, str]:
-    """What each workload's frontier rests on, for the caption."""
+    """The samples of each workload's frontier, for the caption."""
     return {
         w: f"n = {frontier.timed.n_requests} requests timed and "
         f"{frontier.scored.n_requests} scored at each setting"
@@ -145,7 +145,7 @@ def samples_of(frontiers: Mapping[Workload, Frontier]) -> dict[Workload, str]:
 
 
 def exceptions_of(contrast: WorkloadContrast) -> list[str]:
-    """What did not go as it should, where something did not: interruptions, failed cells."""
+    """Sentences about interruptions and failed cells, if there were any."""
     resumed = contrast.provenance.resumed_at
     lines = [f"The run was interrupted, and resumed at {', '.join(resumed)}."] if resumed else []
     failed: dict[str, list[str]] = {}
@@ -157,7 +157,7 @@ def exceptions_of(contrast: WorkloadContrast) -> list[str]:
 
 
 def verdict_of(contrast: WorkloadContrast) -> str:
-    """Whether the run may be believed, in a sentence."""
+    """Whether the run is valid, in a sentence."""
     validity = contrast.validity
     if validity.verdict == "valid":
         return f"Valid run: {validity.tally}."
@@ -202,7 +202,7 @@ def decimals(value: float) -> int:
 def whiskers(estimates: list[Estimate]) -> list[list[float]]:
     """The distances to both ends of the intervals, as matplotlib's error bars take them.
 
-    An interval need not hold its estimate (a median of resamples may all lie on one side).
+    An interval may not contain its estimate: all medians of resamples may be on one side of it.
     """
     below = [max(0.0, e.value - e.low) for e in estimates]
     above = [max(0.0, e.high - e.value) for e in estimates]
@@ -211,5 +211,5 @@ def whiskers(estimates: list[Estimate]) -> list[list[float]]:
 
 @styled
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG; without the library's version in it, the same drawing is the same bytes."""
+    """Write a PNG without the library's version, so that equal drawings have equal bytes."""
     figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})

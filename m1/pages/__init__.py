@@ -1,1 +1,1 @@
-"""What pages for a browser are made with."""
+"""Shared tools for making pages for a browser."""

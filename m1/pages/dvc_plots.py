@@ -1,7 +1,7 @@
 """The page that `dvc plots` fills, with the scripts that draw its charts inside.
 
-DVC's own page loads them over the network. DVC takes another page where `plots.html_template` is
-set: `make install` writes this one, and sets it in `.dvc/config.local`.
+DVC's own page loads the scripts over the network. DVC uses another page if `plots.html_template`
+is set. `make install` writes this page, and sets it in `.dvc/config.local`.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Pages from Jinja2 templates, in which whatever is filled in shows as text."""
+"""Pages from Jinja2 templates. All content is shown as text, never as markup."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ def render(template: Path, content: Mapping[str, Any]) -> str:
 
     Args:
         template: a Jinja2 file.
-        content: what it names. Texts are escaped, but for `Markup`.
+        content: values for the names in the template. Texts are escaped, except `Markup`.
     """
     environment = Environment(
         loader=FileSystemLoader(template.parent),

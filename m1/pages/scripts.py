@@ -1,4 +1,4 @@
-"""The scripts that draw charts, to be put into a page that loads nothing."""
+"""The scripts that draw charts, for pages that load nothing."""
 
 import vl_convert
 

@@ -1,1 +1,1 @@
-"""What parameters ask for, held against data and model before anything runs."""
+"""Check the parameters with data and model before anything runs."""

@@ -1,4 +1,4 @@
-"""Everything that is wrong before anything runs, told at once; and the plan of what will run."""
+"""Find all mistakes before anything runs, and plan what will run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Asked:
     confidence: float
     """Of intervals."""
     min_clusters: int
-    """Fewest trials that decide a finding."""
+    """The smallest number of trials that decides a finding."""
 
     @property
     def decode_mode(self) -> DecodeModeChoice:
@@ -52,33 +52,33 @@ class Asked:
 
     @property
     def scored(self) -> QualityParams | None:
-        """How many answers are scored; nothing where outputs would be no answers."""
+        """How many answers are scored; `None` if outputs would be no answers."""
         no_answers = why_no_answers(self.model.weights, self.profile.decode_mode)
         return None if no_answers else self.quality
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What came out."""
+    """The result of a check."""
 
     problems: Problems
     """Everything that is wrong."""
     drawn: Mapping[Workload, DrawnRequests]
-    """The requests of each workload, where they could be drawn."""
+    """The requests of each workload, if they could be drawn."""
     limits: KnobLimits | None
-    """What values the knobs can take, where the model could be looked at."""
+    """The possible values of the knobs; `None` if the model could not be read."""
     record: Drawn | None
-    """The requests as they are recorded, where those of both workloads could be drawn."""
+    """The record of the requests; `None` if those of a workload could not be drawn."""
     plan: Plan | None
-    """What will be measured, where model and requests could be looked at."""
+    """What will be measured; `None` if model or requests could not be read."""
 
 
 def check(asked: Asked, earlier: Path | None = None) -> Checked:
-    """Hold parameters against data and model.
+    """Check parameters with data and model.
 
     Args:
         asked: the parameters.
-        earlier: the requests that were drawn before, to be taken where they are the same.
+        earlier: requests that were drawn before. They are used again if their sources are the same.
     """
     problems = Problems()
     drawn = draw_both(asked.data, problems, earlier)
@@ -104,8 +104,8 @@ def make_plan(
     Args:
         asked: the parameters.
         drawn: the requests of both workloads.
-        limits: what values the knobs can take.
-        left_open: what only loading the model will tell.
+        limits: the possible values of the knobs.
+        left_open: what only loading the model can show.
     """
     profile, n_settings = asked.profile, len(asked.knobs.grid())
     n_passes = len(decode_passes(asked.decode_mode))

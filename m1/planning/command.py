@@ -1,4 +1,4 @@
-"""What `m1 check` does."""
+"""The command `m1 check`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from m1.plain_text import say, tell
 
 
 def check_and_tell(path: Path, changes: Sequence[str]) -> bool:
-    """Print everything that is wrong, then what would be measured; whether nothing is wrong.
+    """Print all mistakes, then what would be measured. Return whether there are no mistakes.
 
     Args:
         path: the parameters.
@@ -18,7 +18,7 @@ def check_and_tell(path: Path, changes: Sequence[str]) -> bool:
         UserError: if the parameters themselves are wrong.
     """
     params = load_params(path, changes)
-    # torch takes seconds to import, and mistakes in parameters are told before.
+    # Importing torch takes seconds, so mistakes in parameters are reported first.
     from m1.planning.check import Asked, check
     from m1.planning.told import lines_about
 

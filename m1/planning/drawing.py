@@ -1,4 +1,4 @@
-"""The requests that `prepare` will write, and all that is wrong with them; nothing is written."""
+"""Draw the requests that `prepare` will write, and find their mistakes. Nothing is written."""
 
 import hashlib
 from collections.abc import Iterable
@@ -17,20 +17,20 @@ from m1.workloads.opened import check_fetched, opened_dataset
 from m1.workloads.scorable import check_scorable
 from m1.workloads.sources import draw_sample
 
-# Of a dataset whose images are all elsewhere, a few tell as much as all.
+# If all images of a dataset are missing, naming a few of them is enough.
 MOST_IMAGES_TOLD = 5
 
 
 def draw_both(
     data: DataParams, problems: Problems, earlier: Path | None = None
 ) -> dict[Workload, DrawnRequests]:
-    """Draw the requests of each workload, as far as that can be done.
+    """Draw the requests of each workload for which this is possible.
 
     Args:
-        data: where they come from.
-        problems: gets a line for everything that is wrong.
-        earlier: what was drawn before. It is taken where it was made from the same, for datasets
-            need not be at hand then: experiments in DVC's queue run in copies without them.
+        data: the sources of the requests.
+        problems: gets a line for each mistake.
+        earlier: requests that were drawn before. If their sources are the same they are used again,
+            and the datasets are not needed: experiments in DVC's queue run in copies without them.
     """
     made_from = fingerprint_of(data)
     if earlier and (known := _known(earlier, made_from)):
@@ -40,7 +40,7 @@ def draw_both(
 
 
 def fingerprint_of(data: DataParams) -> str | None:
-    """SHA-256 over all that decides what is drawn; none where a dataset is a folder."""
+    """SHA-256 of everything that decides the sample; `None` if a dataset is a folder."""
     digest = hashlib.sha256(data.model_dump_json().encode())
     digest.update(source_fingerprint(PACKAGE / "workloads").encode())
     for chosen in (data.of(workload) for workload in WORKLOADS):
@@ -89,7 +89,7 @@ def _draw(workload: Workload, data: DataParams, problems: Problems) -> DrawnRequ
 
 
 class _Images:
-    """Looks images up; the first few that are missing or broken are told, the others counted."""
+    """Looks up images. The first few missing or broken ones are reported, the others counted."""
 
     def __init__(self, problems: Problems) -> None:
         self.problems, self.mine = problems, Problems()
@@ -111,7 +111,7 @@ class _Images:
         return sizes
 
     def tell_rest(self, workload: Workload) -> None:
-        """Add what was wrong to all problems."""
+        """Add the mistakes to all problems."""
         lines = self.mine.lines
         self.problems.lines += lines[:MOST_IMAGES_TOLD]
         if len(lines) > MOST_IMAGES_TOLD:

@@ -1,4 +1,4 @@
-"""What a run of this size cannot show, whatever the machine does."""
+"""Find what a run of this size cannot show, on any machine."""
 
 from collections.abc import Iterator, Mapping
 
@@ -21,10 +21,10 @@ def plan_workload(
     """What the requests of a workload are used for.
 
     Args:
-        workload: which.
+        workload: the workload.
         drawn: its requests.
-        profile: how many are asked for.
-        quality: how many answers are asked for; nothing where outputs would be no answers.
+        profile: how many requests are asked for.
+        quality: how many answers are asked for; `None` if outputs would be no answers.
     """
     there = len(drawn.requests)
 
@@ -47,7 +47,7 @@ def plan_workload(
 def fewer_than_asked(
     drawn: Drawn, profile: ProfileParams, quality: QualityParams | None
 ) -> Iterator[str]:
-    """Where parameters ask for more requests than there are."""
+    """Parameters that ask for more requests than there are."""
     there = {workload: len(one.requests) for workload, one in drawn.items()}
     yield from profile.beyond(there)
     if quality:
@@ -57,7 +57,7 @@ def fewer_than_asked(
 def cannot_pass(
     workloads: Mapping[Workload, WorkloadPlan], drawn: Drawn, limits: ValidityParams
 ) -> Iterator[str]:
-    """Checks of validity that a run of so many requests fails."""
+    """Checks of validity that a run of this size must fail."""
 
     def too_few(key: str, least: int, there: Mapping[Workload, int], what: str) -> Iterator[str]:
         short = [f"{n} {workload}" for workload, n in there.items() if n < least]
@@ -83,7 +83,7 @@ def cannot_tell(
     confidence: float,
     min_clusters: int,
 ) -> Iterator[str]:
-    """Findings and percentiles that a run of so many requests cannot have."""
+    """Findings and percentiles that a run of this size cannot have."""
     for asked, what in (
         (profile.e1_requests, "shares of latency (E1)"),
         (profile.e2_requests, "what knobs change (E2)"),
@@ -107,6 +107,6 @@ def _trials_used(drawn: Drawn, asked: PerWorkload, n_trials: int) -> dict[Worklo
 
 
 def count_measurements(one: WorkloadPlan, n_settings: int, n_trials: int, n_passes: int) -> int:
-    """Requests of a workload that will be measured, warm-up apart."""
+    """Requests of a workload that will be measured, without warm-up."""
     once = 2 * one.observer + n_trials * one.repeat
     return once + n_passes * (one.e1 + n_settings * one.e2)

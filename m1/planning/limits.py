@@ -1,4 +1,4 @@
-"""What values the knobs of a model can take."""
+"""Find the possible values of a model's knobs."""
 
 from collections.abc import Sequence
 
@@ -7,19 +7,19 @@ from m1.schemas.settings import Setting
 from m1.vlm.loaded import LoadedVlm, Size
 from m1.vlm.visual_plans import plan_visual_tokens
 
-# How many times its own number a model is asked for to see whether it can do more.
+# A multiple of the model's own number. It is tried to see whether more tokens are possible.
 MORE = 4
-# Shares of the largest number that are tried for what a model comes near.
+# Shares of the largest number. They are tried to find other possible numbers.
 SHARES = (1, 1 / 2, 1 / 4, 1 / 9, 1 / 16)
 
 
 def knob_limits(vlm: LoadedVlm, grid: Sequence[Setting], size: Size) -> KnobLimits:
-    """What values the knobs of a model can take.
+    """The possible values of a model's knobs.
 
     Args:
-        vlm: the model, which can take an image of the size.
+        vlm: the model, which must accept an image of this size.
         grid: all settings.
-        size: of an image in pixels.
+        size: size of an image in pixels.
     """
     structure = vlm.structure
     native = plan_visual_tokens(vlm, size, None).n_tokens

@@ -1,4 +1,4 @@
-"""The model as far as it shows without weights, held against requests and knobs."""
+"""Check requests and knobs with a model that is loaded without its weights."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,12 @@ from m1.vlm.requests import Picture
 from m1.vlm.visual_plans import plan_visual_tokens
 from m1.vlm.watched import refuse_unwatched
 
-# Where no image is known, knobs are tried on one of a usual size.
+# If no image is known, knobs are tried on an image of a usual size.
 USUAL_SIZE = (336, 336)
 
 
 def outlined(params: ModelParams, problems: Problems) -> LoadedVlm | None:
-    """The model without its weights, or nothing where it cannot be measured."""
+    """The model without its weights; `None` if it cannot be measured."""
     with problems.noted():
         refuse_unwatched(params)
     with problems.noted():
@@ -42,18 +42,18 @@ def check_fit(
     pictures: Sequence[Picture],
     problems: Problems,
 ) -> KnobLimits | None:
-    """Hold requests and knobs against a model.
+    """Check requests and knobs with a model.
 
     Args:
         vlm: the model.
         knobs: the grid.
         decode_mode: when outputs end.
-        drawn: the requests of each workload, as far as there are any.
-        pictures: all that will be measured.
-        problems: gets a line for everything that is wrong.
+        drawn: the requests of each workload, if they could be drawn.
+        pictures: all pictures that will be measured.
+        problems: gets a line for each mistake.
 
     Returns:
-        What values the knobs can take on an image of the commonest size that the model can take.
+        The possible values of the knobs, for the most common size of image that the model accepts.
     """
     if "free" in decode_passes(decode_mode):
         with problems.noted():
@@ -67,14 +67,14 @@ def check_fit(
     for size, _ in Counter(picture.size for picture in pictures).most_common():
         try:
             plan_visual_tokens(vlm, size, None)
-        except RefusedError:  # told above
+        except RefusedError:  # reported above
             continue
         return knob_limits(vlm, grid, size)
     return None
 
 
 def not_checked(vlm: LoadedVlm) -> tuple[str, ...]:
-    """What only loading the weights will tell."""
+    """What only loading the weights can show."""
     if not any(parameter.is_meta for parameter in vlm.model.parameters()):
         return ()
     return (

@@ -1,4 +1,4 @@
-"""What was found before a run, in lines for the terminal."""
+"""The results of a check as lines for the terminal."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,7 +8,7 @@ from m1.schemas.requests import Workload
 
 
 def lines_about(checked: Checked) -> Iterator[str]:
-    """Requests, knobs and plan, as far as they could be looked at."""
+    """Lines about requests, knobs and plan, if they could be read."""
     plan = checked.plan
     for workload, one in checked.drawn.items():
         yield _requests_line(workload, one)
@@ -60,7 +60,7 @@ def _plan_lines(plan: Plan) -> Iterator[str]:
         "a run of this size is marked invalid, whatever the machine does", plan.cannot_pass
     )
     yield from _listed("a run of this size cannot tell", plan.cannot_tell)
-    yield from _listed("not checked, for want of weights", plan.not_checked)
+    yield from _listed("not checked, because no weights are loaded", plan.not_checked)
 
 
 def _listed(title: str, lines: Sequence[str]) -> Iterator[str]:

@@ -1,10 +1,10 @@
-"""How a check is written down: value, threshold, and a sentence with both."""
+"""Make the record of a check: value, threshold, and a sentence with both."""
 
 from m1.schemas.profile import Check
 
 
 def at_most(name: str, value: float, threshold: float, sentence: str, form: str = ".2%") -> Check:
-    """A check that a value is at most its threshold; the sentence is given both."""
+    """A check that a value is at most its threshold. Both are added to the sentence."""
     passed = value <= threshold
     sign = "at most" if passed else "above"
     detail = f"{sentence}: {value:{form}}, {sign} {threshold:{form}}"
@@ -12,7 +12,7 @@ def at_most(name: str, value: float, threshold: float, sentence: str, form: str 
 
 
 def at_least(name: str, value: int, threshold: int, sentence: str) -> Check:
-    """A check that a number is at least its threshold; the sentence is given both."""
+    """A check that a number is at least its threshold. Both are added to the sentence."""
     passed = value >= threshold
     sign = "at least" if passed else "fewer than"
     return Check(
@@ -29,8 +29,8 @@ def not_measured(name: str, threshold: float, reason: str, *, passed: bool) -> C
 
     Args:
         name: which check.
-        threshold: what would have been allowed.
+        threshold: the threshold that a value would have been compared with.
         reason: why there is no value, in a sentence.
-        passed: whether a run may be believed without it.
+        passed: whether a run can be valid without this value.
     """
     return Check(name=name, value=None, threshold=threshold, passed=passed, detail=reason)

@@ -1,7 +1,7 @@
-"""Clocks: marks in one run, resolved once after it.
+"""Clocks: they take marks during a request. The times are read once, after the request.
 
-On a GPU a mark is an event recorded in the stream, so nothing waits for it; on a CPU it is a
-reading of the monotonic clock.
+On a GPU a mark is an event in the stream, so nothing waits for it. On a CPU it is a reading of the
+monotonic clock.
 """
 
 from abc import ABC, abstractmethod
@@ -14,7 +14,7 @@ from m1.profiling.standstill import NS_PER_MS, Elapsed, ThreadClocks, elapsed
 
 
 class Clock(ABC):
-    """Takes named marks; tells their times once the request is over."""
+    """Takes named marks, and reports their times after the request."""
 
     def __init__(self) -> None:
         """Start without marks."""
@@ -52,7 +52,7 @@ class CpuClock(Clock):
 
 
 class CudaClock(Clock):
-    """Marks by events in the current stream; the times wait for the last of them, once."""
+    """Marks by events in the current stream. Reading the times waits once, for the last event."""
 
     def __init__(self) -> None:
         """Start without marks."""
@@ -75,7 +75,7 @@ def clock_for(device: torch.device) -> Clock:
 
 
 class Stopwatch:
-    """T_total by a clock of its own: from all work done before to all work done after."""
+    """Measures T_total with a separate clock, from an idle device to an idle device."""
 
     def __init__(self, device: torch.device) -> None:
         """Start once the device is idle."""
@@ -85,12 +85,12 @@ class Stopwatch:
         self.started_ns = perf_counter_ns()
 
     def stop(self) -> Elapsed:
-        """What passed, once the device is idle again."""
+        """Wait until the device is idle again, and return the time that passed."""
         self._wait()
         ms = (perf_counter_ns() - self.started_ns) / NS_PER_MS
         return elapsed(ms, self.before, ThreadClocks.read())
 
     def _wait(self) -> None:
         if self.device.type == "cuda":
-            # All work is in one stream; to wait for the whole device takes longer with each graph.
+            # All work is in one stream. Waiting for the whole device takes longer with each graph.
             torch.cuda.current_stream(self.device).synchronize()

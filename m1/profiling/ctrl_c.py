@@ -1,4 +1,4 @@
-"""Signals while measuring: the first ends a run after the request at hand, the second at once."""
+"""Signals while measuring. The first ends a run after the current request, the second at once."""
 
 import signal
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ KEPT = "what was measured is kept, and `dvc repro` resumes"
 
 
 class CtrlC:
-    """While it is open, Ctrl-C waits for the request at hand, and ends in one line."""
+    """While it is open, Ctrl-C ends the run after the current request, with one line of text."""
 
     def __init__(self) -> None:
-        """Nothing has been asked yet."""
+        """Start without a request to stop."""
         self.is_measuring = self.is_asked = False
 
     def __enter__(self) -> Self:
@@ -26,7 +26,7 @@ class CtrlC:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        """Listen no more; leave with the exit code of an interrupted program."""
+        """Stop listening; exit with the code of an interrupted program."""
         signal.signal(signal.SIGINT, self.before)
         if isinstance(error, KeyboardInterrupt) or (isinstance(error, Exception) and is_asked()):
             end_stopped(KEPT)
@@ -39,10 +39,10 @@ class CtrlC:
 
     @contextmanager
     def one_request(self) -> Iterator[None]:
-        """Hold off a first Ctrl-C until the block is done.
+        """Delay a first Ctrl-C until the block is done.
 
         Raises:
-            KeyboardInterrupt: then, if there was one.
+            KeyboardInterrupt: after the block, if there was a Ctrl-C.
         """
         check_not_asked()
         self.is_measuring = True

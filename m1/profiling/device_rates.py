@@ -1,4 +1,4 @@
-"""What a device can do, measured: the ceilings that stages are compared with."""
+"""Measure the device's rates. They are the limits that stages are compared with."""
 
 import math
 from collections.abc import Callable
@@ -14,17 +14,18 @@ BYTES_PER_MIB = 1024**2
 # Large enough to go past caches and launches, small enough to be quick.
 COPY_MIB = {"cuda": 2048, "cpu": 256}
 MATRIX_SIDE = {"cuda": 8192, "cpu": 1024}
-# Beside a large model there is less room: what is measured then, and not less. Caches of GPUs have
-# up to some 100 MiB, of which a copy of 256 MiB moves five times as much.
+# The smallest sizes, for a GPU where a large model leaves little room. Caches of GPUs have up to
+# about 100 MiB; a copy of 256 MiB moves five times as much.
 LEAST_COPY_MIB = 256
 LEAST_MATRIX_SIDE = 4096
-# A source and a target; two factors, their product, and one of them as it was drawn, in float32.
+# A copy needs a source and a target. A product needs two factors and the result, and one factor
+# also in float32, as it was drawn.
 N_COPY_PARTS = 2
 MATRIX_BYTES_PER_ENTRY = 16
-# The rest is for workspaces of libraries, and lost between blocks.
+# The rest is needed for workspaces of libraries, or lost to fragmentation.
 USABLE = 0.9
 N_REPEATS = 4
-# One of them may be interrupted.
+# The median stays correct if one round is interrupted.
 N_ROUNDS = 3
 MS_PER_S = 1e3
 
@@ -49,14 +50,14 @@ def copy_gb_per_s(device: torch.device) -> float:
 
 
 def matrix_tflop_per_s(device: torch.device, dtype: torch.dtype) -> float:
-    """Rate of a product of square matrices, random since zeros take less power and run faster."""
+    """Rate of a product of square matrices. They are random, since zeros would run faster."""
     side = matrix_side(device.type, free_bytes(device))
     left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     return 2 * side**3 / typical_ms(lambda: left @ right, device) * MS_PER_S / 1e12
 
 
 def free_bytes(device: torch.device) -> float:
-    """Memory that may be used of what a GPU has left; that of the host is not asked for."""
+    """The usable part of a GPU's free memory. The memory of the host is not limited."""
     if device.type != "cuda":
         return math.inf
     torch.cuda.empty_cache()
@@ -64,10 +65,10 @@ def free_bytes(device: torch.device) -> float:
 
 
 def copy_mib(device_type: str, free: float) -> int:
-    """How much is copied: half of what is usual, and so on, until source and target fit.
+    """The size of the copy. The usual size is halved until source and target fit.
 
     Raises:
-        UserError: if even the least that tells a bandwidth does not.
+        UserError: if even the smallest useful size does not fit.
     """
     mib = COPY_MIB[device_type]
     while N_COPY_PARTS * mib * BYTES_PER_MIB > free:
@@ -78,10 +79,10 @@ def copy_mib(device_type: str, free: float) -> int:
 
 
 def matrix_side(device_type: str, free: float) -> int:
-    """The side of the matrices: half of what is usual, and so on, until all fit.
+    """The side of the matrices. The usual side is halved until all matrices fit.
 
     Raises:
-        UserError: if even the least that is as fast does not.
+        UserError: if even the smallest useful side does not fit.
     """
     side = MATRIX_SIDE[device_type]
     while MATRIX_BYTES_PER_ENTRY * side**2 > free:
@@ -94,15 +95,15 @@ def matrix_side(device_type: str, free: float) -> int:
 def _no_room(free: float, needed: int) -> UserError:
     return UserError(
         f"the GPU has {free / BYTES_PER_MIB:.0f} MiB left beside the model, measuring its rates "
-        f"takes {needed / BYTES_PER_MIB:.0f} MiB: take a smaller dtype or model, or a GPU with more"
+        f"takes {needed / BYTES_PER_MIB:.0f} MiB: take a smaller dtype or model, or a larger GPU"
     )
 
 
 @torch.inference_mode()
 def typical_ms(operation: Callable[[], object], device: torch.device) -> float:
-    """Time of an operation that is repeated without a pause, after a first time.
+    """Time of an operation that is repeated without a pause, after a first run.
 
-    The mean of a round, and of several rounds the median.
+    It is the mean within a round, and the median over several rounds.
     """
     operation()
     return median(_round_ms(operation, device) for _ in range(N_ROUNDS))

@@ -1,4 +1,4 @@
-"""The lines of a journal: what a run was asked, and what it has done so far."""
+"""The lines of a journal: the settings of a run, and what it has done so far."""
 
 from typing import Annotated, Literal
 
@@ -10,22 +10,22 @@ from m1.schemas.profile import FailedCell, Interruption, MeasuredRequest
 
 
 class JournalKey(Record):
-    """All that decides what a row means; runs of different keys never share a journal."""
+    """Everything that decides what a row means. Runs with different keys never share a journal."""
 
     origin: dict[str, JsonValue]
     """Model, data, device, arithmetic and libraries."""
     device: str
-    """The device itself: of two equal GPUs, which."""
+    """The device itself, which distinguishes two GPUs of the same kind."""
     model: dict[str, JsonValue]
     """Section `model` of the parameters."""
     knobs: dict[str, JsonValue]
     """Section `knobs`."""
     profile: dict[str, JsonValue]
-    """Section `profile`, but for what only concerns the exit code."""
+    """Section `profile`, without the settings that only change the exit code."""
     kept_blocks: dict[str, tuple[int, ...]]
-    """Number of active blocks to which they are."""
+    """For each number of active blocks, the blocks that run."""
     code: str
-    """SHA-256 over the code that measures."""
+    """SHA-256 of the code that measures."""
 
 
 class Opened(Record):
@@ -67,7 +67,7 @@ class Interrupted(Record):
     kind: Literal["interrupted"] = "interrupted"
     """Kind of line."""
     interruption: Interruption
-    """Which, and by what."""
+    """The measurement, and the cause of the interruption."""
 
 
 class Failed(Record):
@@ -76,26 +76,26 @@ class Failed(Record):
     kind: Literal["failed"] = "failed"
     """Kind of line."""
     cell: FailedCell
-    """Which, and why."""
+    """The cell, and the reason."""
 
 
 class Look(Record):
-    """A look at the machine, at most one a second."""
+    """A look at the machine, at most once a second."""
 
     kind: Literal["look"] = "look"
     """Kind of line."""
     elapsed_s: float
-    """Since measuring began or last went on."""
+    """Time since measuring began or last resumed."""
     cpu_others_share: float | None
-    """Share of the machine's CPU time that other processes took in that time."""
+    """Share of the machine's CPU time that other processes took during `elapsed_s`."""
     core_mhz: float | None
-    """Clock of the core at work."""
+    """Clock of the core that does the work."""
     gpu: GpuSample | None
-    """What the GPU said."""
+    """What the GPU reported."""
 
 
 class Retry(Record):
-    """Cells that failed before are to be tried again."""
+    """The next run will try again the cells that failed before."""
 
     kind: Literal["retry"] = "retry"
     """Kind of line."""

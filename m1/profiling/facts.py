@@ -1,4 +1,4 @@
-"""What is measured once, beside the requests: work, the device's rates, agreement of runtimes."""
+"""Facts that are measured once in a run: work, the device's rates, agreement of runtimes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from m1.vlm.loaded import LoadedVlm
 from m1.vlm.requests import encode_request
 from m1.vlm.structure import KnobState
 
-# Tokens on which the runtimes are compared, at every state of the knobs.
+# Number of tokens on which the runtimes are compared, at every state of the knobs.
 N_COMPARED = 16
 
 T = TypeVar("T")
@@ -33,14 +33,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Facts:
-    """What is measured once in a run."""
+    """Facts that are measured once in a run."""
 
     device_rates: DeviceRates
-    """What the device can do."""
+    """The device's rates."""
     work: tuple[CellWork, ...]
-    """The work of one request in each cell of E2; a cell that fails has none."""
+    """The work of one request in each cell of E2. Cells that fail are left out."""
     runtime_agreement: RuntimeAgreement | None
-    """Compiled against eager tokens; none in the eager runtime."""
+    """Comparison of compiled and eager runtime; `None` if the run uses the eager runtime."""
 
 
 def gather_facts(
@@ -53,7 +53,7 @@ def gather_facts(
 
     Args:
         vlm: the model.
-        sets: requests, of which each workload's first is taken.
+        sets: the requests of each workload; only the first one is used.
         folders: where each workload's images are.
         grid: all settings.
     """
@@ -65,7 +65,7 @@ def gather_facts(
         for setting in grid
         for w in WORKLOADS
     ]
-    tell(f"measuring what {vlm.device} can do")
+    tell(f"measuring the rates of {vlm.device}")
     rates = measure_rates(vlm.device, vlm.model.dtype)
     return Facts(
         device_rates=rates,
@@ -75,10 +75,10 @@ def gather_facts(
 
 
 def tried(fact: Callable[[], T], name: str) -> T | None:
-    """A fact; nothing where finding it fails, as a run notes the cells that fail and continues.
+    """A fact; `None` if it cannot be found. The run continues, as it does after cells that fail.
 
     Raises:
-        UserError: if it is a mistake of the user's.
+        UserError: if the cause is a mistake of the user.
     """
     try:
         return fact()
@@ -87,7 +87,7 @@ def tried(fact: Callable[[], T], name: str) -> T | None:
     except Exception as error:  # models and libraries raise almost anything
         check_not_asked()
         tell(f"{name} not known: {typed(error)}")
-    # Only here, where the error and the tensors in its frames are gone, memory can be freed.
+    # Memory can be freed only here: the error and the tensors in its frames no longer exist.
     release_memory()
     return None
 
@@ -101,12 +101,12 @@ class _First:
     folder: Path
 
     def inputs(self, setting: Setting) -> dict[str, Tensor]:
-        """Encoded for a setting."""
+        """The request encoded for a setting."""
         first = self.requests.requests[0]
         return encode_request(self.vlm, self.folder, first, setting.vision_tokens)
 
     def work(self, setting: Setting) -> CellWork:
-        """Its work at a setting."""
+        """The work of the request at a setting."""
         inputs = self.inputs(setting)
         with applied(self.vlm.structure, setting):
             stages = count_work(self.vlm, inputs)
@@ -119,7 +119,7 @@ class _First:
 
 
 def _agreement(first: _First, grid: Sequence[Setting]) -> RuntimeAgreement:
-    """Compare once in each state of the knobs: visual tokens are no matter of decode steps."""
+    """Compare once per state of the other knobs: visual tokens do not change decode steps."""
     tell("comparing the compiled runtime with the eager one")
     compared: dict[KnobState, Compared | None] = {}
     for setting in grid:

@@ -14,22 +14,23 @@ from m1.schemas.settings import Setting
 from m1.stopping import check_not_asked
 from m1.vlm.advice import advice_on
 
-# Everything is compared with these; observer pairs and the like can be done without.
+# Everything is compared with the reference setting in these experiments. Others, such as observer
+# pairs, are not essential.
 COMPARED_WITH = {"e1", "e2"}
 
 Measure = Callable[[Round, Planned], MeasuredRequest]
 
 
 class Failures:
-    """Tries requests, and knows the cells that failed."""
+    """Tries to measure requests, and remembers the cells that failed."""
 
     def __init__(
         self, journal: Journal, rounds: Sequence[Round], reference: Setting, measure: Measure
     ) -> None:
-        """Start from the cells that failed before an interruption.
+        """Start with the cells that failed before an interruption.
 
         Args:
-            journal: what was done so far.
+            journal: what the run has done so far.
             rounds: the whole plan.
             reference: the setting that others are compared with.
             measure: measures a request of a round.
@@ -46,15 +47,15 @@ class Failures:
         return one.cell in self.cells
 
     def left_out(self) -> set[int]:
-        """Places of all requests of cells that failed."""
+        """Places in the order of measurement of all requests of failed cells."""
         return {place for cell in self.cells for place in self.places[cell]}
 
     def attempt(self, one: Round, planned: Planned) -> MeasuredRequest | None:
-        """Measure a request of a round; where that fails, note its cell and return nothing.
+        """Measure a request of a round. If that fails, note its cell and return `None`.
 
         Raises:
-            UserError: if it is a mistake of the user's, or leaves nothing to compare with.
-            KeyboardInterrupt: if a signal asked to stop, and a library made something else of it.
+            UserError: if the cause is a mistake of the user, or the reference setting fails.
+            KeyboardInterrupt: if a signal asked to stop, and a library raised another error for it.
         """
         check_not_asked()
         try:
@@ -64,7 +65,7 @@ class Failures:
         except Exception as error:  # models and libraries raise almost anything
             check_not_asked()
             reason, advice = typed(error), advice_on(error)
-        # Only here, where the error and the tensors in its frames are gone, memory can be freed.
+        # Memory can be freed only here: the error and the tensors in its frames no longer exist.
         self._note(one, planned, reason, advice)
         release_memory()
         return None
@@ -92,10 +93,10 @@ class Failures:
 
 
 def release_memory() -> None:
-    """Give back what a failed request held.
+    """Free the memory of a failed request.
 
     Raises:
-        UserError: if the GPU no longer answers, as after an illegal access.
+        UserError: if the GPU no longer answers, for example after an illegal memory access.
     """
     gc.collect()
     if not torch.cuda.is_initialized():

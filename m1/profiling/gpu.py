@@ -1,4 +1,4 @@
-"""What a GPU says of itself through NVML, the library behind `nvidia-smi`."""
+"""The state of a GPU as NVML reports it, the library behind `nvidia-smi`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ REASONS = {
     0x80: "power brake",
     0x100: "display setting",
 }
-# An idle GPU and settings of its owner are no events of the run.
+# An idle GPU and settings of its owner do not disturb the run.
 HARMLESS = {"idle", "clock setting", "sync boost", "display setting"}
 
 
 class NotMeasuredError(Exception):
-    """Something cannot be read on this machine; says why."""
+    """Something cannot be read on this machine. The message says why."""
 
 
 @dataclass(frozen=True)
 class GpuSample:
-    """One look at a GPU; `None` where it does not tell."""
+    """One look at a GPU; `None` for values that it does not report."""
 
     n_other_processes: int | None = None
     utilisation: float | None = None
@@ -42,12 +42,12 @@ class GpuSample:
 
     @property
     def at_work(self) -> bool:
-        """Whether it computed just before, as far as it tells."""
+        """Whether the GPU reports that it computed just before."""
         return self.utilisation is None or self.utilisation > 0
 
     @property
     def slowed(self) -> bool:
-        """Whether heat, power or a fault held its clocks down."""
+        """Whether heat, power or a fault lowered its clocks."""
         return bool((self.reasons or frozenset()) - HARMLESS)
 
 
@@ -56,12 +56,12 @@ class NvmlGpu:
     """One GPU, as NVML sees it."""
 
     nvml: Any
-    """The module `pynvml`, or what stands for it."""
+    """The module `pynvml`, or a replacement in tests."""
     handle: Any
     """NVML's name of the GPU."""
 
     def sample(self) -> GpuSample:
-        """Look once; takes some milliseconds at the most and touches no stream."""
+        """Look once. This takes at most a few milliseconds and uses no stream."""
         nvml, read = self.nvml, self._read
         percent = read(lambda gpu: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu)
         milliwatts = read(nvml.nvmlDeviceGetPowerUsage)
@@ -79,7 +79,7 @@ class NvmlGpu:
         )
 
     def _read(self, question: Callable[[Any], Any]) -> Any:  # noqa: ANN401 (NVML is not typed)
-        """The answer, or nothing where this GPU or its driver has none."""
+        """The answer, or `None` if this GPU or its driver has no answer."""
         try:
             return question(self.handle)
         except self.nvml.NVMLError:
@@ -87,10 +87,10 @@ class NvmlGpu:
 
 
 def others(processes: list[Any] | None) -> int | None:
-    """How many processes beside this one compute on the GPU.
+    """The number of other processes that compute on the GPU.
 
-    This process has a context there, so one of those listed is its own, under whatever number:
-    a container shows numbers of the host. An empty list means that processes are hidden.
+    This process computes there too, so it is one of the listed processes. Its number may differ,
+    since a container lists the numbers of the host. An empty list means that processes are hidden.
     """
     numbers = {process.pid for process in processes or ()}
     return len(numbers) - 1 if numbers else None
@@ -104,11 +104,11 @@ def named(bits: int) -> frozenset[str]:
 def find_gpu(device: torch.device, nvml: Any | None = None) -> NvmlGpu:  # noqa: ANN401
     """Find the GPU that torch computes on.
 
-    By its UUID, since the numbers of torch and NVML differ where some GPUs are hidden.
+    It is found by its UUID: the numbers of torch and NVML differ if some GPUs are hidden.
 
     Args:
         device: torch's device.
-        nvml: what stands for `pynvml`, which is loaded where nothing is given.
+        nvml: a replacement for `pynvml`; by default, `pynvml` is loaded.
 
     Raises:
         NotMeasuredError: if the device is no GPU, or NVML does not answer for it.

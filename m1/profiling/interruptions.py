@@ -1,9 +1,9 @@
-"""Requests that were interrupted: noted, measured again, counted in a check.
+"""Interrupted requests are noted, measured again, and counted in a check.
 
-Two things give an interruption away. The thread's clock did not advance with that on the wall
-(`m1.profiling.standstill`), or a request took many times what its cell takes, and does not when it
-is measured once more. Both are far beyond what a machine does by itself: a tail is measured, not
-cut off.
+There are two signs of an interruption. The thread stood still while wall time passed
+(`m1.profiling.standstill`). Or a request took many times as long as its cell usually takes, but
+not when it was measured again. Both limits are far beyond the normal variation of a machine, so
+the tail of the latencies is measured and not cut off.
 """
 
 from collections import defaultdict, deque
@@ -20,29 +20,29 @@ from m1.profiling.standstill import Elapsed
 from m1.schemas.profile import Check, Interruption, MeasuredRequest
 
 MOST_ATTEMPTS = 3
-# Times the median of its cell, in total and for each token. Of 4,560 requests on an H200 whose host
-# was shared by others, the furthest took 4.0 times it (docs/log.md, 2026-11-26).
+# A multiple of the median of the cell, in total and for each token. Of 4,560 requests on an H200
+# whose host was shared by others, the slowest took 4.0 times the median (docs/log.md, 2026-11-26).
 FAR_OUT = 10.0
-# Two measurements of one request that differ by less are of the request itself.
+# If two measurements of one request differ by less than this factor, the request itself is slow.
 ALIKE = 2.0
 LEAST_KNOWN = 5
-# A thread that waits for a GPU, or for other threads, may do so without running: where it stands
-# still for such a share of the time anyway, its clock tells nothing.
+# A thread that waits for a GPU or for other threads may sleep. If it usually stands still for more
+# than this share of the time, its clock cannot show interruptions.
 WAITS = 0.1
-# Requests whose clocks are remembered.
+# The number of requests whose clocks are remembered.
 MOST_SHARES = 100
 
 
 class Undisturbed:
-    """Measures requests, again where they were interrupted."""
+    """Measures requests. If a request is interrupted, it is measured again."""
 
     def __init__(
         self, journal: Journal, attempt: Callable[[Round, Planned], Attempt], *, on_gpu: bool
     ) -> None:
-        """Know what was measured before.
+        """Start with what was measured before.
 
         Args:
-            journal: of the run, where interruptions are noted.
+            journal: the journal of the run, where interruptions are noted.
             attempt: measures a request of a round once.
             on_gpu: whether the thread waits for another device.
         """
@@ -53,10 +53,10 @@ class Undisturbed:
             self.measured[_kind(row)].append(row)
         self.still_shares: deque[float] = deque(maxlen=MOST_SHARES)
         self.lost_s = 0.0
-        """Time that attempts took which do not count."""
+        """Time of the attempts that do not count."""
 
     def measure(self, one: Round, planned: Planned) -> MeasuredRequest:
-        """Measure a request of a round, a few times at the most until nothing interrupts it."""
+        """Measure a request of a round, and repeat this a few times if it is interrupted."""
         far: list[Attempt] = []
         for left in reversed(range(MOST_ATTEMPTS)):
             attempt = self.attempt(one, planned)
@@ -66,14 +66,14 @@ class Undisturbed:
             elif not self._is_far_out(attempt.row):
                 break
             elif same := next((earlier for earlier in far if _alike(earlier, attempt)), None):
-                # As slow whenever it is measured: that is the request, and the first time counts.
+                # It is slow in both measurements, so the request is slow. The first one counts.
                 far.remove(same)
                 attempt = same
                 break
             else:
                 far.append(attempt)
         else:
-            # Nothing better came of it: the last attempt is kept, and the check fails.
+            # No attempt was undisturbed: the last one is kept, and the check fails.
             self._note_far(far, last=attempt)
             return attempt.row
         self._note_far(far)
@@ -81,7 +81,7 @@ class Undisturbed:
         return attempt.row
 
     def _stopped(self, attempt: Attempt) -> str | None:
-        """What says that the thread or the machine stopped, if anything does."""
+        """The reason to believe that the thread or the machine stopped, if there is one."""
         told = {
             "preprocessing": _stopped(attempt.preprocessing, tells=True),
             "answering": _stopped(attempt.answering, tells=self._clock_tells()),
@@ -89,17 +89,17 @@ class Undisturbed:
         return next((f"while {what}, {reason}" for what, reason in told.items() if reason), None)
 
     def _clock_tells(self) -> bool:
-        """Whether the thread's clock advances with the wall's where nothing interrupts it.
+        """Whether the thread's clock advances with wall time if nothing interrupts the thread.
 
-        How a thread waits for a device is the same in all cells, and warm-up tells it.
+        A thread waits for a device in the same way in all cells, so warm-up shows this.
         """
         known = len(self.still_shares) >= LEAST_KNOWN
         return median(self.still_shares) < WAITS if known else not self.on_gpu
 
     def _is_far_out(self, row: MeasuredRequest) -> bool:
-        """Whether a request takes absurdly long for its cell, in all and for each token.
+        """Whether a request takes far too long for its cell, in total and for each token.
 
-        Both, since a long output takes long in all, and a short one long for each token.
+        Both are needed: a long output takes long in total, and a short one long for each token.
         """
         known = self._known(row)
         return len(known) >= LEAST_KNOWN and all(
@@ -108,7 +108,7 @@ class Undisturbed:
         )
 
     def _known(self, row: MeasuredRequest) -> list[MeasuredRequest]:
-        """What is known of a row's cell; warm-up, which repeats one request, only at first."""
+        """The known rows of a row's cell; at first, those of warm-up, which repeats one request."""
         measured = self.measured[_kind(row)]
         if len(measured) >= LEAST_KNOWN:
             return measured
@@ -144,7 +144,7 @@ class Undisturbed:
 
 
 def _kind(row: MeasuredRequest) -> object:
-    """Workload, setting and decode mode: what decides how long requests take."""
+    """Workload, setting and decode mode, which decide how long requests take."""
     return cell_of(row)[1:]
 
 
@@ -168,10 +168,10 @@ def _stopped(elapsed: Elapsed, *, tells: bool) -> str | None:
 def check_interruptions(
     interruptions: Sequence[Interruption] | None, n_rows: int, limits: ValidityParams
 ) -> tuple[Check, ...]:
-    """Few requests were interrupted, and each was measured again without.
+    """Check that few requests were interrupted, and that each was measured again undisturbed.
 
     Args:
-        interruptions: those of the run; `None` where an earlier version did not look for them.
+        interruptions: those of the run; `None` if an earlier version did not look for them.
         n_rows: measured requests.
         limits: the largest share of measurements that may have been interrupted.
     """

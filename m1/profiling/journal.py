@@ -1,7 +1,7 @@
 """The journal of a run: whatever stops a run, the next run resumes from it.
 
-It lies outside what DVC tracks, and has done its work once the results are recorded: latency is
-measured afresh every time, but for the requests of the very run that was interrupted.
+DVC does not track it. It is no longer needed once the results are recorded. Every run measures
+latency afresh, except for the requests of the same run before it was interrupted.
 """
 
 from collections.abc import Mapping
@@ -37,8 +37,8 @@ from m1.vlm.loaded import LoadedVlm
 
 ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 CODE = tuple(PACKAGE / name for name in ("vlm", "profiling", "schemas", "images.py"))
-"""The source that makes rows."""
-# Of the provenance, what may differ between two parts of one run.
+"""The source code that makes rows."""
+# Parts of the provenance that may differ between two parts of one run.
 PASSING = {"started_at", "duration_s", "resumed_at", "git_commit", "memory_gb"}
 
 
@@ -49,7 +49,7 @@ def journal_key(
     knobs: KnobParams,
     profile: ProfileParams,
 ) -> JournalKey:
-    """All that decides what a row of a run means."""
+    """Everything that decides what a row of a run means."""
     origin = provenance(vlm, model, sets, started_at="", duration_s=0.0)
     return JournalKey(
         origin=origin.model_dump(mode="json", exclude=PASSING),
@@ -73,10 +73,10 @@ def _now() -> str:
 
 
 class Journal:
-    """What a run has done so far, on the disk as soon as it is done."""
+    """What a run has done so far. Each step is on the disk as soon as it is done."""
 
     def __init__(self, path: Path, key: JournalKey) -> None:
-        """Open the journal of a run, to be begun or resumed.
+        """Open the journal of a run that begins or resumes.
 
         Raises:
             UserError: if it is damaged, or cannot be written.
@@ -93,7 +93,7 @@ class Journal:
         self.started_at = opened.at
 
     def __enter__(self) -> Self:
-        """Nothing: it is open."""
+        """Return the journal, which is already open."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -140,7 +140,7 @@ class Journal:
         self._add(look)
 
     def retry(self) -> None:
-        """Have the next run try again the cells that failed."""
+        """Note that the next run should try again the cells that failed."""
         self._add(Retry())
 
     @property
@@ -166,17 +166,17 @@ class Journal:
 
     @property
     def warm_ups(self) -> tuple[Warm, ...]:
-        """When measuring began and went on."""
+        """When measuring began and resumed, and how warm-up ended."""
         return tuple(e for e in self.entries if isinstance(e, Warm))
 
     @property
     def resumed_at(self) -> tuple[str, ...]:
-        """When measuring went on after an interruption."""
+        """When measuring resumed after an interruption."""
         return tuple(warm.at for warm in self.warm_ups[1:])
 
     @property
     def looks(self) -> list[list[Look]]:
-        """Looks at the machine, apart for each time that measuring began or went on."""
+        """Looks at the machine, in one list for each time that measuring began or resumed."""
         parts: list[list[Look]] = []
         for entry in self.entries:
             if isinstance(entry, Warm):

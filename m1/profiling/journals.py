@@ -1,8 +1,8 @@
 """The folder of journals: which journal a run resumes, and when a journal is no longer needed.
 
-A journal is kept until DVC has recorded the results. A run that is killed after it wrote them, or
-whose DVC is, would else be measured again. Latency is measured afresh all the same: DVC writes
-`dvc.lock` right after a stage, so a finished journal that is older than it is not used again.
+A journal is kept until DVC has recorded the results. Otherwise a run would be measured again if it,
+or DVC, is killed after it wrote its results. A later run still measures latency afresh: DVC writes
+`dvc.lock` right after a stage, and a finished journal that is older than `dvc.lock` is not used.
 """
 
 import hashlib
@@ -20,16 +20,16 @@ class Journals:
     """The journals of a project."""
 
     def __init__(self, folder: Path, working: Path) -> None:
-        """Nothing is opened yet.
+        """Open no journal yet.
 
         Args:
-            folder: where the journals are.
-            working: where DVC runs the stage, beside `dvc.lock`.
+            folder: the folder of the journals.
+            working: the folder in which DVC runs the stage, and which holds `dvc.lock`.
         """
         self.folder, self.lock = folder, working / "dvc.lock"
 
     def open(self, key: JournalKey) -> Journal:
-        """The journal of a run, to be begun or resumed.
+        """Open the journal of a run that begins or resumes.
 
         Raises:
             UserError: if it is damaged, or cannot be written.
@@ -46,11 +46,11 @@ class Journals:
         return Journal(path, key)
 
     def finish(self, journal: Journal) -> None:
-        """Keep a journal whose results are written until they are recorded.
+        """Keep the journal of a finished run until DVC has recorded the results.
 
-        Where the stage is not run by DVC nobody will record them, and the journal goes at once.
+        If DVC does not run the stage, nothing records the results. Then the journal is deleted now.
         """
-        # Before it is closed, so that no other run takes it over in between.
+        # This comes before closing, so that no other run can use the journal in between.
         if "DVC_STAGE" not in os.environ:
             journal.path.unlink(missing_ok=True)
         else:
@@ -59,7 +59,7 @@ class Journals:
         journal.close()
 
     def _is_taken(self, finished: Path) -> bool:
-        """Whether DVC recorded what it ran after a journal was finished."""
+        """Whether DVC recorded results after a journal was finished."""
         try:
             return self.lock.stat().st_mtime_ns > finished.stat().st_mtime_ns
         except FileNotFoundError:

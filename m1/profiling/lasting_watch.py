@@ -1,4 +1,4 @@
-"""The watch over the machine, whose looks outlive an interruption."""
+"""A watch over the machine that keeps its looks when a run is interrupted."""
 
 from time import monotonic
 
@@ -11,7 +11,7 @@ from m1.schemas.profile import MachineState
 
 
 class LastingWatch:
-    """Watches the machine, notes its looks in the journal, and starts from those of before."""
+    """Watches the machine, notes its looks in the journal, and starts with the earlier looks."""
 
     def __init__(self, device: torch.device, journal: Journal) -> None:
         """Continue to watch."""
@@ -24,7 +24,7 @@ class LastingWatch:
         self.started = monotonic()
 
     def look(self) -> None:
-        """Take a sample where one is due; call it right after a request."""
+        """Take a sample if one is due. Call this right after a request."""
         n_looks = len(self.watch.core_mhz)
         self.watch.look()
         if len(self.watch.core_mhz) > n_looks:
@@ -39,11 +39,11 @@ class LastingWatch:
 
     @property
     def duration_s(self) -> float:
-        """Wall time of measuring, pauses left out."""
+        """Wall time of measuring, without pauses."""
         return sum(look.elapsed_s for look in self.earlier) + monotonic() - self.started
 
     def state(self) -> MachineState:
-        """What was seen since the run began, pauses left out."""
+        """What was seen since the run began, without pauses."""
         state, now_s = self.watch.state(), monotonic() - self.started
         parts = [(look.elapsed_s, look.cpu_others_share) for look in self.earlier]
         known = [(s, share) for s, share in [*parts, (now_s, state.cpu_others_share)] if share]

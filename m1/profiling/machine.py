@@ -1,4 +1,4 @@
-"""How busy others kept the machine while a run went on, and how fast its cores ran."""
+"""The load by other processes during a run, and the clock of the cores."""
 
 import os
 from time import monotonic
@@ -24,7 +24,7 @@ class CpuMeter:
     def _machine_s(self) -> float:
         times = psutil.cpu_times()
         waiting = times.idle + getattr(times, "iowait", 0.0)
-        # Time of guests is counted in user time already.
+        # User time already includes the time of guests.
         guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
         return float(sum(times) - waiting - guests)
 
@@ -34,15 +34,15 @@ class CpuMeter:
 
 
 def core_mhz() -> float | None:
-    """Clock of the core that this process runs on; `None` where the system does not tell.
+    """Clock of the core that this process runs on; `None` if the system does not report it.
 
-    Right after work that is the clock of the work; other cores may idle at a lower one.
+    Right after work it is the clock of the work. Idle cores may have a lower one.
     """
     try:
         cores = psutil.cpu_freq(percpu=True)
         number = psutil.Process().cpu_num()
     except (AttributeError, NotImplementedError, OSError, psutil.Error):
         return None
-    # Some systems tell one clock for all cores.
+    # Some systems report one clock for all cores.
     core = cores[number] if number < len(cores) else next(iter(cores), None)
     return float(core.current) or None if core else None

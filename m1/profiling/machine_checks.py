@@ -1,7 +1,7 @@
-"""Whether the machine was left alone and kept its pace.
+"""Check that no other load disturbed the machine, and that its speed was constant.
 
-What a machine does not tell is not held against a run: the check passes without a value, and its
-sentence says why there is none. Drift and jitter show from the rows what such a check would miss.
+If a machine does not report a value, the check passes without it, and its sentence says why. The
+checks of drift and jitter use the rows, so they show disturbances that are missed here.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from m1.schemas.profile import Check, GpuState, MachineState, Span
 
 
 def check_machine(seen: MachineState, limits: ValidityParams) -> tuple[Check, ...]:
-    """Every check of CPU and GPU."""
+    """All checks of CPU and GPU."""
     gpu = seen.gpu
     return (
         _check("neighbours", seen.cpu_others_share, limits.cpu_busy,
@@ -21,7 +21,7 @@ def check_machine(seen: MachineState, limits: ValidityParams) -> tuple[Check, ..
                "load by other processes was not measured"),
         _check("cpu_frequency", _spread(seen.cpu_mhz), limits.cpu_frequency,
                f"spread of the CPU's clock{_around(seen.cpu_mhz)}",
-               "the CPU's clock is not told by this system"),
+               "this system does not report the CPU's clock"),
         _check("gpu_neighbours", gpu.other_processes if gpu else None, limits.gpu_neighbours,
                "other processes on the GPU", _why("other processes on the GPU", seen), "g"),
         _check("throttling", gpu.slowed_share if gpu else None, limits.throttling,
@@ -34,7 +34,7 @@ def check_machine(seen: MachineState, limits: ValidityParams) -> tuple[Check, ..
 
 
 def refuse_mixed_devices(devices: Sequence[str]) -> None:
-    """Refuse to measure a model that is spread over devices: copies between them are no stage.
+    """Refuse a model that is spread over several devices: copies between them belong to no stage.
 
     Raises:
         UserError: if the weights are on several devices.
@@ -48,7 +48,7 @@ def refuse_mixed_devices(devices: Sequence[str]) -> None:
 
 
 def check_devices(devices: Sequence[str]) -> Check:
-    """All weights are on one device."""
+    """Check that all weights are on one device."""
     return Check(
         name="devices",
         value=float(len(devices)),
@@ -77,10 +77,10 @@ def _around(span: Span | None) -> str:
 
 
 def _reasons(gpu: GpuState | None) -> str:
-    """What held the clocks, harmless reasons too, where anything did."""
+    """The reasons that limited the clocks, harmless ones included; empty if there were none."""
     names = ", ".join(gpu.clock_reasons) if gpu else ""
     return f" (reasons seen: {names})" if names else ""
 
 
 def _why(what: str, seen: MachineState) -> str:
-    return f"{what} not measured: {seen.gpu_not_measured or 'this GPU does not tell'}"
+    return f"{what} not measured: {seen.gpu_not_measured or 'this GPU does not report it'}"

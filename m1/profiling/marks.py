@@ -15,7 +15,7 @@ from m1.vlm.structure import VlmStructure
 
 START, FIRST_TOKEN, LAST_TOKEN = "start", "first_token", "last_token"
 VISION_END, PROJECTOR_START, PROJECTOR_END = "vision_end", "projector_start", "projector_end"
-# Of what a clock counted: differences of its readings are not exact.
+# A share of the whole: differences between readings of a clock are not exact.
 ROUNDING = 1e-9
 
 Marks = Sequence[tuple[str, float]]
@@ -31,17 +31,17 @@ class Marker(Protocol):
 
 @dataclass
 class Observed:
-    """What reached the language model, as seen by hooks."""
+    """What reached the language model, as observed by hooks."""
 
     first_token_known: bool = False
-    """Whether the prompt is done: what modules do afterwards is decode's, and is not observed."""
+    """Whether the prompt is done. Later calls of modules belong to decode and are not observed."""
     n_projected: int = 0
     """Visual features that left the projectors."""
     n_merged: int | None = None
-    """Visual features that the model merged into the prompt, where it says so."""
+    """Visual features that the model merged into the prompt; `None` if it does not report this."""
     routings: list[int | Tensor] = field(default_factory=list)
-    """Experts per token wherever tokens were sent to experts, or the scores that tell it, which are
-    looked at once the request is over."""
+    """For each time that tokens were sent to experts: experts per token, or scores that show this.
+    The scores are evaluated after the request."""
     n_blocks: int = 0
     """Decoder blocks that ran in prefill."""
 
@@ -52,24 +52,24 @@ class Observed:
 
     @property
     def top_k(self) -> int | None:
-        """Experts per token; `None` without experts or where routers differ."""
+        """Experts per token; `None` without experts or if routers differ."""
         numbers = {one if isinstance(one, int) else n_scored(one) for one in self.routings}
         return numbers.pop() if len(numbers) == 1 else None
 
 
 def by_stage(marks: Marks, model: str) -> dict[Stage, float]:
-    """Attribute what a clock counted between marks to stages; they sum to all of it.
+    """Divide what a clock counted between the stages. The stages sum to the whole.
 
-    Projector calls inside the vision tower count as projector, not as vision; the time from
-    the tower's end to the projector's end is the projector's as well. A tower or projector that is
-    called again after the first token is a part of decode.
+    Projector calls inside the vision tower count as projector, not as vision. The time from the
+    tower's end to the projector's end counts as projector, too. If the tower or the projector is
+    called again after the first token, this call is a part of decode.
 
     Args:
-        marks: reading in ms, say: start, vision and projector marks, first token, last token.
-        model: what to name where it has no such stages.
+        marks: readings, for example in ms: start, vision and projector, first token, last token.
+        model: the name of the model, for error messages.
 
     Raises:
-        UserError: if the tower was not called for the prompt, or a stage comes out negative.
+        UserError: if the tower was not called for the prompt, or a stage would be negative.
     """
     first = [name for name, _ in marks].index(FIRST_TOKEN)
     prompt, read = marks[: first + 1], dict(marks)
@@ -95,14 +95,14 @@ def by_stage(marks: Marks, model: str) -> dict[Stage, float]:
 def _not_negative(stage: Stage, part: float, whole: float, model: str) -> float:
     if part < -ROUNDING * abs(whole):
         raise UserError(
-            f"{model}: its stage {stage} comes out negative ({part:.3g} of {whole:.3g} in all), so "
-            "its modules are not called in the order of the stages: M1 cannot measure this model"
+            f"{model}: its stage {stage} comes out negative ({part:.3g} of {whole:.3g} in total). "
+            "Its modules are not called in the order of the stages: M1 cannot measure this model"
         )
     return max(0.0, part)
 
 
 def projector_calls(marks: Marks) -> list[tuple[float, float]]:
-    """What the clock read at start and end of every projector call; of one in another, the other's.
+    """Readings at the start and end of every projector call. A call inside another is left out.
 
     Raises:
         ValueError: if a call has no end.
@@ -120,14 +120,14 @@ def projector_calls(marks: Marks) -> list[tuple[float, float]]:
 
 
 def mark_first_token(clock: Marker, observed: Observed) -> None:
-    """Mark that the first token is known; from here on nothing is observed."""
+    """Mark that the first token is known. After this nothing is observed."""
     clock.mark(FIRST_TOKEN)
     observed.first_token_known = True
 
 
 @contextmanager
 def marked(structure: VlmStructure, clock: Marker) -> Iterator[Observed]:
-    """Mark the ends of vision tower and projector, and observe what passes, until left."""
+    """Inside the block, mark start and end of vision tower and projector, and observe the rest."""
     observed = Observed()
 
     def merged(output: Any) -> Any:  # noqa: ANN401 (a model output)
@@ -188,7 +188,7 @@ class FirstCall:
         look: Callable[[tuple[Any, ...]], None],
         at: Literal["input", "output"] = "input",
     ) -> None:
-        """Hook onto the module; `look` gets what goes in, or comes out."""
+        """Hook onto the module; `look` gets its input or its output."""
         self.look = look
         if at == "input":
             self.hook = module.register_forward_pre_hook(self.see_input)
@@ -207,11 +207,12 @@ class FirstCall:
 
 
 def routing_in(tensors: tuple[Any, ...]) -> int | Tensor | None:
-    """What tells how many experts a token is sent to, in what goes into experts or leaves routers.
+    """Find how many experts a token is sent to, in the input of experts or the output of routers.
 
-    Most families pass the chosen experts' indices (tokens x experts per token): their number is
-    told at once, so that nothing is kept. Others let every expert see every token: their routers
-    return scores, zero for those not chosen, beside logits of the same shape.
+    Most families pass the indices of the chosen experts (tokens x experts per token). Then the
+    number is known at once, and no tensor is kept. In other families every expert sees every token.
+    Their routers return scores, which are zero for experts that are not chosen, and logits of the
+    same shape.
     """
     given = [tensor for tensor in tensors if isinstance(tensor, Tensor)]
     indices = [tensor for tensor in given if tensor.dtype in INTEGERS]
@@ -223,5 +224,5 @@ def routing_in(tensors: tuple[Any, ...]) -> int | Tensor | None:
 
 
 def n_scored(scores: Tensor) -> int:
-    """Experts per token by their scores (tokens x experts)."""
+    """Experts per token, from their scores (tokens x experts)."""
     return int((scores != 0).sum(-1).max())

@@ -1,4 +1,4 @@
-"""Measuring one request at the setting that the model is held at."""
+"""Measure one request at the current setting of the model."""
 
 import resource
 from collections.abc import Sequence
@@ -43,11 +43,11 @@ class Timed:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A measured request, and whether it was left to run."""
+    """A measured request, with the times that show whether it was interrupted."""
 
     row: MeasuredRequest
     preprocessing: Elapsed
-    """Of opening the image and of making the inputs."""
+    """Time of opening the image and making the inputs."""
     answering: Elapsed
 
 
@@ -56,12 +56,12 @@ class OutputLimit:
     """When an output ends."""
 
     mode: DecodeMode
-    """At an end-of-sequence token, or at the length of the reference."""
+    """Whether outputs end at an end-of-sequence token, or at the length of the reference."""
     max_new_tokens: int
     """Longest output in either mode."""
 
     def of(self, vlm: LoadedVlm, request: Request) -> int:
-        """Most tokens that a request's output may have."""
+        """The largest number of tokens in a request's output."""
         if self.mode == "free":
             return self.max_new_tokens
         return min(self.max_new_tokens, reference_length(vlm, request.references))
@@ -80,7 +80,7 @@ def measure(
 
     Raises:
         NotFiniteError: if the output comes from logits that are not finite.
-        UserError: if the model's stages cannot be told apart.
+        UserError: if the model's stages cannot be separated.
     """
     request = planned.request
     image, opening = opened(vlm, request, images)
@@ -123,10 +123,10 @@ def measure(
 
 
 def opened(vlm: LoadedVlm, request: Request, images: Path) -> tuple[Image.Image, Elapsed]:
-    """A request's image in RGB, and what it took from the file.
+    """A request's image in RGB, and the time of opening its file.
 
-    All files were read before, when the grid was held against the sizes of their images, and are
-    in the system's memory as far as that goes: what counts is decoding, not the disk.
+    All files were read before, when the grid was checked with the sizes of their images. So they
+    are usually in the system's memory: decoding is measured, not the disk.
     """
     stopwatch = Stopwatch(vlm.device)
     image = open_image(images, request.image)
@@ -136,8 +136,8 @@ def opened(vlm: LoadedVlm, request: Request, images: Path) -> tuple[Image.Image,
 def encoded(
     vlm: LoadedVlm, request: Request, image: Image.Image, vision_tokens: int | None
 ) -> tuple[Inputs, Elapsed]:
-    """A request's inputs on the device, and what they took from its image."""
-    # Found once for each size of image, so that it does not count as preprocessing.
+    """A request's inputs on the device, and the time of making them from its image."""
+    # This is found once for each size of image, so it does not count as preprocessing.
     plan_visual_tokens(vlm, image.size, vision_tokens)
     stopwatch = Stopwatch(vlm.device)
     inputs = encode(vlm, image, request.prompt, vision_tokens)

@@ -1,4 +1,4 @@
-"""Whether marks change what they measure: pairs with and without them, side by side."""
+"""Check that marks do not change latency, by pairs of measurements with and without marks."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -33,12 +33,12 @@ class Effect:
 
     @property
     def shown(self) -> float:
-        """The size that the interval shows at the least: 0 where it holds no effect."""
+        """The smallest size of the effect in the interval: 0 if the interval contains 0."""
         return max(0.0, self.low, -self.high)
 
     @property
     def half_width(self) -> float:
-        """How far off the estimate may be."""
+        """Half the width of the interval: how far the estimate may be wrong."""
         return (self.high - self.low) / 2
 
     def __str__(self) -> str:
@@ -48,11 +48,12 @@ class Effect:
 
 
 def check_observer(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> tuple[Check, ...]:
-    """Marks do not change latency, by pairs that are enough to tell.
+    """Check that marks do not change latency, with enough pairs to see a change.
 
-    The effect counts only as far as its interval shows it, so that noise condemns no run. That
-    alone would pass a run with few or noisy pairs, so the interval may not be wide either, and
-    the images are counted. An effect beyond the limit by the width of the interval is caught.
+    The smallest effect in the interval must be within the limit, so noise alone makes no run
+    invalid. A run with few or noisy pairs would pass as well. So the width of the interval and the
+    number of images are checked, too. An effect is found if it exceeds the limit by the width of
+    the interval.
     """
     effects = [found for w in WORKLOADS if (found := observer_effect(rows, w))]
     least = at_least(
@@ -92,7 +93,7 @@ def observer_effect(rows: Sequence[MeasuredRequest], workload: Workload) -> Effe
 
 
 def pair_changes(rows: Sequence[MeasuredRequest], workload: Workload) -> Changes:
-    """Relative latency with marks against without, of each pair, by image."""
+    """The relative change of latency by the marks in each pair, by image."""
     times: dict[tuple[str, str], dict[bool, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         if row.experiment == "observer" and row.workload == workload:

@@ -16,7 +16,7 @@ class ProfileProgress(CellProgress):
     def __init__(
         self, rounds: Sequence[Round], console: Terminal | None = None, *, quiet: bool = False
     ) -> None:
-        """Count what is to come; `quiet` shows nothing of it."""
+        """Count the requests of the plan. With `quiet` no progress is shown."""
         self.rounds_left = Counter(one.cell for one in rounds)
         self.trial_rounds_left = Counter(one.trial for one in rounds)
         self.failed: set[object] = set()
@@ -30,12 +30,12 @@ class ProfileProgress(CellProgress):
         self.requests_done()
 
     def round_dropped(self, one: Round, n_left: int) -> None:
-        """Expect no more of a round whose cell failed."""
+        """Stop counting on the rest of a round whose cell failed."""
         self.failed.add(one.cell)
         self.requests_dropped(n_left)
 
     def round_done(self, one: Round) -> None:
-        """Count a finished round; without a bar, cells and trials are told as they end."""
+        """Count a finished round. Without a bar, report cells and trials as they end."""
         self.rounds_left[one.cell] -= 1
         self.trial_rounds_left[one.trial] -= 1
         if self.rounds_left[one.cell] == 0:

@@ -19,7 +19,7 @@ from m1.schemas.requests import RequestSet, Workload
 from m1.vlm.loaded import LoadedVlm
 
 BYTES_PER_GB = 1024**3
-# Not the results, which DVC removes before it runs a stage.
+# Results are not included, since DVC removes them before it runs a stage.
 WHAT_RUNS = ("m1", "stages", "params.yaml", "data/models")
 
 
@@ -80,7 +80,7 @@ def device_name(device: torch.device) -> str:
 
 
 def git_commit() -> str | None:
-    """The project's commit, `+changes` where code or params differ from it; `None` without git."""
+    """The project's commit, with `+changes` if code or parameters differ; `None` without git."""
     try:
         commit = _git("rev-parse", "--short=12", "HEAD")
         changes = _git("status", "--porcelain", "--", *WHAT_RUNS)

@@ -1,4 +1,4 @@
-"""What a quantised model says of its quantisation."""
+"""The quantisation that a model's configuration reports."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ BITS = ("bits", "nbits", "w_bit", "num_bits", "weight_bits")
 
 
 def quantisation_of(model: PreTrainedModel) -> Quantisation | None:
-    """Method and bits of a model's weights; `None` where they are not quantised."""
+    """Method and bits of a model's weights; `None` if they are not quantised."""
     quantizer: Any = getattr(model, "hf_quantizer", None)
     if quantizer is None:
         return None
@@ -23,14 +23,14 @@ def quantisation_of(model: PreTrainedModel) -> Quantisation | None:
 
 
 def _bits(method: str, settings: Mapping[str, Any]) -> int | None:
-    """Bits of a weight: from the settings, else from the method's name (`mxfp4`)."""
+    """Bits of a weight, from the settings or else from the method's name (`mxfp4`)."""
     loaded_in = (n for n in (4, 8) if settings.get(f"load_in_{n}bit"))
     in_name = (int(n) for n in re.findall(r"(?:fp|int)(\d+)", method))
     return next((n for source in (loaded_in, _named(settings), in_name) for n in source), None)
 
 
 def _named(settings: Mapping[str, Any]) -> Iterator[int]:
-    """Numbers of bits by the names that libraries give them, outer ones first."""
+    """Numbers of bits under the names that libraries use for them, outer ones first."""
     yield from (settings[name] for name in BITS if type(settings.get(name)) is int)
     for part in settings.values():
         if isinstance(part, Mapping):

@@ -1,4 +1,4 @@
-"""Going through rounds: each request is in the journal before the next one begins."""
+"""Measure rounds one after another. Each request is in the journal before the next one begins."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -11,7 +11,7 @@ from m1.profiling.progress import ProfileProgress
 from m1.profiling.schedule import Round
 
 OneRequest = Callable[[], AbstractContextManager[None]]
-"""Opened around each request and its line in the journal."""
+"""A context around each request and its line in the journal."""
 
 
 def left_of(rounds: Sequence[Round], journal: Journal) -> list[Round]:
@@ -31,7 +31,7 @@ def measure_rounds(
     progress: ProfileProgress,
     one_request: OneRequest,
 ) -> None:
-    """Measure rounds in their order, but for cells that fail."""
+    """Measure rounds in their order; skip cells that fail."""
     for one in rounds:
         for n_done, planned in enumerate(one.planned):
             if failures.has(one):

@@ -1,4 +1,4 @@
-"""Checks on the rows of a run: stages close, knobs turned, the pace was the same throughout."""
+"""Checks of a run's rows: stages sum to the total, knobs took effect, the speed was constant."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -18,11 +18,11 @@ Quantity = Callable[[MeasuredRequest], float | None]
 
 
 def check_closure(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> tuple[Check, Check]:
-    """Stages sum to the total: in the median of every cell, and on all requests but a few.
+    """Check that stages sum to the total, in the median of every cell and for most requests.
 
-    A stage that does not close shows in the median of the cells it is in. A process that is
-    interrupted between two readings of the clock shows on single requests; so would a stage that
-    fails to close now and then, hence few of them are allowed.
+    If a stage is measured wrongly, the medians of its cells show it. If a process is interrupted
+    between two readings of the clock, only single requests show it. A stage that is wrong only
+    sometimes would show in the same way, so only a few such requests are allowed.
     """
     cells: dict[tuple[object, ...], list[float]] = defaultdict(list)
     for row in rows:
@@ -54,7 +54,7 @@ def closure_residual(row: MeasuredRequest) -> float:
 
 
 def check_drift(rows: Sequence[MeasuredRequest], threshold: float) -> Check:
-    """E1 kept its pace: no third of the run differs from another, the middle one included."""
+    """Check that the speed of E1 was constant: no two thirds of the run differ."""
     changes = {
         f"{workload} {name}": change
         for workload in WORKLOADS
@@ -71,12 +71,12 @@ def check_drift(rows: Sequence[MeasuredRequest], threshold: float) -> Check:
 
 
 def ttft_ms(row: MeasuredRequest) -> float:
-    """Time to first token, which depends little on what a request says."""
+    """Time to first token, which depends little on the text of a request."""
     return row.total_ms - (row.decode_ms or 0.0)
 
 
 def decode_ms_per_token(row: MeasuredRequest) -> float | None:
-    """Time of each token after the first; none for outputs of one token."""
+    """Time of each token after the first; `None` for outputs of one token."""
     steps = row.n_output_tokens - 1
     return row.decode_ms / steps if row.decode_ms is not None and steps else None
 
@@ -97,7 +97,7 @@ def drift(rows: Sequence[MeasuredRequest], workload: str, quantity: Quantity) ->
 
 
 def check_jitter(rows: Sequence[MeasuredRequest], threshold: float) -> Check:
-    """A request takes about as long whenever it is measured."""
+    """Check that a repeated request takes about the same time in every trial."""
     found = {w: spread for w in WORKLOADS if (spread := jitter(rows, w)) is not None}
     if len(found) < len(WORKLOADS):
         reason = "jitter not measured: no request of each workload was measured in several trials"
@@ -118,7 +118,7 @@ def jitter(rows: Sequence[MeasuredRequest], workload: str) -> float | None:
 
 
 def check_samples(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> tuple[Check, Check]:
-    """Enough requests in E1, and in every cell of E2."""
+    """Check that there are enough requests in E1, and in every cell of E2."""
     counts = Counter(cell_of(row) for row in rows)
     least = {name: least_requests(counts, name) for name in ("e1", "e2")}
     return (
@@ -128,14 +128,14 @@ def check_samples(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> tu
 
 
 def least_requests(counts: Counter[tuple[object, ...]], experiment: str) -> int:
-    """Requests of the smallest cell of an experiment; 0 where a workload has none."""
+    """Requests of the smallest cell of an experiment; 0 if a workload has none."""
     mine = {cell: n for cell, n in counts.items() if cell[0] == experiment}
     there = {cell[1] for cell in mine}
     return min(mine.values()) if there == set(WORKLOADS) else 0
 
 
 def check_actuation(rows: Sequence[MeasuredRequest]) -> Check:
-    """What was observed is what was asked for, or the nearest that the model can do."""
+    """Check that the observed setting is the planned one, or the nearest possible one."""
     wrong = sum(not actuated(row) for row in rows)
     furthest = max((visual_deviation(row) for row in rows), default=0.0)
     detail = (
@@ -148,7 +148,7 @@ def check_actuation(rows: Sequence[MeasuredRequest]) -> Check:
 
 
 def actuated(row: MeasuredRequest) -> bool:
-    """Whether a row's observations agree with its setting, as far as they were made."""
+    """Whether a row's observations agree with its setting. Missing observations agree."""
     planned_and_seen = (
         (row.planned_vision_tokens, row.observed_vision_tokens),
         (row.top_k, row.observed_top_k),
@@ -158,16 +158,17 @@ def actuated(row: MeasuredRequest) -> bool:
 
 
 def visual_deviation(row: MeasuredRequest) -> float:
-    """How far the nearest possible number of visual tokens is from the one asked for."""
+    """The relative distance of the planned number of visual tokens from the requested one."""
     asked = row.vision_tokens or row.planned_vision_tokens
     return abs(row.planned_vision_tokens - asked) / asked if asked else 0.0
 
 
 def check_cut_outputs(rows: Sequence[MeasuredRequest], threshold: float) -> Check:
-    """Most outputs at the reference setting ended by themselves, where they may.
+    """Check that most outputs at the reference setting were not cut at the length limit.
 
-    With more than half of them cut, a median latency is that of the limit and not of the model. At
-    smaller settings a model may babble, which is a result: `cut_share` tells it of each setting.
+    If more than half of them are cut, the median latency shows the limit and not the model. At
+    smaller settings a model may write without end. That is a result, not a fault; `cut_share`
+    reports it for each setting.
     """
     free = [row for row in rows if row.experiment == "e1" and row.decode_mode == "free"]
     if not free:

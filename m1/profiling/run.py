@@ -41,7 +41,7 @@ from m1.vlm.shapes import shape_of
 
 @contextmanager
 def no_search_through_the_model() -> Iterator[None]:
-    """Take what is alive now out of garbage collection, which would stop requests to walk it."""
+    """Exclude all present objects from garbage collection, which would pause requests."""
     gc.collect()
     gc.freeze()
     try:
@@ -59,7 +59,7 @@ class Measured:
     failed: tuple[FailedCell, ...]
     """The cells that could not be measured."""
     seen: Circumstances
-    """What was seen beside the rows."""
+    """What was seen besides the rows."""
     duration_s: float
     """Wall time of measuring, without the pauses of an interrupted run."""
 
@@ -83,7 +83,7 @@ class Profiler:
 
     @property
     def prompt_graphs(self) -> dict[GraphedModule, GraphExtent] | None:
-        """How much of a prompt ran as recorded graphs; nothing where prompts are not recorded."""
+        """The part of a prompt that ran as recorded graphs; `None` if prompts are not recorded."""
         runtime = self.vlm.runtime
         recorded = runtime.prompts if isinstance(runtime, CompiledRuntime) else None
         return recorded.extents if recorded else None
@@ -94,12 +94,12 @@ class Profiler:
         journal: Journal,
         one_request: OneRequest = nullcontext,
     ) -> Measured:
-        """Measure everything that the journal does not hold yet.
+        """Measure everything that is not in the journal yet.
 
         Args:
             warmup_tolerance: relative difference at which two windows of warm-up agree.
-            journal: of this run; every row is in it before the next request begins.
-            one_request: opened around every request that counts, and its line in the journal.
+            journal: journal of this run; every row is in it before the next request begins.
+            one_request: a context around every request that counts and its line in the journal.
 
         Raises:
             UserError: if the reference setting cannot be measured.
@@ -145,11 +145,11 @@ class Profiler:
         )
 
     def prepare(self) -> None:
-        """See that the model can take every setting and request, and make room for the longest.
+        """Check that the model supports every setting and request; reserve room for the longest.
 
         Raises:
-            UserError: if it cannot take one, its weights are not on one device, or outputs may end
-                and nothing says where.
+            UserError: if the model does not support one of them, if its weights are on several
+                devices, or if outputs should end by themselves and no end token is known.
         """
         tell("checking every setting and image")
         refuse_mixed_devices(self._devices())
@@ -160,7 +160,7 @@ class Profiler:
             self.vlm.runtime.make_room(max(self._lengths()))
 
     def _lengths(self) -> Iterator[int]:
-        """Positions of every request that will be measured: the most that its output may take."""
+        """The largest number of positions of every request that will be measured."""
         most = self.grid[0].vision_tokens
         for workload, request in self._planned():
             n = self.params.max_new_tokens.of(workload)
@@ -176,7 +176,7 @@ class Profiler:
             yield from ((workload, request) for request in self.sets[workload].requests[:n])
 
     def check_grid(self) -> None:
-        """Refuse settings that the model cannot take, before anything is measured."""
+        """Refuse settings that the model does not support, before anything is measured."""
         check_knobs(self.vlm, self.grid, self._pictures())
 
     def _pictures(self) -> list[Picture]:
@@ -185,14 +185,14 @@ class Profiler:
         return [picture_of(self.sets[w], image, self.folders[w]) for w, image in images]
 
     def record_prompts(self, rounds: Sequence[Round], failures: Failures) -> None:
-        """Run one request of every shape that will come, where prompts are recorded by shape."""
+        """Run one request of each shape in the plan, if prompts are recorded by shape."""
         runtime = self.vlm.runtime
         if isinstance(runtime, CompiledRuntime) and runtime.recorder:
             tell("recording prompts, one of each shape")
             self._run_quietly(one_of_each_shape(rounds, self._shape), failures)
 
     def _shape(self, one: Round, request: Request) -> Hashable:
-        """The part of a request that decides how the model computes at the setting of a round."""
+        """The shape of a request at the setting of a round. Equal shapes share a recording."""
         folder, n_wanted = self.folders[one.workload], one.setting.vision_tokens
         inputs = encode_request(self.vlm, folder, request, n_wanted)
         return tuple((name, shape_of(tensor)) for name, tensor in sorted(inputs.items()))
@@ -200,7 +200,7 @@ class Profiler:
     def warm_up(
         self, tolerance: float, failures: Failures, now: Callable[[], float] = monotonic
     ) -> WarmUp:
-        """Go through every setting of both workloads until two windows agree."""
+        """Repeat every setting of both workloads until two windows agree."""
         cells = [one for setting in self.grid for one in self._sample(setting)]
         with WarmUpProgress(self.params.warmup_limit) as progress:
             return warm_up(
@@ -226,7 +226,7 @@ class Profiler:
         failures: Failures,
         request_done: Callable[[], object] = lambda: None,
     ) -> list[float]:
-        """Run rounds that do not count; their requests' times in ms, NaN where a cell failed."""
+        """Run rounds that do not count; return their times in ms, with NaN for failed cells."""
         times_ms = []
         for one, planned in [(each, planned) for each in rounds for planned in each.planned]:
             row = None if failures.has(one) else failures.attempt(one, planned)

@@ -1,10 +1,10 @@
-"""Whether the compiled runtime writes what the eager one does, token by token.
+"""Check that the compiled runtime computes the same as the eager one, token by token.
 
-Rounding differs between kernels, and after one differing token two outputs have nothing to do with
-each other. So both runtimes are given the tokens that the eager one wrote, and each says at every
-place which would come next. How far rounding alone moves the logits depends on the model: experts
-that are nearly tied are exchanged by it. So the eager runtime also reads the whole output at once,
-which is the same computation by other kernels, and what that changes is the yardstick.
+Rounding differs between kernels. After one different token, two outputs cannot be compared any
+more. So both runtimes get the tokens that the eager one wrote, and each computes the logits of the
+next token at every place. The effect of rounding depends on the model: if two experts are nearly
+tied, rounding decides between them. So the eager runtime also reads the whole output at once. This
+is the same computation with other kernels, and its change of the logits is the unit of comparison.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,31 +20,31 @@ from m1.vlm.engine import NotFiniteError, position_offset_kept
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.runtime import EagerRuntime
 
-# A difference that matters to nobody, in standard deviations of the logits: in float32, where all
-# differences are smaller, one may be many times another.
+# A negligible difference, in standard deviations of the logits. In float32 all differences are
+# smaller, and one of them may be many times another.
 NEGLIGIBLE = 1e-3
-# Logits that have nothing to do with each other differ by 1.4: no rounding excuses half of that.
+# Unrelated logits differ by 1.4. Rounding cannot explain half of that.
 TOO_FAR = 0.7
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Logits of one output, each tokens x vocabulary."""
+    """Logits of one output, each [n_tokens, n_vocabulary]."""
 
     eager: Tensor
-    """Of the eager runtime, token by token."""
+    """Logits of the eager runtime, token by token."""
     compiled: Tensor
-    """Of the compiled one, given the eager one's tokens."""
+    """Logits of the compiled runtime, given the eager runtime's tokens."""
     at_once: Tensor
-    """Of the eager one, given all its tokens at once."""
+    """Logits of the eager runtime, given all its tokens at once."""
 
 
 def check_runtime(agreement: RuntimeAgreement | None, limit: float) -> Iterator[Check]:
-    """Compiled and eager logits differ by no more than rounding makes eager ones differ.
+    """Check that compiled and eager logits differ by little more than rounding explains.
 
     Args:
-        agreement: of both; none in the eager runtime, which there is nothing to compare with.
-        limit: how many times as much they may differ.
+        agreement: of both runtimes; `None` if the run uses the eager runtime.
+        limit: the largest allowed multiple of the difference that rounding explains.
     """
     if agreement is None:
         return
@@ -71,7 +71,7 @@ def compare_runtimes(vlm: LoadedVlm, inputs: dict[str, Tensor], n_tokens: int) -
         n_tokens: length of the output.
 
     Raises:
-        NotFiniteError: if the largest logit of a place is not finite.
+        NotFiniteError: if the largest logit at a place is not finite.
     """
     eager = replace(vlm, runtime=EagerRuntime(vlm.model))
     logits, tokens = written_logits(eager, inputs, n_tokens)
@@ -109,12 +109,12 @@ def written_logits(
 
 @torch.inference_mode()
 def logits_at_once(vlm: LoadedVlm, inputs: dict[str, Tensor], tokens: Sequence[Tensor]) -> Tensor:
-    """Logits at every place of an output (tokens x vocabulary), all its tokens read together.
+    """Logits at every place of an output (tokens x vocabulary), with all tokens read at once.
 
     Args:
         vlm: the model in the eager runtime.
         inputs: of one request.
-        tokens: of the output but for its last, each 1 x 1.
+        tokens: all tokens of the output except its last, each 1 x 1.
     """
     model: Any = vlm.model
     with position_offset_kept(vlm.model):
@@ -125,7 +125,7 @@ def logits_at_once(vlm: LoadedVlm, inputs: dict[str, Tensor], tokens: Sequence[T
 
 
 def agreement_of(compared: Sequence[Compared]) -> RuntimeAgreement:
-    """Sum up what was compared."""
+    """Summarise the comparisons."""
     n_tokens = sum(len(one.eager) for one in compared)
     return RuntimeAgreement(
         n_outputs=len(compared),
@@ -139,12 +139,12 @@ def agreement_of(compared: Sequence[Compared]) -> RuntimeAgreement:
 
 
 def _n_equal(eager: Tensor, other: Tensor) -> int:
-    """Places at which both have the same token before all others."""
+    """The number of places at which both have the same most likely token."""
     return int((eager.argmax(-1) == other.argmax(-1)).sum())
 
 
 def _largest_gap(eager: Tensor, other: Tensor) -> float:
-    """By how many standard deviations the eager logits prefer their own tokens, at the most."""
+    """The largest preference of the eager logits for their own tokens, in standard deviations."""
     chosen = other.argmax(-1, keepdim=True)
     gaps = eager.max(-1).values - eager.gather(1, chosen)[:, 0]
     return float((gaps / eager.std(-1)).max())

@@ -1,6 +1,6 @@
 """The order of measurement: trials outermost, cells in random order within each trial.
 
-Drift of the machine then hits all cells alike, instead of the last ones.
+So drift of the machine affects all cells alike, and not only the last ones.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Round:
-    """One cell's share of one trial."""
+    """The requests of one cell in one trial."""
 
     experiment: Experiment
     trial: int
@@ -49,13 +49,14 @@ def plan(
     requests: Mapping[Workload, Sequence[Request]],
     modes: Sequence[DecodeMode],
 ) -> list[Round]:
-    """Lay out a whole run.
+    """Plan a whole run.
 
     Args:
-        params: how often things are measured.
+        params: the numbers of requests, trials and repeats.
         grid: all settings, the reference first.
-        requests: the requests of each workload; each experiment takes the first it needs.
-        modes: how long outputs are, one pass of E1 and E2 each; marks are tried in the first.
+        requests: the requests of each workload; each experiment takes as many as it needs, from
+            the first on.
+        modes: the decode modes. Each has a pass of E1 and E2; observer pairs are in the first.
 
     Returns:
         Rounds in the order of measurement.
@@ -79,8 +80,9 @@ def one_of_each_shape(
     """Rounds of one request each: the first of every shape at every setting.
 
     Args:
-        rounds: of a plan.
-        shape: of a request in a round; asked once for each number of visual tokens.
+        rounds: the rounds of a plan.
+        shape: computes the shape of a request in a round; called once for each number of visual
+            tokens.
     """
     shapes: dict[Hashable, Hashable] = {}
     firsts: dict[Hashable, Round] = {}
@@ -95,7 +97,7 @@ def one_of_each_shape(
 
 
 def _numbered(rounds: Sequence[Round]) -> list[Round]:
-    """The rounds with the place of each request, by which an interrupted run knows them again."""
+    """The rounds with the place of each request. An interrupted run finds requests by place."""
     places = count()
     return [
         replace(one, planned=tuple(replace(each, order=next(places)) for each in one.planned))
@@ -130,12 +132,15 @@ def _rounds_of_trial(
 
 
 def _chunks(requests: tuple[Request, ...], n: int) -> list[tuple[Request, ...]]:
-    """Cut E1 into up to n parts, so that it spreads over the trial as the grid does."""
+    """Cut E1 into up to n parts, so that it is spread over the trial like the grid."""
     return [requests[i::n] for i in range(min(n, len(requests)))]
 
 
 def _shuffled(one: Round, rng: np.random.Generator) -> Round:
-    """Requests in random order; the two of an observer pair stay side by side, in any order."""
+    """A round with its requests in random order.
+
+    The two requests of an observer pair stay together, also in random order.
+    """
     width = 2 if one.experiment == "observer" else 1
     groups = [one.planned[i : i + width] for i in range(0, len(one.planned), width)]
     order = [groups[i] for i in rng.permutation(len(groups))]

@@ -1,9 +1,9 @@
-"""Whether the thread that measures kept up with the clock on the wall.
+"""Find out whether the thread that measures stood still while wall time passed.
 
-A process that is stopped, a machine that is suspended, a guest whose host takes the core away, and
-memory that has to come from a disk all show in the same way: wall time passes in which the thread
-neither runs nor waits for a core. Waiting for a core is told apart, so that a busy machine, which
-the check of neighbours is for, interrupts nothing.
+A process may be stopped, a machine suspended, a virtual machine without a core, or memory may have
+to come from a disk. All this shows in the same way: wall time passes, and the thread neither runs
+nor waits for a core. Waiting for a core does not count as an interruption: it shows a busy machine,
+for which there is another check.
 """
 
 import time
@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Self
 
 NS_PER_MS = 1e6
-# A scheduler, a host of virtual machines or a page fault takes a core away for less. What is
-# shorter is the machine's jitter, and stays in the tail.
+# A scheduler, a host of virtual machines or a page fault usually takes less time. Shorter pauses
+# are the machine's jitter, and stay in the tail.
 LEAST_STILL_MS = 100.0
-# Share of the time, at the least: a request of a minute does not end for a tenth of a second.
+# The smallest share of the time: in a request of a minute, a tenth of a second does not matter.
 LEAST_SHARE = 0.25
-# Two clocks are not read at once, and a thread may lose its core in between.
+# Two clocks cannot be read at the same moment, and a thread may lose its core in between.
 LEAST_SUSPENDED_MS = 1000.0
 SCHEDULER = Path("/proc/thread-self/schedstat")
 
@@ -31,9 +31,9 @@ class ThreadClocks:
     ran_ns: int
     """Time that the thread was on a core."""
     waited_ns: int
-    """Time that it could have run and had no core; 0 where the system does not tell."""
+    """Time that the thread was ready and had no core; 0 if the system does not report it."""
     asleep_ns: int
-    """Time that the machine was suspended since it started; 0 where the system does not tell."""
+    """Time that the machine was suspended since its start; 0 if the system does not report it."""
 
     @classmethod
     def read(cls) -> Self:
@@ -49,14 +49,14 @@ class Elapsed:
     """What passed between two readings."""
 
     ms: float
-    """Time, without that of a suspended machine."""
+    """Time that passed, without the time that the machine was suspended."""
     still_ms: float = 0.0
-    """Of it, time in which the thread neither ran nor waited for a core."""
+    """The part of `ms` in which the thread neither ran nor waited for a core."""
     suspended_ms: float = 0.0
     """Time that the machine was suspended."""
 
     def __add__(self, other: Self) -> Self:
-        """Both together, with what lies between them left out."""
+        """Both together, without the time between them."""
         return replace(
             self,
             ms=self.ms + other.ms,
@@ -71,14 +71,14 @@ class Elapsed:
 
     @property
     def suspension(self) -> str | None:
-        """That the machine was suspended, in words; nothing where it was not."""
+        """A text that the machine was suspended; `None` if it was not."""
         if self.suspended_ms < LEAST_SUSPENDED_MS:
             return None
         return f"the machine was suspended for {self.suspended_ms:.0f} ms"
 
     @property
     def standstill(self) -> str | None:
-        """That the thread stood still, in words; nothing where it kept up."""
+        """A text that the thread stood still; `None` if it did not."""
         if self.still_ms < LEAST_STILL_MS or self.still_share < LEAST_SHARE:
             return None
         return f"the process stood still for {self.still_ms:.0f} of {self.ms:.0f} ms"
@@ -88,7 +88,7 @@ def elapsed(ms: float, before: ThreadClocks, after: ThreadClocks) -> Elapsed:
     """What passed between two readings.
 
     Args:
-        ms: time by the clock that counts, read between both.
+        ms: time by the clock of the measurement, between the two readings.
         before: the first reading.
         after: the second.
     """
@@ -102,7 +102,7 @@ def elapsed(ms: float, before: ThreadClocks, after: ThreadClocks) -> Elapsed:
 
 
 def _since_boot_ns(monotonic_ns: int) -> int:
-    """Linux counts the time of a suspended machine in one clock, and not in the other."""
+    """Time since boot. On Linux this clock includes suspended time; the monotonic one does not."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return monotonic_ns if clock is None else time.clock_gettime_ns(clock)
 

@@ -14,8 +14,8 @@ def deal_images(requests: Mapping[Workload, Sequence[Request]], n_trials: int) -
     """Deal images to trials, so that all requests about one image are in one trial.
 
     Trials are then independent of each other, and the bootstrap can draw them whole. Each image
-    goes to the trial with the fewest requests of the workloads that show it, so that every trial
-    has about as many of each.
+    goes to the trial with the fewest requests of the workloads that use it. So every trial has
+    about the same number of requests of each workload.
 
     Args:
         requests: the requests of each workload in one experiment.
@@ -35,7 +35,7 @@ def deal_images(requests: Mapping[Workload, Sequence[Request]], n_trials: int) -
 
 
 def _count(requests: Mapping[Workload, Sequence[Request]]) -> dict[str, Counts]:
-    """How many requests of each workload an image has [n_workloads], in order of appearance."""
+    """The number of requests of each workload per image [n_workloads], in order of appearance."""
     counts: dict[str, Counts] = {}
     for place, workload in enumerate(WORKLOADS):
         for request in requests[workload]:

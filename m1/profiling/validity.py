@@ -1,6 +1,6 @@
-"""Whether a run may be believed: checks on what was measured, each with a value and a threshold.
+"""Decide whether a run is valid, by checks that each have a value and a threshold.
 
-They take what was measured and nothing else, so recorded runs can be judged again.
+The checks use only what was recorded, so recorded runs can be judged again.
 """
 
 from collections.abc import Sequence
@@ -33,16 +33,16 @@ from m1.schemas.profile import (
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What was seen beside the rows."""
+    """What was seen besides the rows."""
 
     warmup: WarmUp
     """How warm-up ended."""
     machine: MachineState
-    """What others did on the machine during the run, and how fast it was."""
+    """The load by other processes during the run, and the clocks of the machine."""
     devices: tuple[str, ...]
     """Devices that hold the model's weights."""
     interruptions: tuple[Interruption, ...] | None = None
-    """Measurements that were interrupted; none where that was not recorded."""
+    """Measurements that were interrupted; `None` if that was not recorded."""
 
 
 def judge(
@@ -54,10 +54,10 @@ def judge(
     """Apply every check.
 
     Args:
-        rows: what was measured.
-        seen: what was seen beside it.
+        rows: the measured requests.
+        seen: what was seen besides the rows.
         limits: the thresholds.
-        agreement: of the compiled runtime with the eager one, where it was compiled.
+        agreement: agreement of compiled and eager runtime, if the model was compiled.
     """
     checks = (
         *check_closure(rows, limits),
@@ -83,6 +83,6 @@ def judge(
 
 
 def check_warmup(seen: WarmUp, threshold: float) -> Check:
-    """Warm-up reached a plateau."""
+    """Check that warm-up reached a plateau."""
     sentence = f"change between the last two of {seen.n_windows} warm-up windows"
     return at_most("warmup", abs(seen.change), threshold, sentence)

@@ -9,13 +9,13 @@ import numpy.typing as npt
 
 Times = npt.NDArray[np.float64]
 OnePass = Callable[[], Sequence[float]]
-# Told after each window: how many there were, and the change from the one before, if there is one.
+# Called after each window with the number of windows and the change from the window before, if any.
 Report = Callable[[int, float | None], object]
 
 
 @dataclass(frozen=True)
 class Window:
-    """How long one window is, at the least: both have to be reached."""
+    """The smallest length of a window. Both limits have to be reached."""
 
     n_requests: int
     duration_s: float
@@ -26,7 +26,7 @@ class WarmUp:
     """How warm-up ended."""
 
     change: float
-    """Relative change between the last two windows; beyond the tolerance without a plateau."""
+    """Relative change between the last two windows; above the tolerance if there is no plateau."""
     n_windows: int
     """Windows that were run."""
 
@@ -45,10 +45,10 @@ def warm_up(
         one_pass: measures the same requests in every cell once; returns their times, always in
             the same order.
         tolerance: relative difference at which two windows agree.
-        window: least length of a window, in whole passes.
-        limit: windows at the most; 2 are always run.
+        window: the smallest length of a window; passes are never cut.
+        limit: the largest number of windows; at least 2 are run.
         now: a clock in seconds.
-        report: told of each window.
+        report: called after each window.
     """
     windows: list[Times] = []
     while len(windows) < 2 or (abs(change(windows)) > tolerance and len(windows) < limit):
@@ -58,7 +58,7 @@ def warm_up(
 
 
 def run_window(one_pass: OnePass, window: Window, now: Callable[[], float]) -> Times:
-    """Passes until the window is long enough; the median time of each request."""
+    """Run passes until the window is long enough; return the median time of each request."""
     started, passes = now(), [one_pass()]
     while sum(map(len, passes)) < window.n_requests or now() - started < window.duration_s:
         passes.append(one_pass())
@@ -66,7 +66,7 @@ def run_window(one_pass: OnePass, window: Window, now: Callable[[], float]) -> T
 
 
 def change(windows: Sequence[Times]) -> float:
-    """Relative change from the last but one window to the last, every request counting alike.
+    """Relative change from the last but one window to the last. All requests count equally.
 
     Requests that could not be measured (NaN) are left out.
     """

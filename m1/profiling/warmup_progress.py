@@ -1,4 +1,4 @@
-"""Progress of warm-up: one line that changes in a terminal, a line now and then elsewhere."""
+"""Progress of warm-up: in a terminal, one line that changes; elsewhere, a line now and then."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -7,12 +7,12 @@ from typing import Self
 
 from m1.terminal import Terminal
 
-# Between two lines where there is no terminal; a window may take minutes.
+# The time between two lines without a terminal. A window may take minutes.
 LINE_S = 10.0
 
 
 class WarmUpProgress:
-    """Says which window is at work, for how long, and how far the last two agreed."""
+    """Shows the current window, its time so far, and the change between the last two."""
 
     def __init__(
         self,
@@ -20,7 +20,7 @@ class WarmUpProgress:
         console: Terminal | None = None,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        """Nothing has run yet; `limit` is the number of windows at the most."""
+        """Start before the first window; `limit` is the largest number of windows."""
         self.limit, self.now = limit, now
         self.console = console or Terminal(stderr=True)
         self.started = self.told_at = now()
@@ -39,7 +39,7 @@ class WarmUpProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        """Leave the terminal as it was; say how it ended."""
+        """Restore the terminal, and say how warm-up ended."""
         if self.line:
             self.line.stop()
         if kind is None:
@@ -52,7 +52,7 @@ class WarmUpProgress:
         self._show(due=self.now() - self.told_at >= LINE_S)
 
     def window_done(self, n_windows: int, change: float | None) -> None:
-        """Note a window, and the relative change from the one before, if there is one."""
+        """Note a window, and the relative change from the window before, if there is one."""
         self.n_windows, self.change = n_windows, change
 
     def _show(self, *, due: bool) -> None:

@@ -1,7 +1,7 @@
 """Watching the machine during a run, between requests only.
 
-Looks are taken right after a request, so that clocks are those of work and no part of a request
-is timed while NVML answers. A background thread would wake in the middle of requests, and take
+Looks are taken right after a request. So the clocks are those of work, and NVML never answers
+while a request is timed. A background thread would wake in the middle of requests, and take
 Python's lock from the thread that launches kernels.
 """
 
@@ -16,7 +16,7 @@ from m1.profiling.machine import CpuMeter, core_mhz
 from m1.schemas.profile import GpuState, MachineState, Span
 
 INTERVAL_S = 1.0
-# However slow a look is, looks take no more than this share of the run.
+# Looks take at most this share of the run, even if each of them is slow.
 LARGEST_SHARE = 0.02
 VINGTILES = 20
 
@@ -30,7 +30,7 @@ class MachineWatch:
         gpu: NvmlGpu | None = None,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        """Start watching the machine, and the GPU of a device where it is one."""
+        """Start watching the machine, and the GPU if the device is one."""
         self.gpu, self.gpu_not_measured = gpu, None if gpu else "no GPU in use"
         if gpu is None:
             self._find(device)
@@ -47,7 +47,7 @@ class MachineWatch:
             self.gpu_not_measured = str(reason)
 
     def look(self) -> None:
-        """Take a sample where one is due; call it right after a request."""
+        """Take a sample if one is due. Call this right after a request."""
         started = self.now()
         if started < self.due:
             return
@@ -68,7 +68,7 @@ class MachineWatch:
 
 
 def gpu_state(samples: list[GpuSample]) -> GpuState:
-    """What samples of a GPU come to; clocks, heat and power of those right after work alone."""
+    """Summary of a GPU's samples. Clocks, heat and power are only from samples right after work."""
     work = [sample for sample in samples if sample.at_work]
     told = [sample for sample in samples if sample.reasons is not None]
     names = sorted({name for sample in told for name in sample.reasons or ()})
@@ -89,11 +89,11 @@ def gpu_state(samples: list[GpuSample]) -> GpuState:
 
 
 def span(readings: list[float | None]) -> Span | None:
-    """Where readings lie; nothing without any."""
+    """The range of readings; `None` without readings."""
     known = [float(reading) for reading in readings if reading is not None]
     if not known:
         return None
-    # The middle 90 %, so that a single odd reading among hundreds is not the whole spread.
+    # The range is the middle 90 %, so that one odd reading among hundreds does not decide it.
     cuts = quantiles(known, n=VINGTILES, method="inclusive") if len(known) > 1 else known
     middle = median(known)
     return Span(

@@ -59,8 +59,8 @@ def profile(
     for folder in (places.out, journal_folder):
         check_writable(folder)
     journals = Journals(journal_folder, Path.cwd())
-    # The lock covers loading too, which would disturb another run's timings; and the journal, so
-    # that of two equal runs the second does not resume the journal of the first.
+    # The lock covers loading too, which would disturb another run's timings. It also covers the
+    # journal: of two equal runs, the second must not resume the journal of the first.
     with CtrlC() as ctrl_c, device_lock(find_device(model.device)):
         loaded = load_vlm(model)
         check_prompts(loaded.prompts, requests)
@@ -129,7 +129,7 @@ def record_of(
 
 
 def tell(run: ProfileRun, fewer_than_asked: Iterable[str]) -> None:
-    """Say what was measured, what not, and whether it may be believed."""
+    """Say what was measured, what was not, and whether the run is valid."""
     verdict = run.validity
     say(f"{run.n_rows} requests measured: {verdict.verdict}")
     say(*(f"  {line}" for line in (*verdict.reasons, *fewer_than_asked)))
@@ -139,7 +139,7 @@ def tell(run: ProfileRun, fewer_than_asked: Iterable[str]) -> None:
 
 
 def refuse_failed_cells(run: ProfileRun, journal: Journal) -> NoReturn:
-    """End a strict run in which cells failed; the next one tries them again.
+    """End a strict run in which cells failed. The next run tries them again.
 
     Raises:
         UserError: always.

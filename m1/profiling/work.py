@@ -1,7 +1,7 @@
-"""How much work each stage of a request is: operations, and bytes that have to be read for them.
+"""Count the work of each stage of a request: operations, and the bytes that they have to read.
 
-Counted while a request runs, by what the model's modules call, so that it holds for every
-architecture and at every setting of the knobs.
+The operators that the model calls are counted while a request runs. So the count is correct for
+every architecture and at every setting of the knobs.
 """
 
 import math
@@ -32,14 +32,14 @@ def attention_operations(
 ) -> int:
     """Operations of attention, counted in full, as if nothing were masked.
 
-    Not torch's own formula, which refuses several heads of queries to one of keys.
+    Torch's own formula is not used: it refuses several heads of queries for one head of keys.
     """
     *batch_and_heads, n_queries, width = query.shape
     n_pairs = math.prod(batch_and_heads) * n_queries * key.shape[-2]
     return 2 * n_pairs * (width + value.shape[-1])
 
 
-# Matrix products, convolutions and attention; all else is little beside them.
+# Matrix products, convolutions and attention. All other operations are few in comparison.
 FORMULAS: dict[Any, Callable[..., int]] = {
     **registry,
     aten._scaled_dot_product_flash_attention_for_cpu: attention_operations,
@@ -53,7 +53,7 @@ class WorkCounter(TorchDispatchMode):
     """Counts, while it is open, operations and the bytes of weights that they read."""
 
     def __init__(self, model: PreTrainedModel) -> None:
-        """Know the model's weights by where they are stored."""
+        """Remember the storage of each of the model's weights."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.weights = {tensor.untyped_storage().data_ptr() for tensor in model.parameters()}
         self.operations = 0.0
@@ -61,7 +61,7 @@ class WorkCounter(TorchDispatchMode):
         self.marks: list[tuple[str, float, float]] = []
 
     def mark(self, name: str) -> None:
-        """Note how much was done so far."""
+        """Note the work so far."""
         self.marks.append((name, self.operations, self.weight_bytes))
 
     def __torch_dispatch__(
@@ -71,7 +71,7 @@ class WorkCounter(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
-        """Run an operator, or the simpler ones that it is made of, and count it."""
+        """Run and count an operator, or the simpler operators that it consists of."""
         given = kwargs or {}
         formula = FORMULAS.get(func.overloadpacket)
         if formula is None:
@@ -84,7 +84,7 @@ class WorkCounter(TorchDispatchMode):
         return result
 
     def _weight_bytes(self, value: object) -> int:
-        """Bytes of a weight, or of the part of one that is looked at; 0 of anything else."""
+        """Bytes of a weight, or of the part of it that is used; 0 for other values."""
         if isinstance(value, Tensor) and value.untyped_storage().data_ptr() in self.weights:
             return value.numel() * value.element_size()
         return 0
@@ -92,7 +92,7 @@ class WorkCounter(TorchDispatchMode):
 
 @torch.inference_mode()
 def count_work(vlm: LoadedVlm, inputs: dict[str, Tensor]) -> dict[Stage, StageWork]:
-    """Count the work of each stage of one request; of decode, that of its first step.
+    """Count the work of each stage of one request. For decode, only the first step counts.
 
     Args:
         vlm: the model, its knobs already turned.

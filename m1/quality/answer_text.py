@@ -1,17 +1,16 @@
-"""The part of an output that is scored: without reasoning, out of its box."""
+"""The part of an output that is scored: without reasoning, and without the box around it."""
 
 from m1.schemas.markup import Marks, Markup
 
 
 def answer_text(output: str, markup: Markup) -> str:
-    """Return what an output says once its reasoning is over.
+    """Return the text of an output after its reasoning.
 
-    Empty where the output ends within the reasoning: then nothing was answered.
+    It is empty if the output ends inside the reasoning, since then there is no answer.
 
     Args:
-        output: what the model wrote, its marks included.
-        markup: the marks of the model; without any, the output is returned but for the space
-            around it.
+        output: the model's output, with its marks.
+        markup: the marks of the model. Without marks, only the space around the output is removed.
     """
     text = output
     for marks in markup.reasoning:
@@ -22,7 +21,7 @@ def answer_text(output: str, markup: Markup) -> str:
 
 
 def _after(text: str, marks: Marks) -> str:
-    """What follows the reasoning; where that has no end, what came before it."""
+    """The text after the reasoning; if the reasoning does not end, the text before it."""
     _, closed, after = text.rpartition(marks.closing)
     if closed:
         return after
@@ -30,6 +29,6 @@ def _after(text: str, marks: Marks) -> str:
 
 
 def _inside(text: str, marks: Marks) -> str:
-    """What the last box holds; an output that was cut may not close it."""
+    """The text in the last box. If the output was cut, the box may not be closed."""
     _, opened, inside = text.rpartition(marks.opening)
     return inside.partition(marks.closing)[0] if opened else text

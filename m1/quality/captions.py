@@ -1,8 +1,8 @@
 """Scores of captions against several human captions: CIDEr-D, BLEU-4 and ROUGE-L.
 
-All texts are raw; they are tokenised here as the COCO caption evaluation does it. That is for
-English: in a language that is written without spaces a whole clause is one token, and scores mean
-nothing.
+All texts are raw. They are tokenised here in the same way as in the COCO caption evaluation, which
+is for English. In a language without spaces, a whole clause would be one token, and scores would
+mean nothing.
 """
 
 import math
@@ -20,7 +20,7 @@ Ngram = tuple[str, ...]
 Tokenised = Mapping[str, list[str]]
 
 LONGEST_NGRAM = 4
-# Both from the CIDEr paper: how fast a wrong length costs marks, and the scale of the score.
+# Both are from the CIDEr paper: how strongly a wrong length lowers the score, and its scale.
 LENGTH_SIGMA_TOKENS = 6.0
 CIDER_SCALE = 10.0
 
@@ -36,17 +36,17 @@ class _WeightedCaption:
 
 @dataclass(frozen=True)
 class CaptionCorpus:
-    """The human captions of a whole dataset, and the document frequencies they fix.
+    """The human captions of a whole dataset, and their document frequencies.
 
-    CIDEr weighs an n-gram by how rare it is among the images of the corpus. Weights taken from
-    the subset that happens to be scored would make small subsets read higher, so they are taken
-    once, here, and every score of an experiment uses the same corpus.
+    CIDEr weights an n-gram by how rare it is among the images of the corpus. If weights came from
+    the scored subset, small subsets would get higher scores. So the weights are computed once,
+    here, and every score of an experiment uses the same corpus.
     """
 
     references: Mapping[str, tuple[str, ...]]
     """Image id to its human captions, tokenised."""
     document_frequency: Mapping[Ngram, int]
-    """In the captions of how many images each n-gram of 1 to 4 tokens occurs."""
+    """For each n-gram of 1 to 4 tokens, the number of images with captions that contain it."""
 
     @classmethod
     def from_references(cls, references: Mapping[str, Sequence[str]]) -> "CaptionCorpus":
@@ -67,13 +67,13 @@ class CaptionCorpus:
         """Return the CIDEr-D of a raw caption, from 0 to 10.
 
         Vedantam et al. 2015, "CIDEr: Consensus-based Image Description Evaluation"
-        (arXiv:1411.5726), section 8, on the scale of the COCO evaluation: the mean over images is
-        what that prints as CIDEr, usually near 1 for a good model. The score of one image does
-        not depend on which others are scored. A caption much longer than the references scores
-        near 0 whatever it says.
+        (arXiv:1411.5726), section 8, on the scale of the COCO evaluation. The COCO evaluation
+        prints the mean over images as CIDEr; it is usually near 1 for a good model. The score of
+        one image does not depend on which others are scored. A caption that is much longer than
+        the references scores near 0, whatever its content.
 
         Raises:
-            KeyError: if the corpus does not hold the image.
+            KeyError: if the image is not in the corpus.
         """
         if image_id not in self.references:
             msg = f"image {image_id!r} is not among the {len(self.references)} of the corpus"
@@ -91,7 +91,7 @@ class CaptionCorpus:
         return _WeightedCaption(weights, norms, len(tokens.split()))
 
     def _idf(self, ngram: Ngram) -> float:
-        # An n-gram that no reference holds counts as if one did.
+        # An n-gram without a reference counts as if one image had it.
         return math.log(len(self.references) / max(1, self.document_frequency.get(ngram, 0)))
 
 
@@ -128,8 +128,8 @@ def rouge_l(references: Mapping[str, Sequence[str]], captions: Mapping[str, str]
 def without_weight(references: Mapping[str, Sequence[str]], image_ids: Iterable[str]) -> list[str]:
     """Find images about which no caption can have a CIDEr-D above 0.
 
-    CIDEr weighs an n-gram by how few images it is said of. Where every n-gram of an image is said
-    of all of them, or its references hold no word, nothing has weight.
+    CIDEr gives more weight to an n-gram that few images have. If all images have every n-gram of
+    an image, or its references have no words, the weights of this image are zero.
 
     Args:
         references: image id to raw human captions, of the whole corpus.
@@ -143,7 +143,7 @@ def without_weight(references: Mapping[str, Sequence[str]], image_ids: Iterable[
         said = _said_of(texts)
         shared = {i: ngrams for i, ngrams in shared.items() if ngrams <= said}
         if not any(shared.values()):
-            break  # Those that are left hold no word.
+            break  # the images that are left have no words
     return list(shared)
 
 
@@ -179,7 +179,7 @@ def _ngrams(tokens: str) -> Iterator[Ngram]:
 
 
 def _similarity(candidate: _WeightedCaption, reference: _WeightedCaption) -> float:
-    """Return the mean cosine over n-gram lengths, less a penalty for a wrong length: 0 to 1."""
+    """Return the mean cosine over n-gram lengths, with a penalty for a wrong length: 0 to 1."""
     difference = candidate.length - reference.length
     penalty = math.exp(-(difference**2) / (2 * LENGTH_SIGMA_TOKENS**2))
     cosines = (_clipped_cosine(candidate, reference, order) for order in range(LONGEST_NGRAM))
@@ -187,10 +187,10 @@ def _similarity(candidate: _WeightedCaption, reference: _WeightedCaption) -> flo
 
 
 def _clipped_cosine(candidate: _WeightedCaption, reference: _WeightedCaption, order: int) -> float:
-    """Return the cosine, with repeats beyond the reference's own count earning nothing."""
+    """Return the cosine. Repeats beyond the reference's own count do not count."""
     theirs, ours = reference.weights[order], candidate.weights[order]
-    # In the order of the caption: that of a set changes from process to process, and with it how
-    # the sum is rounded.
+    # The sum is in the order of the caption. The order of a set would change from process to
+    # process, and with it the rounding.
     shared = (ngram for ngram in ours if ngram in theirs)
     product = sum(min(ours[ngram], theirs[ngram]) * theirs[ngram] for ngram in shared)
     norm = reference.norms[order] * candidate.norms[order]

@@ -1,9 +1,9 @@
-"""Accuracy of a short answer against those of several people, by the rule of VQA.
+"""Accuracy of a short answer compared with several people's answers, by the rule of VQA.
 
 The metric is Antol et al. 2015, "VQA: Visual Question Answering" (arXiv:1505.00468), in the
-leave-one-annotator-out form that VQA v2 (Goyal et al. 2017, arXiv:1612.00837) is scored with.
-Answers are always normalised, as lmms-eval does it; the script that was published in 2017 leaves
-them as they are where all ten people agree. The normal form is one of English.
+leave-one-annotator-out form of VQA v2 (Goyal et al. 2017, arXiv:1612.00837). Answers are always
+normalised, as in lmms-eval. The script that was published in 2017 does not normalise them if all
+ten people agree. The normal form is for English.
 """
 
 import re
@@ -20,8 +20,8 @@ _ARTICLES = frozenset({"a", "an", "the"})
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _DIGITS = {"none": "0"} | {word: str(value) for value, word in enumerate(_NUMBERS)}
 
-# As in the published table, which leaves out what is a word without its apostrophe (he'll, it's,
-# we're), and never reaches its own entries for i'm, i've and i'd've.
+# As in the published table. It leaves out contractions that are other words without an apostrophe
+# (he'll, it's, we're), and never uses its own entries for i'm, i've and i'd've.
 _CONTRACTIONS = """
     ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't
     haven't he'd he'd've he's how'd how'll how's isn't it'd it'd've it'll ma'am mightn't
@@ -40,7 +40,7 @@ def _without_each_apostrophe(word: str) -> list[str]:
 
 
 _MENDED = {slip: word for word in _CONTRACTIONS.split() for slip in _without_each_apostrophe(word)}
-# The published table has this one the wrong way round, and scores depend on the table.
+# The published table has this entry the wrong way round. It is kept, since scores depend on it.
 _MENDED["somebody'd"] = "somebodyd"
 
 
@@ -59,10 +59,10 @@ def normalise_answer(text: str) -> str:
 def vqa_accuracy(answer: str, references: Sequence[str]) -> float:
     """Return the accuracy of `answer`, from 0 (nobody gave it) to 1.
 
-    Each annotator in turn is left out, and ``min(matches / 3, 1)`` among the others is averaged
-    over them, both sides normalised, whether people agree or not. VQA v2 asks ten people, of whom
-    four have to agree with the answer for full marks and three give 0.9. With two references the
-    most is 1/3, with three 2/3. A single one cannot be left out: its answer scores 1.
+    Each annotator is left out once. The accuracy is the mean of ``min(matches / 3, 1)`` among the
+    others. All answers are normalised, whether people agree or not. VQA v2 asks ten people: if
+    four agree with the answer the accuracy is 1, with three it is 0.9. With two references the
+    largest accuracy is 1/3, with three 2/3. A single reference is not left out: it scores 1.
 
     Raises:
         ValueError: if there are no references.
@@ -77,7 +77,7 @@ def vqa_accuracy(answer: str, references: Sequence[str]) -> float:
 
 
 def vqa_ceiling(references: Sequence[str]) -> float:
-    """Return the accuracy of the best answer there can be, from 0 to 1.
+    """Return the accuracy of the best possible answer, from 0 to 1.
 
     Raises:
         ValueError: if there are no references.
@@ -89,7 +89,7 @@ def vqa_ceiling(references: Sequence[str]) -> float:
 
 
 def _accuracy(n_matches: int, n_references: int) -> float:
-    """The mean mark where each of several people is left out in turn."""
+    """The mean accuracy if each person is left out once."""
     full = MATCHES_FOR_FULL_MARKS
     marks = (n_references - n_matches) * min(n_matches, full)
     if n_matches:
@@ -98,14 +98,14 @@ def _accuracy(n_matches: int, n_references: int) -> float:
 
 
 def _exact_form(text: str) -> str:
-    """The normal form, but for an answer of which it leaves nothing ("A" or "(A).", the letter)."""
+    """The normal form; if it would be empty ("A" or "(A)." for the letter), another form."""
     one_line = " ".join(text.split())
     kept = normalise_answer(text) or " ".join(_without_punctuation(one_line).lower().split())
     return kept or one_line.lower()
 
 
 def _without_punctuation(text: str) -> str:
-    """Delete marks that touch a space or stand beside a number with commas, else part words."""
+    """Delete marks beside a space or a number with commas; replace others by a space."""
     delete_all = _COMMA_IN_NUMBER.search(text) is not None
     parted = text
     for mark in _MARKS:

@@ -1,1 +1,1 @@
-"""What `m1 show` and `m1 schema` print."""
+"""The output of `m1 show` and `m1 schema`."""

@@ -1,4 +1,4 @@
-"""Scored outputs for the terminal, a block a request, or for a page."""
+"""Scored outputs, either in the terminal with a block for each request, or on a page."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -44,7 +44,7 @@ def print_answers(chosen: Sequence[Chosen], console: Terminal) -> None:
 
 
 def block(card: Card) -> Table:
-    """A request and its outputs, what each line is on the left."""
+    """A request and its outputs. A label on the left explains each line."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -54,7 +54,7 @@ def block(card: Card) -> Table:
 
 
 def lines(card: Card) -> Iterator[tuple[str, str, str]]:
-    """What each line is, what it says, and its style."""
+    """The label, the text and the style of each line."""
     yield "request", card.request_id, "dim"
     yield "prompt", card.prompt, ""
     several = len(card.outputs) > 1

@@ -34,11 +34,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """The outputs of a workload, as far as the page has room."""
+    """The outputs of a workload that fit on the page."""
 
     heading: str
     note: str
-    """What is left out; empty where nothing is."""
+    """A note on outputs that are left out; empty if there are none."""
     cards: list[tuple[Picture, Card]]
 
 
@@ -46,7 +46,7 @@ def write_answers_page(chosen: Sequence[Chosen], place: Path) -> str:
     """Write the page.
 
     Returns:
-        What is on it, in a line.
+        A line about the contents of the page.
 
     Raises:
         UserError: if it cannot be written.
@@ -62,7 +62,7 @@ def write_answers_page(chosen: Sequence[Chosen], place: Path) -> str:
 
 
 def section_of(chosen: Chosen, most_bytes: int) -> Section:
-    """As many requests as go into a number of bytes."""
+    """As many requests as fit into a number of bytes."""
     cards: list[tuple[Picture, Card]] = []
     left = most_bytes
     for one in chosen.answered:
@@ -79,7 +79,7 @@ def section_of(chosen: Chosen, most_bytes: int) -> Section:
 
 
 def n_bytes(picture: Picture, card: Card) -> int:
-    """How many bytes of the page a request takes, about."""
+    """The approximate size of a request on the page, in bytes."""
     texts = escape("".join(map(str, astuple(card)))).encode()
     return len(picture.base64) + len(texts) + MARKUP_BYTES * (1 + len(card.outputs))
 

@@ -1,4 +1,4 @@
-"""A request and its outputs as readers see them: texts of any content, made harmless and cut."""
+"""A request and its outputs for readers. All texts are made harmless, and cut if very long."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ class Output:
     quality: str
     text: str
     scored_text: str | None
-    """What of it was scored; nothing where that is all of it."""
+    """The part of the output that was scored; `None` if the whole output was."""
     cut: bool
-    """Whether the model was stopped at the longest output."""
+    """Whether the output was cut at the length limit."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Card:
     request_id: str
     prompt: str
     references: tuple[str, ...]
-    """Each once, with its number where it is there more often."""
+    """Each reference once, with the number of times if there are several."""
     outputs: tuple[Output, ...]
 
     @classmethod
@@ -53,7 +53,7 @@ class Card:
 
 
 def readable(text: str) -> str:
-    """A text as one can look at it: harmless, and cut where it is very long."""
+    """A text that is safe to show, and cut if it is very long."""
     left = len(text) - LONGEST_TEXT
     return plain(text[:LONGEST_TEXT]) + (f"... ({left:,} more characters)" if left > 0 else "")
 
@@ -78,7 +78,7 @@ def _output(answer: ScoredAnswer) -> Output:
 
 
 def heading(chosen: Chosen) -> str:
-    """How many requests of how many, in which order, and what is usual, in a line."""
+    """A line with the number of requests, their order and their mean quality."""
     n_shown, order = len(chosen.answered), "best" if chosen.wanted.best_first else "worst"
     where = "over all settings" if chosen.setting == ALL else f"at {chosen.setting}"
     workload = chosen.outputs.workload

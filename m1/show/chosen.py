@@ -1,4 +1,4 @@
-"""Which of the scored outputs are to be shown, and in which order."""
+"""Choose the scored outputs to show, and their order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,50 +18,50 @@ MOST_NAMED = 8
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which outputs are wanted."""
+    """The user's choice of outputs."""
 
     setting: str | None = None
-    """Label of a setting, or `all`; nothing for the reference setting, or all of one request."""
+    """Label of a setting, or `all`. `None` is the reference setting, or all for one request."""
     request_id: str | None = None
-    """One request alone."""
+    """Id of the only request to show; `None` for all."""
     n_requests: int = 20
     """How many requests of a workload; 0 for all."""
     best_first: bool = False
-    """Whether the best come first, not the worst."""
+    """Whether the best outputs come first, instead of the worst."""
 
 
 @dataclass(frozen=True)
 class Answered:
-    """A request, and the outputs that are to be shown of it."""
+    """A request, with the outputs to show."""
 
     request: Request
     answers: tuple[ScoredAnswer, ...]
-    """At one setting or more, in the order that is wanted."""
+    """The outputs at one setting or more, in the wanted order."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The outputs of a workload that are to be shown."""
+    """The outputs of a workload to show."""
 
     outputs: ScoredOutputs
-    """Whose choice this is."""
+    """All scored outputs of the workload."""
     wanted: Wanted
-    """What was asked for."""
+    """The user's choice."""
     setting: str
     """Label of the setting, or `all`."""
     answered: tuple[Answered, ...]
     """The requests, ordered by their mean quality over the settings."""
     n_requests: int
-    """How many requests these are out of."""
+    """The number of all requests from which these were chosen."""
     mean_quality: float
-    """Over all of those."""
+    """Mean quality over all these requests."""
 
 
 def choose(outputs: Sequence[ScoredOutputs], wanted: Wanted) -> list[Chosen]:
-    """The outputs of some workloads that are wanted.
+    """The wanted outputs of some workloads.
 
     Raises:
-        UserError: if there are none.
+        UserError: if there are no such outputs.
     """
     asked = wanted.request_id
     holding = [one for one in outputs if asked is None or asked in set(one.rows["request_id"])]

@@ -1,4 +1,4 @@
-"""How much one knob alone reaches, and how much all of them."""
+"""The area of the frontier that one knob reaches alone, and that all knobs reach."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from m1.show.numbers import with_interval
 
 
 def coupling_table(frontiers: Mapping[Workload, Frontier]) -> Table:
-    """The area of the frontier over each knob alone and over all, a column a workload."""
+    """The area of the frontier over each knob alone and over all; a column for each workload."""
     table = Table("", *WORKLOADS, title="Area of the frontier (hypervolume)")
     areas = {w: areas_of(frontiers[w]) for w in WORKLOADS}
     for name in areas["qa"]:
@@ -20,7 +20,7 @@ def coupling_table(frontiers: Mapping[Workload, Frontier]) -> Table:
 
 
 def areas_of(frontier: Frontier) -> dict[str, Estimate | None]:
-    """Areas by what moves; `None` where a knob has a single value."""
+    """Areas by the moving knobs; `None` if a knob has a single value."""
     alone = {one.knob: one.hypervolume for one in frontier.single_knob}
     return {
         **{f"{knob} alone": alone.get(knob) for knob in KNOBS},
@@ -30,5 +30,5 @@ def areas_of(frontier: Frontier) -> dict[str, Estimate | None]:
 
 
 def said(area: Estimate | None) -> str:
-    """An area, or that there is none."""
+    """An area, or a text that there is none."""
     return "not varied" if area is None else with_interval(area, ".2f")

@@ -1,4 +1,4 @@
-"""Decode time: how much of its change is length, and how much speed."""
+"""Changes of decode time: the parts that come from length and from speed."""
 
 from collections.abc import Iterator, Mapping
 
@@ -14,7 +14,7 @@ NO_STEP = "no decode step"
 
 
 def decode_table(result: WorkloadContrast) -> Table:
-    """Each knob at its smallest value alone, and all at theirs at once, a column a workload."""
+    """Each knob alone at its smallest value, and all together; a column for each workload."""
     splits = result.decode_split
     title = f"Change of decode time from the reference setting {result.reference.label}"
     table = Table("", *WORKLOADS, title=title)
@@ -28,14 +28,14 @@ def decode_table(result: WorkloadContrast) -> Table:
 
 
 def reference_rows(splits: Mapping[Workload, DecodeSplits]) -> Iterator[tuple[str, ...]]:
-    """What changes are from: how many steps, and how long one takes."""
+    """Rows about the reference: the number of steps, and the time of a step."""
     both = [splits[w] for w in WORKLOADS]
     yield "steps at the reference", *(with_interval(s.reference_n_steps, ".1f") for s in both)
     yield "ms a step", *(said(s.reference_ms_per_step, ".2f") for s in both)
 
 
 def smallest(splits: DecodeSplits) -> Iterator[DecodeSplit]:
-    """Each knob at its smallest value alone; all at theirs, if that was measured as well."""
+    """Each knob alone at its smallest value; and all together, if that was measured."""
     ends = {knob: splits.knobs[knob][-1] for knob in KNOBS if splits.knobs.get(knob)}
     yield from ends.values()
     if len(ends) > 1:
@@ -55,5 +55,5 @@ def split_rows(both: tuple[DecodeSplit, ...]) -> Iterator[tuple[str, ...]]:
 
 
 def said(estimate: Estimate | None, form: str) -> str:
-    """A number; outputs of single tokens have none."""
+    """A number, or a text that outputs of single tokens have none."""
     return NO_STEP if estimate is None else with_interval(estimate, form)

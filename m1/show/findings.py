@@ -6,7 +6,7 @@ from m1.schemas.results import WorkloadContrast
 
 
 def findings_table(result: WorkloadContrast) -> Table:
-    """A row an expectation."""
+    """A table with a row for each expectation."""
     level = f"{result.confidence:.0%} interval"
     columns = ("Finding", "Verdict", "Effect", level, "Matters above")
     table = Table(*columns, title="Expected findings, tested")
@@ -20,5 +20,5 @@ def findings_table(result: WorkloadContrast) -> Table:
 
 
 def why_not_tested(result: WorkloadContrast) -> list[str]:
-    """The reasons why findings were not tested, each once: most often all have the same."""
+    """The reasons why findings were not tested. Each is listed once, since most are the same."""
     return list(dict.fromkeys(other.reason for other in result.not_tested))

@@ -37,7 +37,7 @@ def _cell(text: str) -> str:
 
 
 def write_into(document: Path, table: str) -> None:
-    """Put a table in the place of the one between the marks of a document.
+    """Replace the table between the marks of a document.
 
     Raises:
         UserError: if the document cannot be read or written, or does not have both marks once.

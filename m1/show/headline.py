@@ -11,7 +11,7 @@ from m1.show.numbers import NOT_AVAILABLE, bound_in_ms, in_ms, value_in_ms, with
 
 
 def headline_table(result: WorkloadContrast) -> Table:
-    """Latency, stages, tokens, preprocessing and what rests on quality, a column a workload."""
+    """Latency, stages, tokens, preprocessing and quality; a column for each workload."""
     table = Table(title=f"At the reference setting {result.reference.label}")
     table.add_column("")
     for workload in WORKLOADS:
@@ -36,7 +36,7 @@ def latency_rows(result: WorkloadContrast) -> Iterator[tuple[str, ...]]:
 
 
 def tail_rows(result: WorkloadContrast) -> list[tuple[str, ...]]:
-    """What the percentiles are at the most, and whether requests or the machine make them."""
+    """Upper bounds of percentiles, and whether requests or the machine cause them."""
     latency = [result.latency[w] for w in WORKLOADS]
     tails = ("p95_ms", "p99_ms")
     bounds = ([one.upper_bound_ms.get(name) for name in tails] for one in latency)
@@ -61,7 +61,7 @@ def stage_rows(result: WorkloadContrast) -> Iterator[tuple[str, ...]]:
 
 
 def preprocessing_rows(result: WorkloadContrast) -> Iterator[tuple[str, ...]]:
-    """What comes before the total; nothing in results of earlier versions."""
+    """Preprocessing, which is before the total; no rows for results of earlier versions."""
     if not result.preprocessing:
         return
     before = [result.preprocessing[w] for w in WORKLOADS]
@@ -79,7 +79,7 @@ def preprocessing_rows(result: WorkloadContrast) -> Iterator[tuple[str, ...]]:
 
 
 def quality_rows(result: WorkloadContrast) -> list[tuple[str, ...]]:
-    """What rests on quality, or that there is none."""
+    """Rows about quality, or a row that there is none."""
     best, cut, agreement = result.optimal_settings, result.cut_share, result.agreement
     if best is None or cut is None or agreement is None:
         return [("quality", *[NOT_AVAILABLE] * len(WORKLOADS))]
@@ -96,7 +96,7 @@ def quality_rows(result: WorkloadContrast) -> list[tuple[str, ...]]:
 
 
 def ceiling_rows(result: WorkloadContrast) -> list[tuple[str, ...]]:
-    """The largest quality there can be, where the references put full marks out of reach."""
+    """The largest possible quality, if the references do not allow the full score."""
     best = [(result.frontiers or {})[w].quality_ceiling for w in WORKLOADS]
     if all(one is None or one == 1 for one in best):
         return []

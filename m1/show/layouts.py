@@ -1,4 +1,4 @@
-"""Which record each result file holds, and what the files are called."""
+"""The record type and the name of each result file."""
 
 import difflib
 
@@ -51,7 +51,7 @@ def layout_of(name: str) -> type[Record]:
     """The record of a result file, by its name or its path.
 
     Raises:
-        UserError: if there is none of that name.
+        UserError: if there is no result file with that name.
     """
     if record := RESULT_FILES.get(NAMES.get(name, name)):
         return record

@@ -1,4 +1,4 @@
-"""Numbers as the tables write them, each with its interval."""
+"""Numbers for tables, each with its interval."""
 
 from m1.schemas.estimates import Estimate
 
@@ -12,15 +12,15 @@ def with_interval(estimate: Estimate, form: str) -> str:
 
 
 def in_ms(estimate: Estimate | None) -> str:
-    """Milliseconds, or that there are none."""
+    """Milliseconds, or a text that there is no value."""
     return NOT_AVAILABLE if estimate is None else with_interval(estimate, ".1f")
 
 
 def bound_in_ms(ms: float | None) -> str:
-    """A bound, which has no interval, or that there is none."""
+    """A bound, which has no interval, or a text that there is none."""
     return NOT_AVAILABLE if ms is None else f"{ms:.1f}"
 
 
 def value_in_ms(estimate: Estimate | None) -> str:
-    """Milliseconds without their interval, or that there are none."""
+    """Milliseconds without their interval, or a text that there is no value."""
     return bound_in_ms(None if estimate is None else estimate.value)

@@ -25,7 +25,7 @@ RAW_PROMPTS = (
 
 
 def show_result(result: WorkloadContrast, console: Terminal) -> None:
-    """Print what came out of a run, and first whether it may be believed."""
+    """Print the results of a run. The first line says whether it is valid."""
     valid = result.validity.verdict == "valid"
     console.print(validity_line(result), style="bold" if valid else "bold red")
     if told := too_small(result):
@@ -45,7 +45,7 @@ def show_result(result: WorkloadContrast, console: Terminal) -> None:
 
 
 def too_small(result: WorkloadContrast) -> str:
-    """Whether a run has too few trials to decide anything, in a sentence; else nothing."""
+    """A sentence if a run has too few trials to decide anything; else an empty text."""
     least = result.made_from.analysis.get("min_clusters") if result.made_from else None
     n_trials = min(result.timed[w].n_clusters for w in WORKLOADS)
     if not isinstance(least, int) or n_trials >= least:
@@ -68,7 +68,7 @@ def prompts_are_raw(seen: Provenance) -> bool:
 
 
 def tables(result: WorkloadContrast) -> Iterator[Table]:
-    """Every table that the result has something for; the findings come last, to be seen."""
+    """All tables with content. The findings come last, where they are seen first."""
     yield headline_table(result)
     yield decode_table(result)
     if result.frontiers:
@@ -79,7 +79,7 @@ def tables(result: WorkloadContrast) -> Iterator[Table]:
 
 
 def validity_line(result: WorkloadContrast) -> str:
-    """Verdict, what was measured on what, and the reasons."""
+    """The verdict, model and device of the run, and the reasons."""
     seen = result.provenance
     title = in_a_line(seen.model_title)
     where = f"{title} on {seen.device}, {seen.dtype}, {seen.started_at}{resumed(seen)}"
@@ -88,5 +88,5 @@ def validity_line(result: WorkloadContrast) -> str:
 
 
 def resumed(seen: Provenance) -> str:
-    """When an interrupted run went on."""
+    """When an interrupted run resumed."""
     return f", resumed {', '.join(seen.resumed_at)}" if seen.resumed_at else ""

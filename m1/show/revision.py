@@ -1,4 +1,4 @@
-"""The results of the workspace, or of a revision or experiment: out of git and DVC's cache."""
+"""The results of the workspace, or of a revision or experiment from git and DVC's cache."""
 
 import contextlib
 import tempfile
@@ -11,14 +11,14 @@ from m1.reading import is_file, is_folder, shown
 
 @contextlib.contextmanager
 def project_at(revision: str | None, paths: Sequence[Path]) -> Iterator[Path]:
-    """A folder in which some files and folders of a project are.
+    """A folder with some files and folders of a project.
 
     Args:
-        revision: what git or DVC has a name for, such as an experiment; `None` is the workspace.
-        paths: what is needed, from the root of the project.
+        revision: a name that git or DVC knows, such as an experiment; `None` is the workspace.
+        paths: the needed files and folders, from the root of the project.
 
     Raises:
-        UserError: if it is not there.
+        UserError: if one of them does not exist.
     """
     if revision is None:
         for path in paths:
@@ -40,7 +40,7 @@ def project_at(revision: str | None, paths: Sequence[Path]) -> Iterator[Path]:
 
 def _fetch(revision: str, path: Path, folder: Path) -> None:
     """Copy a file or folder out of a revision."""
-    # Only who looks back waits for these.
+    # These imports take time, and only a look at a revision needs them.
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
     from dvc_data.index import DataIndexDirError

@@ -1,4 +1,4 @@
-"""How near each stage comes to what the device can do."""
+"""How near each stage comes to the limits of the device."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ NAMES: dict[Stage, str] = {stage: stage for stage in STAGES} | {"decode": "decod
 
 
 def roofline_table(cells: Mapping[Workload, CellRoofline], rates: DeviceRates) -> Table:
-    """Measured time over its floor, and what the floor is, a column a workload."""
+    """Measured time over its floor, and the floor itself; a column for each workload."""
     ceilings = f"{rates.matrix_tflop_per_s:.3g} TFLOP/s and {rates.copy_gb_per_s:.4g} GB/s"
     table = Table("", *cells, title=f"Times the floor by {ceilings}, reference setting")
     for stage in STAGES:
@@ -31,6 +31,6 @@ def times_of(cell: CellRoofline, stage: Stage) -> str:
 
 
 def floor_of(cell: CellRoofline, stage: Stage) -> str:
-    """The floor, and whether operations or bytes make it."""
+    """The floor, and whether operations or bytes decide it."""
     one = cell.stages.get(stage)
     return "" if one is None else f"{one.floor_ms:.3g} ms, {one.bound_by}"

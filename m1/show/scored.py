@@ -1,4 +1,4 @@
-"""The scored outputs of a workload, read together with the requests they answer."""
+"""Read the scored outputs of a workload, together with their requests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ def requests_folder(workload: Workload) -> Path:
 
 
 def files_of(workloads: Sequence[Workload], *, images: bool) -> list[Path]:
-    """What is read of a project, files and folders, as paths from its root."""
+    """The files and folders to read, as paths from the root of a project."""
     folders = [requests_folder(workload) for workload in workloads]
     return [
         RECORD,
@@ -59,18 +59,18 @@ class ScoredOutputs:
     requests: dict[str, Request]
     """The requests by their ids."""
     folder: Path
-    """Where their images are."""
+    """The folder of their images."""
     rows: pd.DataFrame
     """`ScoredAnswer`s, with the `label` of their setting."""
 
     @classmethod
     def read(cls, project: Path, workload: Workload, *, images: bool = False) -> Self:
-        """Read what a run left in a project.
+        """Read the scored outputs of the last run in a project.
 
         Args:
-            project: its folder.
-            workload: whose outputs.
-            images: whether images are to be there, and those that were asked about.
+            project: the folder of the project.
+            workload: the workload.
+            images: whether images are needed, and are checked to be the ones that were answered.
 
         Raises:
             UserError: if nothing was scored, a file is missing, or they do not belong together.

@@ -1,1 +1,1 @@
-"""Vision-language models: where their stages and knobs are, and how they answer greedily."""
+"""Vision-language models: finding their stages and knobs, and greedy answers."""

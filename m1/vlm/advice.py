@@ -1,4 +1,4 @@
-"""What to do where a model cannot be run, by what the error says."""
+"""Advice for models that cannot be run, chosen by the error."""
 
 import re
 
@@ -6,7 +6,7 @@ from m1.errors import is_of_memory
 from m1.reasons import chain
 from m1.vlm.engine import NotFiniteError
 
-# Pattern of an error's type and message, and the advice; the first that is found counts.
+# Patterns of an error's type and message, with the advice. The first match counts.
 ADVICE = (
     (
         r"captur",
@@ -38,11 +38,11 @@ OTHERWISE = (
 
 
 def advice_on(error: Exception, make_smaller: str = "the largest values of knobs") -> str:
-    """What to do about an error of a model or of the libraries that run it.
+    """Advice on an error of a model or of the libraries that run it.
 
     Args:
-        error: as it was raised.
-        make_smaller: what takes less memory if it is smaller.
+        error: the original error.
+        make_smaller: what the user can make smaller to save memory.
     """
     errors = list(chain(error))
     if isinstance(error, NotFiniteError):

@@ -1,4 +1,4 @@
-"""Which decoder blocks stay when fewer are active."""
+"""Policies that choose the active decoder blocks."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,14 +9,14 @@ BlockPolicy = Callable[[int, int, frozenset[int]], tuple[int, ...]]
 
 
 class KnobError(UserError):
-    """A knob value that the model cannot take."""
+    """A knob value that the model does not support."""
 
 
 def check_active_blocks(n_blocks: int, n_active: int, required: frozenset[int]) -> None:
-    """Whether a number of blocks can stay.
+    """Check that a number of active blocks is possible.
 
     Raises:
-        KnobError: naming the numbers that can.
+        KnobError: if it is not; the message names the allowed numbers.
     """
     if not len(required) <= n_active <= n_blocks:
         always = ", ".join(map(str, sorted(required)))

@@ -1,4 +1,4 @@
-"""The blocks that stay, chosen by some of the requests where the policy asks for it."""
+"""Choose the active blocks. Some policies use the first requests to score the blocks."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ def calibrated(
     sets: Mapping[Workload, RequestSet],
     folders: Mapping[Workload, Path],
 ) -> LoadedVlm:
-    """The model with its block policy; blocks are scored only if the policy needs it."""
+    """The model with its block policy. Blocks are scored only if the policy needs scores."""
     n = knobs.calibration_requests
     name = " ".join([str(n), *(one.fingerprint for one in sets.values())])
     return with_block_policy(vlm, knobs, lambda: list(_encoded(vlm, sets, folders, n)), name)

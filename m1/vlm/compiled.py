@@ -1,8 +1,8 @@
 """The compiled runtime: a cache of fixed size, and a decode step that is one graph.
 
 `torch.compile` makes one graph of the step. On a GPU its kernels are recorded once for each state
-of the knobs and replayed for each token, so that the host launches nothing but the replay; prompts,
-which run as the library wrote them, are recorded for each shape.
+of the knobs and replayed for each token, so the host launches only the replay. Prompts run the
+library's own code, and their kernels are recorded for each shape.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ from m1.vlm.prompt_graphs import PromptGraphs
 from m1.vlm.runtime import Runtime
 from m1.vlm.structure import KnobState, VlmStructure
 
-# Sizes of the cache are multiples of this, so that few are compiled.
+# Sizes of the cache are multiples of this, so that few sizes are compiled.
 ROOM = 64
 # Products with a single row become kernels of inductor's own, fused with their neighbours, and it
 # tries many tiles for them: on an H200 a 7B model decodes 16 % faster so.
@@ -44,13 +44,13 @@ class CompiledRuntime(Runtime):
         backend: str = "inductor",
         recorder: Recorder | None = None,
     ) -> None:
-        """Compile nothing yet: each state of the knobs is, at its first token.
+        """Compile nothing yet. Each state of the knobs is compiled at its first token.
 
         Args:
-            structure: of the model.
+            structure: the structure of the model.
             autotune: whether inductor tries many kernels.
-            backend: of `torch.compile`.
-            recorder: makes replays of kernels; `None` where there are none, as on a CPU.
+            backend: the backend of `torch.compile`.
+            recorder: makes replays of kernels; `None` on devices without replays, such as a CPU.
         """
         self.structure = structure
         self.recorder = recorder
@@ -65,10 +65,10 @@ class CompiledRuntime(Runtime):
         self.position: Tensor | None = None
 
     def make_room(self, n_positions: int) -> None:
-        """Have a cache of at least so many positions; a larger one than before compiles anew.
+        """Make a cache of at least `n_positions` positions. A larger cache needs a new compilation.
 
         Raises:
-            UserError: if the model keeps more than keys and values of all positions.
+            UserError: if the model keeps other things than keys and values of all positions.
         """
         if self.cache is None or n_positions > self.room:
             self.room = -(-n_positions // ROOM) * ROOM
@@ -78,10 +78,10 @@ class CompiledRuntime(Runtime):
                 self.prompts = PromptGraphs(self.structure, lambda: counters(cache), self.recorder)
 
     def prefill(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Cache]:
-        """Run the whole prompt into the cache, emptied before."""
+        """Empty the cache, and run the whole prompt into it."""
         self.make_room(inputs["input_ids"].shape[1] + 1)
         cache: Any = self.cache
-        # What lies beyond the end is hidden by masks: only the counts have to go.
+        # Masks hide everything beyond the end, so only the counts have to be reset.
         torch._foreach_zero_(counters(cache))
         # The first prompt of all lets the cache find out its own shape.
         ready = all(layer.is_initialized for layer in cache.layers)
@@ -93,7 +93,7 @@ class CompiledRuntime(Runtime):
         return output.logits[:, -1], cache
 
     def decode_one_token(self, token: Tensor, cache: Cache) -> Tensor:
-        """Run one token by the step of the present state of the knobs."""
+        """Run one token with the step for the current state of the knobs."""
         state = self.structure.state
         if state not in self.steps:
             tell(f"compiling the decode step for state {len(self.steps) + 1} of the knobs")
@@ -101,7 +101,7 @@ class CompiledRuntime(Runtime):
         return self.steps[state](token)
 
     def _keep_position(self, n: int) -> None:
-        """Where the next token is, for models with positions in several dimensions."""
+        """Store the place of the next token, for models with positions in several dimensions."""
         owner: Any = getattr(self.structure.model, "model", self.structure.model)
         if (offset := getattr(owner, "rope_deltas", None)) is None:
             return
@@ -122,8 +122,8 @@ def fixed_cache(structure: VlmStructure, n_positions: int) -> StaticCache:
     """A key-value cache of fixed size.
 
     Raises:
-        UserError: if some layers keep something else, or only the latest positions: then the step
-            depends on how far the output has come, and one graph cannot stand for it.
+        UserError: if some layers keep other things, or only the latest positions. Then the step
+            depends on the length of the output so far, and cannot be one graph.
     """
     language_model: Any = structure.language_model
     cache = StaticCache(config=language_model.config, max_cache_len=n_positions)
@@ -148,18 +148,18 @@ def compiled_step(
     position: Tensor | None,
     compile_graph: Callable[[Step], Step],
 ) -> Step:
-    """One token against the cache, as one graph: logits (1 x vocabulary) of the next.
+    """A decode step as one graph: from a token to the logits (1 x vocabulary) of the next.
 
     Args:
-        model: at the state of its knobs that is compiled.
-        cache: holds the prompt.
-        position: the token's place in each dimension (3 x 1 x 1), advanced by the step; `None` for
-            models that count positions in the cache alone.
+        model: the model, with its knobs at the state that is compiled.
+        cache: the cache, which holds the prompt.
+        position: the token's place in each dimension (3 x 1 x 1), which the step advances; `None`
+            for models that count positions only in the cache.
         compile_graph: makes one graph of a function.
     """
     places = {} if position is None else {"position_ids": position}
 
-    # Not the module itself: hooks on it are for prefill, and would be compiled as well.
+    # The module itself is not compiled: its hooks are for prefill and would be compiled, too.
     def step(token: Tensor) -> Tensor:
         output: Any = model.forward(
             input_ids=token, past_key_values=cache, use_cache=True, **places

@@ -1,4 +1,4 @@
-"""One run at a time on a device: two at once would spoil each other's timings."""
+"""Allow one run at a time on a device, since two would disturb each other's timings."""
 
 import errno
 import os
@@ -16,18 +16,18 @@ from m1.plain_text import tell
 from m1.reading import read_text
 
 POLL_S = 0.5
-# All processes of a user agree on these, whatever their TMPDIR is.
+# All processes of a user use the same folders, whatever their TMPDIR is.
 PLACES = (Path("/tmp"), Path("/var/tmp"))
-# Names another place, where neither can be written.
+# This variable names another folder, if none of them can be written.
 VARIABLE = "M1_LOCKS"
 
 
 @contextmanager
 def device_lock(device: torch.device) -> Iterator[None]:
-    """Have a device alone, among all runs of this user on this machine.
+    """Reserve a device for this run, among all runs of this user on this machine.
 
-    Waits while another run has it, and says so. The lock is the operating system's: it ends with
-    the process that holds it, however that ends.
+    If another run has the device, this waits and says so. The operating system keeps the lock, and
+    releases it when the process ends, for whatever reason.
 
     Raises:
         UserError: if there is no place for locks.
@@ -50,7 +50,7 @@ def device_lock(device: torch.device) -> Iterator[None]:
 
 
 def _folder_of_locks() -> Path:
-    """This user's own folder of locks, so that no user is kept out by another's."""
+    """This user's own folder of locks. Locks of other users have no effect."""
     chosen = os.environ.get(VARIABLE)
     places = (Path(chosen),) if chosen else PLACES
     folders = [place / f"m1-locks-{os.getuid()}" for place in places]
@@ -61,12 +61,12 @@ def _folder_of_locks() -> Path:
 
 
 def _why_not(folder: Path) -> str | None:
-    """What keeps locks out of a folder, which is made where it is missing."""
+    """Why a folder cannot hold locks, if so. A missing folder is made."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         return os.strerror(error.errno or 0)
-    # Where everybody may write, somebody else may have made it first.
+    # In a folder where everybody can write, another user may have made it first.
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
         return "it belongs to another user"
     return None if os.access(folder, os.W_OK | os.X_OK) else os.strerror(errno.EACCES)
@@ -97,10 +97,10 @@ def _told(holder: Path) -> str:
 
 
 def outside_name(device: torch.device) -> str:
-    """A name that is the same in every process: `cpu`, or the GPU by what it is known as outside.
+    """A name of the device that is the same in every process: `cpu`, or the GPU's outside name.
 
-    Numbers of GPUs count those that `CUDA_VISIBLE_DEVICES` shows. The GPU itself is not asked:
-    a process that waits must not be seen on it.
+    A process numbers only the GPUs that `CUDA_VISIBLE_DEVICES` shows. The GPU itself is not asked,
+    since a waiting process must not appear on it.
     """
     if device.type != "cuda":
         return device.type

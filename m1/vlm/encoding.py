@@ -1,4 +1,4 @@
-"""Encoding a request: image and prompt to the model's inputs, with so many visual tokens."""
+"""Encode a request: image and prompt become inputs with a chosen number of visual tokens."""
 
 from typing import Any
 
@@ -25,16 +25,16 @@ def encode(
     Args:
         vlm: the model.
         image: an RGB picture.
-        prompt: what to ask; the model's chat template, if it has one, is put around it.
-        n_visual_tokens: visual tokens wanted; `None` leaves the model's own number. The model's
-            nearest possible number is what `plan_visual_tokens` says.
-        name: of the picture, for errors.
+        prompt: the question or task; the model's chat template, if there is one, is put around it.
+        n_visual_tokens: the wanted number of visual tokens; `None` keeps the model's own number.
+            If it is not possible, `plan_visual_tokens` finds the nearest possible number.
+        name: name of the picture, for errors.
 
     Returns:
-        Tensors with batch size 1, `input_ids` (1 x position) among them.
+        Tensors with batch size 1. They include `input_ids` (1 x position).
 
     Raises:
-        UserError: if the model's processor cannot take the picture.
+        UserError: if the model's processor does not accept the picture.
     """
     try:
         return _encoded(vlm, image, prompt, n_visual_tokens)
@@ -46,7 +46,7 @@ def encode(
 
 
 def in_pixels(size: Size) -> str:
-    """A size as it is told."""
+    """A size as text for users."""
     return f"{size[0]} x {size[1]} pixels"
 
 
@@ -62,7 +62,7 @@ def _encoded(
 
 
 def _leave_placeholders(tensors: dict[str, Tensor], image_token_id: int, n: int) -> None:
-    """Leave n placeholders, evenly spaced, in everything that has a value for each position."""
+    """Keep n evenly spaced placeholders in every tensor that has a value for each position."""
     shape = tensors["input_ids"].shape
     is_image = tensors["input_ids"][0] == image_token_id
     total = int(is_image.sum())
@@ -81,10 +81,10 @@ def _on_device(vlm: LoadedVlm, tensor: Tensor) -> Tensor:
 
 
 def blank_request(vlm: LoadedVlm, size: Size = (336, 336)) -> dict[str, torch.Tensor]:
-    """The inputs of an empty image and prompt, for finding out how a model works.
+    """The inputs of an empty image and prompt, which are used to find out how a model works.
 
     Raises:
-        StructureError: if the processor cannot take even that.
+        StructureError: if the processor does not accept them.
     """
     try:
         return _encoded(vlm, Image.new("RGB", size), "", None)

@@ -1,4 +1,4 @@
-"""Which tokens end an answer, and who says so."""
+"""Find the tokens that end an answer, and which file of the model names them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,10 +12,10 @@ from m1.schemas.settings import EndTokens, EndTokenSource
 def find_end_tokens(model: PreTrainedModel, processor: Any) -> EndTokens:  # noqa: ANN401
     """The tokens that end an answer.
 
-    Those of the generation config, as in `generate`. Where it has none `generate` writes on until
-    the longest output; what the tokenizer puts after a text then ends it here, or else what the
-    configuration says. The configuration comes last since its classes have numbers of their own
-    for entries that a folder leaves out.
+    The generation config comes first, as in `generate`. If it names no token, `generate` would
+    write up to the length limit. Here the token counts that the tokenizer puts after a text, or
+    else the one in the configuration. The configuration comes last, since its classes have default
+    numbers for entries that a folder leaves out.
     """
     for source, ids in _said(model, processor):
         if ids:
@@ -35,7 +35,7 @@ def _ids(holder: object) -> set[int]:
 
 
 def refuse_endless(end_tokens: EndTokens) -> None:
-    """Refuse to measure outputs that may end where nothing says what ends them.
+    """Refuse outputs that should end by themselves if no end token is known.
 
     Raises:
         UserError: if no end token is known.

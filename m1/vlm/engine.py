@@ -23,7 +23,7 @@ FinishReason = Literal["stop", "length"]
 
 
 class NotFiniteError(Exception):
-    """A model whose numbers overflowed, or are none: what it writes means nothing."""
+    """The model's numbers overflowed or are not numbers, so its output means nothing."""
 
     def __init__(self, what: str, vlm: LoadedVlm) -> None:
         """Say what is not finite, and in which arithmetic."""
@@ -36,22 +36,22 @@ class NotFiniteError(Exception):
 
 @dataclass(frozen=True)
 class Generation:
-    """What the model wrote for one request, and the cache it left."""
+    """The model's output for one request, and its cache."""
 
     tokens: tuple[int, ...]
     finish_reason: FinishReason
     cache: Cache
     top_logits: tuple[Tensor, ...] = ()
-    """The logit of each token (1 x 1), on the device; none where nobody kept them."""
+    """The logit of each token (1 x 1), on the device; empty if they were not kept."""
 
     def check_finite(self, vlm: LoadedVlm) -> None:
-        """Whether each token was picked by a number; waits for the device.
+        """Check that each token was picked by a finite logit. This waits for the device.
 
-        Masks set logits to minus infinity, but never the largest. A logit that is no number, or
-        plus infinity, is the largest one; so is minus infinity where there is nothing else.
+        Masks set logits to minus infinity, but never the largest logit. If a logit is not a number
+        or is plus infinity, it is the largest. Minus infinity is the largest if all logits are.
 
         Raises:
-            NotFiniteError: naming the first token that was not.
+            NotFiniteError: if a token was not; the message names the first one.
         """
         if not self.top_logits:
             return
@@ -61,7 +61,7 @@ class Generation:
 
 
 def logits_processors(config: GenerationConfig) -> LogitsProcessorList:
-    """What a model's generation config wants done to logits, of what matters to greedy decoding."""
+    """The changes of logits that a model's generation config asks for in greedy decoding."""
     processors = LogitsProcessorList()
     if config.repetition_penalty not in (None, 1.0):
         processors.append(RepetitionPenaltyLogitsProcessor(config.repetition_penalty))
@@ -79,7 +79,7 @@ def answer(
     *,
     stops_at_end: bool = True,
 ) -> Generation:
-    """Answer one request greedily, up to an end-of-sequence token or the longest output.
+    """Answer one request greedily, up to an end-of-sequence token or the length limit.
 
     Args:
         vlm: the model, its knobs already turned.
@@ -99,14 +99,14 @@ def answer(
         on_first_token()
         while not ended and len(pick.tokens) < max_new_tokens:
             token = pick(vlm.runtime.decode_one_token(token, cache))
-            # Reading the token makes the host wait for the device: only where it decides.
+            # Reading the token makes the host wait for the device, so it is read only if needed.
             ended = bool(ends) and int(token) in ends
     reason: FinishReason = "stop" if ended else "length"
     return Generation(pick.written(), reason, cache, tuple(pick.top_logits))
 
 
 class Picker:
-    """Picks the most likely token, and keeps what was picked."""
+    """Picks the most likely token each time, and keeps the picked tokens."""
 
     def __init__(self, processors: LogitsProcessorList, prompt: Tensor) -> None:
         """Start after a prompt (1 x position)."""
@@ -115,11 +115,11 @@ class Picker:
         self.top_logits: list[Tensor] = []
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """The next token (1 x 1) by logits of 1 x vocabulary."""
+        """The next token (1 x 1) from logits (1 x vocabulary)."""
         if self.processors:
             so_far = torch.cat([self.prompt, *self.tokens], dim=1)
             logits = self.processors(so_far, logits.float())  # type: ignore[arg-type]
-        # One kernel gives both. Looking at the logit here would make the host wait for the device.
+        # One kernel gives both. Reading the logit here would make the host wait for the device.
         top_logit, token = logits.max(-1, keepdim=True)
         self.top_logits.append(top_logit)
         self.tokens.append(token)
@@ -132,7 +132,7 @@ class Picker:
 
 @contextmanager
 def position_offset_kept(model: PreTrainedModel) -> Iterator[None]:
-    """Take back what models with positions in several dimensions note about the last prompt."""
+    """After the block, restore what models with multi-dimensional positions store of a prompt."""
     owner: Any = getattr(model, "model", model)
     noted = vars(owner).get("rope_deltas")
     try:
@@ -143,7 +143,7 @@ def position_offset_kept(model: PreTrainedModel) -> Iterator[None]:
 
 
 def text_of(vlm: LoadedVlm, generation: Generation) -> str:
-    """The written text without special tokens, but for those that mark reasoning or the answer."""
+    """The written text, without special tokens except those that mark reasoning or the answer."""
     parts = []
     for mark, tokens in groupby(generation.tokens, vlm.kept_tokens.get):
         written = list(tokens)

@@ -1,4 +1,4 @@
-"""How a mixture-of-experts layer computes the experts that were chosen."""
+"""Choose how a mixture-of-experts layer computes the chosen experts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +9,14 @@ from m1.vlm.structure import VlmStructure
 
 
 def compute_experts(structure: VlmStructure, how: str) -> None:
-    """Choose how experts are computed; nothing in a dense model.
+    """Choose how experts are computed. A dense model is left as it is.
 
     Args:
-        structure: of the model.
+        structure: the structure of the model.
         how: `eager` (a loop over experts), `batched_mm` or `grouped_mm`.
 
     Raises:
-        UserError: if the model has a way of its own and none other.
+        UserError: if the model can compute its experts only in its own way.
     """
     if not structure.experts:
         return
@@ -32,7 +32,7 @@ def compute_experts(structure: VlmStructure, how: str) -> None:
 
 @contextmanager
 def experts_one_by_one(structure: VlmStructure) -> Iterator[None]:
-    """Compute experts in a loop over those that are chosen, which reads no other's weights."""
+    """Compute experts in a loop over the chosen ones, so that only their weights are read."""
     config: Any = structure.language_model.config
     before = config._experts_implementation
     compute_experts(structure, "eager")

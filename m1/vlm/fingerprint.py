@@ -1,7 +1,7 @@
-"""A fingerprint of all that decides what a model writes.
+"""A fingerprint of everything that decides what a model writes.
 
-Of what was loaded, and not of the files: a folder also holds what changes nothing, such as a
-README, and the files of a hub model lie in a cache beside others.
+It is computed from what was loaded, not from the files. A folder also has files that change
+nothing, such as a README. The files of a hub model lie in a cache together with others.
 """
 
 import hashlib
@@ -22,11 +22,11 @@ REMOTE_CODE = "transformers_modules."
 
 
 def model_fingerprint(model: PreTrainedModel, weights: Weights, processor: str) -> str:
-    """SHA-256 over a model's configurations, own code, processor and weights.
+    """SHA-256 of a model's configurations, own code, processor and weights.
 
     Args:
         model: the model.
-        weights: the values of random ones do not count.
+        weights: whether weights are random; the values of random weights do not count.
         processor: the fingerprint of its processor.
     """
     digest = hashlib.sha256(model.config.to_json_string().encode())
@@ -41,10 +41,10 @@ def model_fingerprint(model: PreTrainedModel, weights: Weights, processor: str) 
 
 
 def processor_fingerprint(processor: Any) -> str:  # noqa: ANN401 (of transformers, or a stand-in)
-    """SHA-256 over what a processor writes when it is saved, and over its own code.
+    """SHA-256 of the files that a processor saves, and of its own code.
 
-    That is what it was loaded from: settings of images, tokenizer, chat template. To be taken
-    before the processor is used: a tokenizer also saves how it last padded.
+    These files are what it was loaded from: settings of images, tokenizer, chat template. Compute
+    this before the processor is used: a tokenizer also saves its last padding.
     """
     tokenizer, images = (getattr(processor, n, None) for n in ("tokenizer", "image_processor"))
     digest = hashlib.sha256(_remote_code(processor, tokenizer, images).encode())
@@ -62,7 +62,7 @@ def _bytes(tensor: Tensor) -> Any:  # noqa: ANN401 (an array, whose memory is ha
 
 
 def _remote_code(*objects: object) -> str:
-    """SHA-256 over the code that came with a model's repository, where objects are of such code."""
+    """SHA-256 of the code from a model's repository, for objects that are defined by such code."""
     packages = {type(one).__module__.rpartition(".")[0] for one in objects}
     prefixes = tuple(f"{name}." for name in packages if name.startswith(REMOTE_CODE))
     modules = [module for name, module in list(sys.modules.items()) if name.startswith(prefixes)]

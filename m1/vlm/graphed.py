@@ -23,18 +23,18 @@ class Recording:
     record: Recorder
     """Makes graphs."""
     counts: Callable[[], Sequence[Tensor]]
-    """What of the cache a run advances."""
+    """The counters of the cache that a run advances."""
     watched: tuple[nn.Module, ...]
     """Modules whose hooks are called on replay as a run would call them."""
     routers: tuple[nn.Module, ...]
-    """Those whose hooks look at what comes out, too."""
+    """Modules whose hooks also look at the output."""
     shapes: Any = field(default_factory=WeakTensorKeyDictionary)
-    """Shapes with values, as read so far: several blocks get the same tensor."""
+    """Shapes and values that were already read, since several blocks get the same tensor."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a module inside a graph, as far as hooks look at it."""
+    """A call of a module inside a graph, with what hooks look at."""
 
     module: nn.Module
     args: tuple[Any, ...]
@@ -53,14 +53,14 @@ class Graph:
     """A module recorded for one shape of its input."""
 
     given: list[Any]
-    """The input, flat: the kernels read its tensors, the host has read the short ones."""
+    """The input as a flat list. The kernels read its tensors; the host has read the short ones."""
     replay: Replay
     result: list[Any]
-    """The output, flat: the kernels write its tensors."""
+    """The output as a flat list. The kernels write its tensors."""
     build: pytree.TreeSpec
     """How the output is built."""
     calls: tuple[Call, ...]
-    """Of the modules inside that are watched."""
+    """The calls of watched modules inside."""
 
     def run(self, leaves: Sequence[Any]) -> Any:  # noqa: ANN401 (as the module returns)
         """The output for another input of the same shape."""
@@ -74,7 +74,7 @@ class Graph:
 
 
 class Graphed:
-    """Runs a module through graphs; where it cannot be recorded, its parts."""
+    """Runs a module through graphs. If it cannot be recorded, its parts are."""
 
     def __init__(
         self,
@@ -86,9 +86,10 @@ class Graphed:
         """Record nothing yet.
 
         Args:
-            module: to run.
-            parts: of it; a module without parts may read short tensors on the host.
-            state: of the knobs, so far as the module depends on it.
+            module: the module to run.
+            parts: the parts of the module; a module without parts may read short tensors on the
+                host.
+            state: the state of the knobs that the module depends on.
             recording: how it is recorded.
         """
         self.module, self.parts, self.state, self.recording = module, parts, state, recording
@@ -98,13 +99,13 @@ class Graphed:
 
     @property
     def extent(self) -> GraphExtent:
-        """How much of it runs as graphs, by all shapes so far."""
+        """The part of the module that runs as graphs, over all shapes so far."""
         if self.fits and self.graphs:
             return "whole"
         return "blocks" if any(part.graphs for part in self.parts) else "none"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (as the module takes)
-        """What the module returns; its tensors are good until the next call."""
+        """The output of the module. Its tensors are valid until the next call."""
         leaves, build = pytree.tree_flatten((args, kwargs), is_leaf=_is_cache)
         if graph := self._graph(leaves, build):
             return graph.run(leaves)
@@ -112,7 +113,7 @@ class Graphed:
             return self.native(*args, **kwargs)
 
     def _graph(self, leaves: Sequence[Any], build: pytree.TreeSpec) -> Graph | None:
-        """The graph of an input's shape; nothing where the module cannot be recorded."""
+        """The graph for an input's shape; `None` if the module cannot be recorded."""
         if not self.fits:
             return None
         key = self.state(), build, *map(self._kind, leaves)
@@ -121,13 +122,13 @@ class Graphed:
                 self.graphs[key] = self._recorded(leaves, build)
             except torch.OutOfMemoryError:
                 raise
-            except Exception:  # an error of the module's own comes again without graphs
+            except Exception:  # an error of the module itself is raised again without graphs
                 self.fits = False
                 return None
         return self.graphs[key]
 
     def _kind(self, leaf: Any) -> Hashable:  # noqa: ANN401 (of any input)
-        """What a graph holds for: a tensor's shape, or the very thing."""
+        """What must be equal to use a graph again: a tensor's shape, or the value itself."""
         if not isinstance(leaf, Tensor):
             return id(leaf) if _is_cache(leaf) else leaf
         if not self._is_read(leaf):
@@ -139,7 +140,7 @@ class Graphed:
         return kind
 
     def _is_read(self, tensor: Tensor) -> bool:
-        """Whether the host may read it: attention over several images takes lengths so."""
+        """Whether the host may read a tensor, as attention over several images reads lengths."""
         return not self.parts and is_short(tensor)
 
     def _recorded(self, leaves: Sequence[Any], build: pytree.TreeSpec) -> Graph:
@@ -162,7 +163,7 @@ class Graphed:
 
     @contextmanager
     def _noting(self, calls: list[Call]) -> Iterator[None]:
-        """Note the calls of watched modules inside, with what tells the experts chosen."""
+        """Note the calls of watched modules inside, with the output that shows chosen experts."""
 
         def note(module: nn.Module, args: tuple[Any, ...], output: object) -> None:
             routed = _routed(output) if module in self.recording.routers else None
@@ -178,7 +179,7 @@ class Graphed:
 
 @contextmanager
 def replaced(parts: Sequence[Graphed]) -> Iterator[None]:
-    """Have modules run through their graphs until left."""
+    """Inside the block, modules run through their graphs."""
     before = [vars(part.module).get("forward") for part in parts]
     try:
         for part in parts:
@@ -197,7 +198,7 @@ def _is_cache(leaf: object) -> bool:
 
 
 def _routed(output: object) -> tuple[Any, ...]:
-    """Of what a router returns, the experts chosen, or the scores that stand for them."""
+    """The part of a router's output that has the chosen experts, or the scores of all experts."""
     outputs = output if isinstance(output, tuple) else (output,)
     return _indices(outputs) or outputs
 

@@ -7,24 +7,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Runs before the recording, so that kernels are tuned and libraries set up outside it.
+# Number of runs before the recording. They tune kernels and set up libraries.
 WARM_RUNS = 2
 
 Replay = Callable[[], None]
 Recorder = Callable[[Callable[[], Any], Sequence[Tensor]], tuple[Replay, Any]]
-"""What makes a replay of a function, as `record` does."""
+"""A function such as `record`, which makes a replay of a function."""
 
 
 def record(run: Callable[[], Any], counts: Sequence[Tensor]) -> tuple[Replay, Any]:
-    """Record the kernels of a function; what it counts is left as it was.
+    """Record the kernels of a function. The counters are restored afterwards.
 
     Args:
         run: reads and writes the same tensors each time, and never makes the host wait.
         counts: tensors that each run advances.
 
     Returns:
-        What runs the kernels again, and what the function returned: its tensors hold the results
-        of the latest replay.
+        A function that runs the kernels again, and the output of the recorded function. Its tensors
+        hold the results of the latest replay.
 
     Raises:
         RuntimeError: if the host would wait for the GPU.
@@ -44,7 +44,7 @@ def record(run: Callable[[], Any], counts: Sequence[Tensor]) -> tuple[Replay, An
         with torch.cuda.graph(graph, pool=_memory()):
             result = run()
     except Exception:
-        # A recording that fails keeps its stream and its memory.
+        # A recording that fails does not free its stream and its memory.
         torch.cuda.set_stream(stream)
         _memory.cache_clear()
         raise
@@ -53,5 +53,5 @@ def record(run: Callable[[], Any], counts: Sequence[Tensor]) -> tuple[Replay, An
 
 @cache
 def _memory() -> Any:  # noqa: ANN401 (a handle of torch)
-    """The memory of all graphs, of which one is replayed at a time."""
+    """The memory that all graphs share, since only one is replayed at a time."""
     return torch.cuda.graph_pool_handle()

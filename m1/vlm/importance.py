@@ -1,4 +1,4 @@
-"""Which decoder blocks matter: how much each changes what passes through it."""
+"""Score the importance of decoder blocks: how much each changes its input."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ from m1.vlm.structure import VlmStructure
 
 CACHE = Path(".m1/importance")
 CODE = (PACKAGE / "vlm", PACKAGE / "images.py")
-"""The source that makes scores."""
+"""The source code that makes scores."""
 
 Requests = Callable[[], Sequence[dict[str, Tensor]]]
 
@@ -33,13 +33,13 @@ Requests = Callable[[], Sequence[dict[str, Tensor]]]
 def with_block_policy(
     vlm: LoadedVlm, knobs: KnobParams, requests: Requests, name: str
 ) -> LoadedVlm:
-    """The model with the policy that decides which blocks stay.
+    """The model with the policy that chooses the active blocks.
 
     Args:
         vlm: the model.
         knobs: names the policy.
-        requests: gives encoded requests to score the blocks by, where the policy needs scores.
-        name: what identifies the requests, for the cache of scores.
+        requests: gives encoded requests, if the policy needs scores of the blocks.
+        name: identifies the requests in the cache of scores.
     """
     policy = _policy(vlm, knobs, requests, name)
     return replace(vlm, structure=replace(vlm.structure, block_policy=policy))
@@ -54,13 +54,13 @@ def _policy(vlm: LoadedVlm, knobs: KnobParams, requests: Requests, name: str) ->
 
 
 def cached_importance(vlm: LoadedVlm, requests: Requests, name: str) -> BlockImportance:
-    """The blocks' scores, from the cache where the same model was scored by the same requests."""
+    """The blocks' scores. They are cached for the same model and the same requests."""
     key = _key(vlm, name)
     path = CACHE / f"{key}.json"
     kept = read_kept(BlockImportance, path)
     if kept is not None and kept.fingerprint == key:
         return kept
-    tell("scoring decoder blocks by requests, for knobs.block_policy = importance")
+    tell("scoring decoder blocks with some requests, for knobs.block_policy = importance")
     encoded = requests()
     scores = block_influence(vlm, encoded)
     importance = BlockImportance(fingerprint=key, n_requests=len(encoded), scores=scores)
@@ -69,7 +69,7 @@ def cached_importance(vlm: LoadedVlm, requests: Requests, name: str) -> BlockImp
 
 
 def _key(vlm: LoadedVlm, name: str) -> str:
-    """SHA-256 over all that decides scores: random weights differ between devices, too."""
+    """SHA-256 of everything that decides scores. Random weights also differ between devices."""
     config: Any = vlm.structure.language_model.config
     decides = {
         "model": vlm.fingerprint,
@@ -89,14 +89,14 @@ def block_influence(vlm: LoadedVlm, requests: Iterable[dict[str, Tensor]]) -> tu
     """Block influence: one minus the mean cosine between a block's input and output.
 
     Men et al. 2024, "ShortGPT: Layers in Large Language Models are More Redundant Than You
-    Expect" (arXiv:2403.03853), section 3. One forward pass for each request; the mean is over
-    its positions.
+    Expect" (arXiv:2403.03853), section 3. There is one forward pass for each request. The mean is
+    over its positions.
 
     Returns:
-        A score for each block, from 0 (it changes no direction) to 2.
+        A score for each block, from 0 (it does not change the direction) to 2.
 
     Raises:
-        UserError: if what passes through the blocks is not finite.
+        UserError: if a block's input or output is not finite.
     """
     per_request = []
     for inputs in requests:

@@ -1,4 +1,4 @@
-"""Whether a model can take every value of every knob."""
+"""Check that a model supports every value of every knob."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,15 @@ from m1.vlm.requests import Picture
 
 
 def check_knobs(vlm: LoadedVlm, grid: Sequence[Setting], pictures: Sequence[Picture]) -> None:
-    """Refuse settings that the model cannot take, before anything is measured.
+    """Refuse settings that the model does not support, before anything is measured.
 
     Args:
         vlm: the model.
         grid: all settings.
-        pictures: all that will be measured.
+        pictures: all pictures that will be measured.
 
     Raises:
-        UserError: with a line for each value of each knob, and for pictures, that it cannot take.
+        UserError: if something is not supported; with a line for each value and for pictures.
     """
     problems = Problems()
     for top_k in dict.fromkeys(one.top_k for one in grid if one.top_k):

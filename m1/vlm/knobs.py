@@ -1,4 +1,4 @@
-"""Turning the knobs of a model, and back again."""
+"""Set the knobs of a model, and restore them."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,13 +12,13 @@ from m1.vlm.structure import VlmStructure
 
 @contextmanager
 def applied(structure: VlmStructure, setting: Setting) -> Iterator[None]:
-    """Hold the model at a setting; on leaving, also by an error, it is as it was before.
+    """Keep the model at a setting inside the block. Afterwards it is restored, also after an error.
 
-    Visual tokens are the business of the encoding too (`m1.vlm.encoding`): it leaves as many
+    Visual tokens also concern the encoding (`m1.vlm.encoding`), which leaves the same number of
     places in the prompt.
 
     Raises:
-        KnobError: if the model cannot take a value.
+        KnobError: if the model does not support a value.
     """
     with ExitStack() as undo:
         if setting.active_blocks is not None:
@@ -31,20 +31,20 @@ def applied(structure: VlmStructure, setting: Setting) -> Iterator[None]:
 
 
 def kept_blocks(structure: VlmStructure, grid: Iterable[Setting]) -> dict[str, tuple[int, ...]]:
-    """Each number of active blocks in a grid, with the blocks that stay.
+    """Each number of active blocks in a grid, with the indices of these blocks.
 
     Raises:
-        KnobError: if such a number cannot stay.
+        KnobError: if such a number is not possible.
     """
     numbers = {one.active_blocks for one in grid if one.active_blocks is not None}
     return {str(n): structure.blocks_that_stay(n) for n in sorted(numbers)}
 
 
 def check_top_k(structure: VlmStructure, top_k: int) -> None:
-    """Whether a model can take so many experts per token.
+    """Check that a model supports a number of experts per token.
 
     Raises:
-        KnobError: naming the numbers that it can.
+        KnobError: if it does not; the message names the allowed numbers.
     """
     if not structure.top_k_holders:
         raise KnobError("knobs.top_k: the model has no experts; set knobs.top_k to null")

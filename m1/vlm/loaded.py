@@ -21,7 +21,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class VisualPlan:
-    """How an image comes to its number of visual tokens."""
+    """How an image gets its number of visual tokens."""
 
     size: Size
     """Width and height in pixels at which the processor gets the image."""
@@ -31,45 +31,45 @@ class VisualPlan:
 
 @dataclass(frozen=True)
 class LoadedVlm:
-    """A model on its device, its processor, and where its stages and knobs are."""
+    """A model on its device, with its processor and the places of its stages and knobs."""
 
     model: PreTrainedModel
     """The model, in evaluation mode."""
     processor: Any
-    """A processor of transformers, or what stands in for it."""
+    """A processor of transformers, or a stand-in for it."""
     structure: VlmStructure
-    """Where stages and knobs are."""
+    """The modules of stages and knobs."""
     device: torch.device
-    """Where the weights are."""
+    """The device of the weights."""
     runtime: Runtime
-    """How its forward passes are run."""
+    """Runs the forward passes."""
     processor_fingerprint: str
-    """SHA-256 over the processor, as it was loaded."""
+    """SHA-256 of the processor, as it was loaded."""
     weights: Weights = "pretrained"
-    """Whether the weights were learnt; random ones say nothing about quality."""
+    """Whether the weights are pretrained or random. Random ones show nothing about quality."""
     revision: str | None = None
-    """Commit on the hub that all of it is from; none of a folder."""
+    """Commit on the hub from which everything was loaded; `None` for a folder."""
     visual_plans: dict[tuple[Size, int | None], VisualPlan] = field(
         default_factory=dict, repr=False
     )
-    """Plans made so far for an image's size and a number of visual tokens."""
+    """The plans so far, by an image's size and a number of visual tokens."""
     reckoned: dict[int, int] = field(default_factory=dict, repr=False)
-    """Visual tokens of images for which the processor's own arithmetic comes to a number."""
+    """Visual tokens of images, by the result of the processor's own arithmetic."""
 
     @cached_property
     def prompts(self) -> Prompts:
-        """How prompts are written for it."""
+        """Writes prompts for the model."""
         most = _most_positions(self.structure.language_model.config)
         return Prompts(self.processor, self.structure.image_token_id, most)
 
     @cached_property
     def markup(self) -> Markup:
-        """What its outputs mark as reasoning or as the answer."""
+        """How its outputs mark reasoning or the answer."""
         return find_markup(self.prompts)
 
     @cached_property
     def kept_tokens(self) -> dict[int, str]:
-        """Special tokens that stay in an output's text, for they are or hold one of its marks."""
+        """Special tokens that stay in an output's text, since they are or contain such a mark."""
         marks = "\n".join(f"{m.opening}\n{m.closing}" for m in self.markup.all)
         added = self.prompts.added_tokens.items()
         kept = [token for token, special in added if special and len(token) > 2 and token in marks]
@@ -77,12 +77,12 @@ class LoadedVlm:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over all that was loaded; of random weights, the values do not count."""
+        """SHA-256 of everything that was loaded. The values of random weights do not count."""
         return model_fingerprint(self.model, self.weights, self.processor_fingerprint)
 
     @property
     def end_tokens(self) -> EndTokens:
-        """Tokens that end an answer, and who says so."""
+        """Tokens that end an answer, and their source."""
         return find_end_tokens(self.model, self.processor)
 
     @property
@@ -92,7 +92,7 @@ class LoadedVlm:
 
 
 def _most_positions(language: Any) -> int | None:  # noqa: ANN401 (a configuration)
-    """Positions that a language model was made for; none where it scales them to more."""
+    """The largest number of positions of a language model; `None` if it can be scaled to more."""
     rope = getattr(language, "rope_parameters", None)
     most = getattr(language, "max_position_embeddings", None)
     return most if isinstance(most, int) and "'factor'" not in str(rope) else None

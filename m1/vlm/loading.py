@@ -59,7 +59,7 @@ def load_vlm(params: ModelParams) -> LoadedVlm:
 
 @contextmanager
 def loading(params: ModelParams) -> Iterator[None]:
-    """A block that reads a model; what libraries raise in it is one line of what is wrong."""
+    """Turn errors of libraries inside the block, which reads a model, into an error of one line."""
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     check_source(params)
@@ -76,7 +76,7 @@ def described(params: ModelParams) -> tuple[ModelParams, PreTrainedConfig]:
     """The configuration of a model that can be measured, and parameters that name its commit.
 
     Raises:
-        UserError: if its files or its configuration tell of what cannot be measured.
+        UserError: if its files or its configuration show that it cannot be measured.
     """
     params = params.model_copy(update={"revision": commit_of(params)})
     check_files(params.source, params.revision)
@@ -86,10 +86,10 @@ def described(params: ModelParams) -> tuple[ModelParams, PreTrainedConfig]:
 
 
 def check_experts(params: ModelParams, structure: VlmStructure) -> None:
-    """Have experts computed as is asked, where the runtime can do it.
+    """Choose how experts are computed, as the parameters say.
 
     Raises:
-        UserError: if it or the model cannot.
+        UserError: if the runtime or the model does not support it.
     """
     compute_experts(structure, params.experts)
     if params.runtime == "compiled" and structure.experts and params.experts == "eager":
@@ -113,7 +113,7 @@ def ready(
     """A model on its device, with its stages and knobs found.
 
     Raises:
-        StructureError: naming what was looked for and what the model has instead.
+        StructureError: if a part is missing; the message says what the model has instead.
     """
     model = model.eval().requires_grad_(False)
     vlm = LoadedVlm(
@@ -140,7 +140,7 @@ def _model(params: ModelParams, config: PreTrainedConfig, device: torch.device) 
         dtype=dtype,
         attn_implementation=params.attention,
         use_safetensors=True,
-        ignore_mismatched_sizes=True,  # told by `check_weights`, which names one
+        ignore_mismatched_sizes=True,  # `check_weights` reports them and names one
         output_loading_info=True,
         **origin_of(params),
     )

@@ -1,7 +1,7 @@
-"""Whether what was loaded is the model that its files describe.
+"""Check that the loaded model is the model that its files describe.
 
-transformers passes over much in silence: weights that have no place in the model, quantisation
-that it does not know or takes back, adapters where their library is missing.
+transformers ignores much without a message: weights that have no place in the model, quantisation
+that it does not know or undoes, adapters if their library is missing.
 """
 
 import json
@@ -29,11 +29,11 @@ WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 def check_files(source: str, revision: str | None) -> None:
-    """Whether beside a model's weights there is nothing that would change them, or is unreadable.
+    """Check that no other file would change a model's weights, and that files can be read.
 
     Raises:
         UserError: if there is an adapter, a second set of weights, or a generation config that
-            transformers would pass over.
+            transformers would ignore.
     """
     folder = Path(source)
     found = [name for name in ADAPTER_WEIGHTS if is_file(folder / name)]
@@ -57,7 +57,7 @@ def check_files(source: str, revision: str | None) -> None:
 
 
 def _file_of(source: str, revision: str | None, name: str) -> Path | None:
-    """A file of a model's folder or repository, if it has one of that name."""
+    """A file of a model's folder or repository; `None` if it has no file with that name."""
     tolerant = ("gated_repo", "missing_entries", "connection_errors")
     options: dict[str, Any] = {f"_raise_exceptions_for_{kind}": False for kind in tolerant}
     found = cached_file(source, name, revision=revision, **options)
@@ -65,7 +65,10 @@ def _file_of(source: str, revision: str | None, name: str) -> Path | None:
 
 
 def _check_generation(source: str, file: Path) -> None:
-    """Without it outputs may end elsewhere, and a penalty be left out, without a word."""
+    """Check that the generation config can be read.
+
+    Without it, outputs may end elsewhere, or a penalty may be left out, without a message.
+    """
     try:
         settings = json.loads(file.read_bytes())
     except (OSError, ValueError) as error:
@@ -81,7 +84,7 @@ def _check_generation(source: str, file: Path) -> None:
 
 
 def check_config(source: str, config: PreTrainedConfig, weights: Weights) -> None:
-    """Whether a configuration describes a model that can be measured as it is meant.
+    """Check that a configuration describes a model that can be measured as intended.
 
     Raises:
         UserError: if it has an encoder before its decoder, or quantisation that would be ignored.
@@ -90,8 +93,8 @@ def check_config(source: str, config: PreTrainedConfig, weights: Weights) -> Non
         if getattr(part, "is_encoder_decoder", False):
             raise UserError(
                 f"model.source = {source}: an encoder-decoder model ({place}is_encoder_decoder in "
-                "its configuration), which cannot be measured: prefill and decode are those of "
-                "one decoder that reads the prompt and writes on"
+                "its configuration), which cannot be measured: prefill and decode need one "
+                "decoder that reads the prompt and writes the output"
             )
         if settings := getattr(part, "quantization_config", None):
             reason = _why_not_quantised(settings, weights, any(part is q for q in _whole(config)))
@@ -104,7 +107,7 @@ def check_config(source: str, config: PreTrainedConfig, weights: Weights) -> Non
 
 
 def _why_not_quantised(settings: Mapping[str, Any], weights: Weights, whole: bool) -> str | None:
-    """What keeps transformers from quantising as it is told, as far as it can be known before."""
+    """Why transformers would not quantise as asked, if this is known before loading."""
     if weights == "random":
         return "and random weights are not quantised"
     if not whole:
@@ -115,13 +118,13 @@ def _why_not_quantised(settings: Mapping[str, Any], weights: Weights, whole: boo
 
 
 def check_stored(source: str, revision: str | None, config: PreTrainedConfig) -> None:
-    """Whether weights are stored as numbers that can be used as they are.
+    """Check that weights are stored as numbers that can be used directly.
 
-    Without the scales that a quantisation keeps beside them, codes of 8 bits are no weights; they
-    would be taken for such without a word.
+    A quantisation stores codes of 8 bits, and scales beside them. Without the scales the codes are
+    not weights, but they would be used as weights without a message.
 
     Raises:
-        UserError: naming a weight of 8 bits where no configuration asks for quantisation.
+        UserError: if a weight has 8 bits and no configuration asks for quantisation.
     """
     if any(getattr(part, "quantization_config", None) for part in _whole(config)):
         return
@@ -139,7 +142,7 @@ def check_stored(source: str, revision: str | None, config: PreTrainedConfig) ->
 
 
 def check_quantised(source: str, model: PreTrainedModel, config: PreTrainedConfig) -> None:
-    """Whether a model is quantised if its configuration, as it was before loading, says so.
+    """Check that a model is quantised if its configuration said so before loading.
 
     Raises:
         UserError: if it is not.
@@ -150,23 +153,23 @@ def check_quantised(source: str, model: PreTrainedModel, config: PreTrainedConfi
     if asked and undone:
         raise UserError(
             f"model.source = {source}: quantization_config: transformers undoes the quantisation "
-            "where a device or a library for it is missing, and another model would be measured: "
-            "measure where it is supported, or a model without quantisation"
+            "if a device or a library for it is missing, and another model would be measured: "
+            "measure where it is supported, or measure a model without quantisation"
         )
 
 
 def check_weights(source: str, model: PreTrainedModel, info: Mapping[str, Any]) -> None:
-    """Whether every weight of a model is from its files, and every one of the files in the model.
+    """Check that every weight of a model is in its files, and every weight of the files is used.
 
     Args:
-        source: of the model.
-        model: as loaded.
-        info: what transformers says of the loading; what an architecture declares to be of no
-            matter is left out already.
+        source: the source of the model.
+        model: the loaded model.
+        info: transformers' record of the loading. It already leaves out weights that an
+            architecture declares irrelevant.
 
     Raises:
-        UserError: naming a weight that is missing, too many, or of another shape; or the class that
-            the weights were saved of.
+        UserError: if a weight is missing, unused or of another shape, or if the weights belong to
+            another class; the message names it.
     """
     reason = _why_not_the_weights(info) or _why_not_the_class(model)
     if reason:
@@ -176,8 +179,8 @@ def check_weights(source: str, model: PreTrainedModel, info: Mapping[str, Any]) 
 def why_not_loaded(source: str, error: Exception) -> str:
     """Why transformers failed to load a model, in one line.
 
-    Where weights cannot be put together (experts of one layer, say), its error points to a report
-    that it logs; what that is made of lies in its frames.
+    If weights cannot be joined (for example the experts of one layer), its error only points to a
+    report in the log. The contents of this report are found in the frames of the error.
     """
     for frame, _ in traceback.walk_tb(error.__traceback__):
         for value in frame.f_locals.values():
@@ -191,7 +194,7 @@ def why_not_loaded(source: str, error: Exception) -> str:
 
 
 def _broken_json(folder: Path) -> str | None:
-    """The first file that is no JSON; libraries seldom name it."""
+    """The first file that is not JSON. Libraries seldom name it."""
     for file in sorted(folder.glob("*.json")):
         try:
             json.loads(file.read_text(encoding="utf-8"))
@@ -208,7 +211,7 @@ def _why_not_the_weights(info: Mapping[str, Any]) -> str | None:
             "configuration; check config.json and model.config"
         )
     if info["missing_keys"]:
-        return f"it has no weights for {min(info['missing_keys'])}, or does not fit"
+        return f"it has no weights for {min(info['missing_keys'])}, or they do not fit"
     if info["unexpected_keys"]:
         first, *more = sorted(info["unexpected_keys"])
         return (
@@ -232,7 +235,7 @@ def _why_not_the_class(model: PreTrainedModel) -> str | None:
 
 
 def _plain(name: str) -> str:
-    """A class name without what differs between spellings of the same."""
+    """A class name without the differences between spellings of the same class."""
     return name.replace("_", "").lower()
 
 
@@ -246,7 +249,7 @@ def _whole(config: PreTrainedConfig) -> tuple[PreTrainedConfig, PreTrainedConfig
 
 
 def _parts(config: PreTrainedConfig, place: str = "") -> Iterator[tuple[str, PreTrainedConfig]]:
-    """A configuration and all within it, by their places."""
+    """A configuration and all configurations inside it, with their places."""
     yield place, config
     for name, part in vars(config).items():
         if isinstance(part, PreTrainedConfig):

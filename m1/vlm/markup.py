@@ -1,4 +1,4 @@
-"""Which parts of its outputs a model marks as reasoning, or as the answer itself."""
+"""Find how a model marks reasoning and the answer in its outputs."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,7 +22,7 @@ BOXES = (
 
 
 def find_markup(prompts: Prompts) -> Markup:
-    """The marks that a model's chat template or tokenizer knows; none where it knows none."""
+    """The marks that a model's chat template or tokenizer knows; empty if there are none."""
     known = set(prompts.added_tokens)
     templates = "\n".join(_texts(prompts.processor)) + "\n".join(_texts(prompts.tokenizer))
 
@@ -62,7 +62,7 @@ def _stated(tokenizer: Any) -> list[tuple[str, str]]:  # noqa: ANN401
 
 
 def _ends(field: Any) -> tuple[str, str] | None:  # noqa: ANN401 (of a JSON file)
-    """What opens and closes a field, where both are plain texts."""
+    """The texts that open and close a field, if both are plain text."""
     ends = [field.get("open"), field.get("close")] if isinstance(field, Mapping) else []
     texts = [end.strip() for end in ends if isinstance(end, str) and end.strip()]
     return (texts[0], texts[1]) if len(texts) == 2 else None

@@ -1,4 +1,4 @@
-"""Whether a model fits into memory, seen before any of it is there."""
+"""Check that a model fits into memory, before any of it is loaded."""
 
 import copy
 from pathlib import Path
@@ -12,19 +12,19 @@ from m1.params import ModelParams
 from m1.vlm.random_weights import random_model
 
 BYTES_PER_GB = 1024**3
-# Of a container, which may have less than the machine.
+# The limits of a container, which may have less memory than the machine.
 CONTAINER = Path("/sys/fs/cgroup/memory.max")
 
 
 def check_memory(params: ModelParams, config: PreTrainedConfig, device: torch.device) -> None:
-    """Whether a device can hold a model: on a CPU the system would kill the process over it.
+    """Check that a model fits into a device's memory. On a CPU the system would kill the process.
 
-    On the way to a GPU weights are mapped from their files, so the host's memory decides nothing.
-    What is quantised takes less than its configuration says, and is not judged; nor is a model
-    whose code cannot be built without memory.
+    For a GPU the weights are mapped from their files, so the host's memory does not matter. A
+    quantised model is not checked, since it takes less than its configuration says. A model whose
+    code cannot be built without memory is not checked either.
 
     Raises:
-        UserError: with the size of the model and of the memory.
+        UserError: if it does not fit; the message has the sizes of the model and of the memory.
     """
     quantised = any(
         getattr(part, "quantization_config", None)
@@ -43,7 +43,7 @@ def check_memory(params: ModelParams, config: PreTrainedConfig, device: torch.de
 
 
 def memory_bytes() -> int:
-    """Memory of this machine, or of the container, that on a disk included."""
+    """Memory of this machine or of the container, including swap."""
     there = psutil.virtual_memory().total + psutil.swap_memory().total
     try:
         return min(there, int(CONTAINER.read_text(encoding="ascii")))
@@ -52,14 +52,14 @@ def memory_bytes() -> int:
 
 
 def gpu_bytes(device: torch.device) -> int:
-    """Memory of a GPU, whoever uses it now."""
+    """All memory of a GPU, including memory that is in use."""
     return torch.cuda.get_device_properties(device).total_memory
 
 
 def _bytes_of(params: ModelParams, config: PreTrainedConfig) -> int | None:
-    """Bytes of a model's weights, built without memory for them; shared ones count once.
+    """Bytes of a model's weights. The model is built without memory; shared weights count once.
 
-    `None` where that fails: loading will tell why, or succeed with memory.
+    `None` if that fails: then loading reports why, or succeeds with memory.
     """
     dtype, nowhere = getattr(torch, params.dtype), torch.device("meta")
     try:

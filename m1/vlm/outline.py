@@ -1,4 +1,4 @@
-"""A model without its weights: its structure, processor and knobs, for checks that cost little."""
+"""A model without its weights, for quick checks of its structure, processor and knobs."""
 
 import copy
 from contextlib import suppress
@@ -26,19 +26,19 @@ CPU, NOWHERE = torch.device("cpu"), torch.device("meta")
 
 
 def outline(params: ModelParams) -> LoadedVlm:
-    """A model that can be asked for its stages and knobs and can encode, but not answer.
+    """A model that has stages and knobs and can encode requests, but cannot answer them.
 
-    Of a hub model only configuration and processor are fetched. Where its code cannot be built
-    without memory, it is loaded whole.
+    Only configuration and processor of a hub model are fetched. If a model's code cannot be built
+    without memory, the whole model is loaded.
 
     Raises:
-        UserError: if it cannot be measured, as far as that shows without its weights.
+        UserError: if the model cannot be measured and this is visible without its weights.
     """
     with loading(params):
         named, config = described(params)
         try:
             model = _without_weights(named, config)
-        except Exception:  # a model's own code raises almost anything; loading tells the cause
+        except Exception:  # a model's own code raises almost anything; loading reports the cause
             return load_vlm(params.model_copy(update={"device": "cpu"}))
         vlm = _outlined(named, model)
     check_experts(params, vlm.structure)
@@ -46,10 +46,10 @@ def outline(params: ModelParams) -> LoadedVlm:
 
 
 def check_size(params: ModelParams) -> None:
-    """Whether the device can hold the model.
+    """Check that the model fits into the memory of the device.
 
     Raises:
-        UserError: if it cannot, there is no such device, or the model cannot be measured at all.
+        UserError: if it does not, if there is no such device, or if the model cannot be measured.
     """
     device = find_device(params.device)
     with loading(params):
@@ -57,8 +57,8 @@ def check_size(params: ModelParams) -> None:
 
 
 def _without_weights(params: ModelParams, config: PreTrainedConfig) -> PreTrainedModel:
-    """The architecture alone; in 32 bits, since a CPU is slow with fewer."""
-    # Attention is left to the library: what a GPU needs may be missing here.
+    """The architecture without weights; in 32 bits, since a CPU is slow with fewer."""
+    # The library chooses the attention, since code for a GPU may be missing here.
     model = random_model(
         copy.deepcopy(config), torch.float32, NOWHERE, None, params.trust_remote_code
     )
@@ -93,12 +93,12 @@ def _outlined(params: ModelParams, model: PreTrainedModel) -> LoadedVlm:
 
 
 def _fill_before_blocks(params: ModelParams, structure: VlmStructure) -> None:
-    """Give zeros as weights to what a prompt goes through before the decoder blocks.
+    """Set the weights of all modules before the decoder blocks to zero.
 
-    Where visual tokens can be pooled depends on how many there are on the way, not on values.
+    The place where visual tokens can be pooled depends on their numbers, not on their values.
 
     Raises:
-        UserError: if there is no memory even for that.
+        UserError: if there is not enough memory for these weights.
     """
     blocks = {module for block in structure.blocks for module in block.modules()}
     head = structure.model.get_output_embeddings()

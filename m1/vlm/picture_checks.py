@@ -1,4 +1,4 @@
-"""Whether a model can take every picture that will be measured, at every value of the knob."""
+"""Check that a model supports every picture that will be measured, at every value of the knob."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
@@ -10,22 +10,23 @@ from m1.vlm.processing import RefusedError
 from m1.vlm.requests import Picture
 from m1.vlm.visual_plans import plan_visual_tokens
 
-# Share of the wanted number beyond which the nearest possible is another setting altogether.
+# If the nearest possible number differs by more than this share, it is a different setting.
 FAR = 0.25
 
 
 def picture_problems(
     vlm: LoadedVlm, grid: Sequence[Setting], pictures: Sequence[Picture]
 ) -> Iterator[str]:
-    """What is wrong with pictures at the values of the knob, a line each.
+    """The mistakes of pictures at the values of the knob, each as a line.
 
-    A picture is named that the processor cannot take, that cannot nearly be given a number of
-    visual tokens, or on which two values come to the same; the others are counted.
+    There are three mistakes: the processor does not accept a picture, a number of visual tokens is
+    far from possible on it, or two values give the same number. One picture is named for each
+    mistake; the others are counted.
 
     Args:
         vlm: the model.
         grid: all settings.
-        pictures: all that will be measured.
+        pictures: all pictures that will be measured.
     """
     named: dict[Size, list[str]] = {}
     for name, size in dict.fromkeys(pictures):  # both workloads may be about the same ones
@@ -67,7 +68,7 @@ def picture_problems(
 
 
 def _instead(taken_by: Sequence[int], *, on_all: bool) -> str:
-    """What to ask for in the place of a value that cannot be had, on all pictures or on some."""
+    """Advice on a value that is not possible, on all pictures or on some."""
     if not on_all:
         return "; ask for another number, or leave out such pictures"
     return f", as for {taken_by[0]}; leave it out" if taken_by else "; ask for that"
@@ -82,7 +83,7 @@ def _why_refused(vlm: LoadedVlm, size: Size) -> str:
 
 
 def _first(named: Mapping[Size, Sequence[str]], sizes: Collection[Size]) -> str:
-    """The first picture of some sizes, and how many more there are."""
+    """The first picture of some sizes, and the number of other pictures."""
     first, *_ = sizes
     further = sum(len(named[size]) for size in sizes) - 1
     return f"{named[first][0]} ({in_pixels(first)})" + (f" and {further} more" if further else "")

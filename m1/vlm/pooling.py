@@ -24,7 +24,7 @@ def grid_of(n_native: int, n_tokens: int) -> tuple[int, int] | None:
         n_tokens: the number wanted, fewer than the model's.
 
     Returns:
-        `None` where the model's tokens do not make up a square grid.
+        `None` if the model's tokens do not form a square grid.
     """
     side = math.isqrt(n_native)
     if side**2 != n_native:
@@ -34,7 +34,7 @@ def grid_of(n_native: int, n_tokens: int) -> tuple[int, int] | None:
 
 
 def n_pooled(n_native: int, n_tokens: int) -> int:
-    """The number of tokens that pooling gives: the one wanted, or the nearest possible."""
+    """The number of tokens after pooling: the wanted number, or the nearest possible one."""
     if n_tokens >= n_native:
         return n_native
     grid = grid_of(n_native, n_tokens)
@@ -42,7 +42,7 @@ def n_pooled(n_native: int, n_tokens: int) -> int:
 
 
 def pool_to(features: Tensor, n_tokens: int) -> Tensor:
-    """Average visual features over their square grid, or along a sequence that is not one.
+    """Average visual features over their square grid, or along the sequence if there is no grid.
 
     Args:
         features: ... x tokens x channels, the tokens in reading order.
@@ -81,10 +81,10 @@ def pool_images(features: Tensor, n_images: int, n_tokens: int) -> Tensor:
         n_tokens: visual tokens wanted for each image.
 
     Returns:
-        images x tokens x channels, or tokens x channels where the input was so.
+        images x tokens x channels, or tokens x channels if the input had no tiles.
 
     Raises:
-        KnobError: if the images do not have equally many features.
+        KnobError: if the images do not have the same number of features.
     """
     total, channels = math.prod(features.shape[:-1]), features.shape[-1]
     if total % n_images:
@@ -101,10 +101,10 @@ def pool_images(features: Tensor, n_images: int, n_tokens: int) -> Tensor:
 def pool_parts(
     features: Tensor | Sequence[Tensor], n_images: int, n_tokens: int
 ) -> Tensor | list[Tensor]:
-    """Pool features that come in one tensor, in one for each image, or in one for each tile.
+    """Pool features in one tensor, in one tensor for each image, or in one for each tile.
 
     Args:
-        features: as `pool_images` takes them, or several of tokens x channels.
+        features: a tensor as in `pool_images`, or several of tokens x channels.
         n_images: number of images.
         n_tokens: visual tokens wanted for each image.
     """
@@ -122,7 +122,7 @@ def _along_sequence(features: Tensor, n: int) -> Tensor:
 
 @contextmanager
 def batch_of(structure: VlmStructure, n: int) -> Iterator[None]:
-    """Say how many requests `generate` gets: it encodes their images before it runs the model."""
+    """Set the number of requests for `generate`, which encodes images before it runs the model."""
     before = structure.batch.n
     structure.batch.n = n
     try:
@@ -165,7 +165,8 @@ def pooled_visual_tokens(structure: VlmStructure, n_tokens: int) -> Iterator[Non
 def intercepted_features(structure: VlmStructure, change: Callable[[Any], Any]) -> Iterator[None]:
     """Pass what the model's `get_image_features` returns through a function.
 
-    The method shadows itself on the instance that its own forward calls, and is gone afterwards.
+    The changed method is set on the instance, where the model's own forward finds it. It is removed
+    afterwards.
     """
     owner: Any = getattr(structure.model, "model", structure.model)
     method = getattr(owner, "get_image_features", None)

@@ -1,4 +1,4 @@
-"""Where a model's visual tokens can be averaged into fewer, found by watching it once."""
+"""Find where a model's visual tokens can be averaged into fewer, by watching one request."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -25,7 +25,7 @@ class Seen:
     merged: list[int] = field(default_factory=list)
 
 
-class _AtBlocks(Exception):  # noqa: N818 (no error: all that was to be seen has been)
+class _AtBlocks(Exception):  # noqa: N818 (no error: nothing else has to be seen)
     """The prompt has reached the decoder blocks."""
 
 
@@ -33,9 +33,9 @@ class _AtBlocks(Exception):  # noqa: N818 (no error: all that was to be seen has
 def find_pooling(vlm: LoadedVlm) -> Pooling:
     """Find the place by running an empty request up to the decoder blocks.
 
-    Before the projector where that keeps the number of features. Else where the model merges
-    them into the prompt. Nowhere if the model places them by the image's own grid, which then no
-    longer fits: such models take images of any size.
+    The place is before the projector if the projector keeps the number of features. Otherwise it
+    is where the model merges them into the prompt. There is no place if the model arranges features
+    by the image's own grid, which would no longer fit. Such models accept images of any size.
 
     Raises:
         StructureError: if the image does not go into the prompt.
@@ -46,19 +46,19 @@ def find_pooling(vlm: LoadedVlm) -> Pooling:
 
 @torch.inference_mode()
 def find_pooling_of_outline(vlm: LoadedVlm, fill: Callable[[], None]) -> Pooling:
-    """As `find_pooling`, for a model whose weights are nowhere.
+    """Like `find_pooling`, for a model without weights.
 
-    The features can be counted where nothing is computed, as long as no code asks for values.
+    Features can be counted without computing anything, unless some code asks for values.
 
     Args:
         vlm: the model, with weights on the device `meta`; it encodes on the CPU.
-        fill: gives weights to what comes before the decoder blocks, where values are asked for.
+        fill: gives weights to the modules before the decoder blocks, if values are needed.
     """
     inputs, n = _empty_request(vlm)
     if _has_grid(inputs):
         return "none"
     nowhere = {name: tensor.to("meta") for name, tensor in inputs.items()}
-    # At the latest the merge asks for values; what it merges has been counted by then.
+    # The merge always asks for values, but its features have been counted by then.
     seen = _see(vlm, nowhere, Exception)
     if not seen.merged:
         fill()
@@ -72,9 +72,8 @@ def _empty_request(vlm: LoadedVlm) -> tuple[dict[str, Tensor], int]:
     n = count_visual_tokens(vlm, inputs)
     if not n:
         raise StructureError(
-            f"{type(vlm.model).__name__}: a prompt has no place for the image once the processor "
-            f"is done with it; its chat template ({vlm.prompts.template}) or its image token is "
-            "not the model's"
+            f"{type(vlm.model).__name__}: a prompt has no place for the image after the processor; "
+            f"its chat template ({vlm.prompts.template}) or its image token is not the model's"
         )
     return inputs, n
 
@@ -84,7 +83,7 @@ def _has_grid(inputs: Iterable[str]) -> bool:
 
 
 def _see(vlm: LoadedVlm, inputs: dict[str, Tensor], ending: type[Exception]) -> Seen:
-    """Watch a prompt until it ends with an exception of a kind."""
+    """Watch a prompt until it ends with an exception of the given type."""
     with _watched(vlm.structure) as seen, suppress(ending):
         EagerRuntime(vlm.model).prefill(inputs)
     return seen

@@ -1,4 +1,4 @@
-"""What a model's processor makes of a picture and a prompt."""
+"""Run a model's processor on a picture and a prompt."""
 
 import torch
 from PIL import Image
@@ -14,14 +14,14 @@ REFUSALS = (ValueError, RuntimeError, ArithmeticError, LookupError, AssertionErr
 
 
 class RefusedError(Exception):
-    """A picture that the model's processor cannot take: why."""
+    """The model's processor does not accept a picture. The message says why."""
 
 
 def processed(vlm: LoadedVlm, image: Image.Image, prompt: str) -> dict[str, Tensor]:
-    """What the model's processor makes of an image and a prompt.
+    """The output of the model's processor for an image and a prompt.
 
     Raises:
-        RefusedError: if it cannot take the image.
+        RefusedError: if it does not accept the image.
     """
     text = vlm.prompts.write(prompt)
     try:
@@ -30,7 +30,7 @@ def processed(vlm: LoadedVlm, image: Image.Image, prompt: str) -> dict[str, Tens
             images=[image],
             return_tensors="pt",
             add_special_tokens=vlm.prompts.needs_special_tokens(text),
-            # Some tokenizers' settings would cut a long prompt without a word.
+            # Some tokenizers' settings would cut a long prompt without a message.
             truncation=False,
         )
     except torch.OutOfMemoryError:

@@ -1,4 +1,4 @@
-"""Whether prompts reach a model as they are, seen before anything is measured."""
+"""Check that prompts reach a model unchanged, before anything is measured."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,11 +8,10 @@ from m1.vlm.prompts import Prompts
 
 
 def check_prompts(prompts: Prompts, requests: Mapping[Workload, Sequence[Request]]) -> None:
-    """Whether every prompt reaches the model as it is, before anything is measured.
+    """Check that every prompt reaches the model unchanged, before anything is measured.
 
     Raises:
-        UserError: naming the first request of each workload whose prompt does not, and what is
-            wrong.
+        UserError: if a prompt does not; the message names the first such request and the reason.
     """
     problems = Problems()
     for workload, some in requests.items():

@@ -1,7 +1,7 @@
 """Prompts as graphs: vision tower and language model, one graph for each shape of their input.
 
-Launching the kernels of a prompt one by one takes a host longer than a large GPU needs to run them,
-and a host that others share takes longer at one time than at another.
+A host takes longer to launch the kernels of a prompt one by one than a large GPU takes to run them.
+If others share the host, this time also varies.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -16,10 +16,10 @@ from m1.vlm.structure import VlmStructure
 
 
 class PromptGraphs:
-    """Graphs of a model's vision tower and language model, recorded as shapes turn up.
+    """Graphs of a model's vision tower and language model, recorded when a shape first occurs.
 
-    A module whose code reads from the GPU cannot be one graph; then its blocks are, and those that
-    cannot run as the library wrote them.
+    A module whose code reads from the GPU cannot be one graph. Then each of its blocks is a graph.
+    Blocks that cannot be graphs run the library's code.
     """
 
     def __init__(
@@ -28,8 +28,8 @@ class PromptGraphs:
         """Record nothing yet.
 
         Args:
-            structure: of the model.
-            counts: what of the cache a prompt advances.
+            structure: the structure of the model.
+            counts: the counters of the cache that a prompt advances.
             record: makes graphs.
         """
         self.structure = structure
@@ -39,12 +39,12 @@ class PromptGraphs:
         self.language_model = self._language_model()
 
     def in_place(self) -> AbstractContextManager[None]:
-        """Have the model run through the graphs until left."""
+        """Inside the block, the model runs through the graphs."""
         return replaced((self.vision_tower, self.language_model))
 
     @property
     def extents(self) -> dict[GraphedModule, GraphExtent]:
-        """How much of each module ran as graphs so far."""
+        """The part of each module that ran as graphs so far."""
         return {
             "vision_tower": self.vision_tower.extent,
             "language_model": self.language_model.extent,
@@ -55,7 +55,7 @@ class PromptGraphs:
         whole = self._graphed(
             tower, tuple, *(self._graphed(b, tuple) for b in _longest_list(tower))
         )
-        # Marks inside a graph are read by no clock.
+        # No clock reads marks inside a graph.
         inside = set(tower.modules())
         whole.fits = not any(projector in inside for projector in self.structure.projectors)
         return whole
@@ -73,11 +73,11 @@ class PromptGraphs:
         return self.structure.state
 
     def _top_k(self) -> Hashable:
-        """All that a block depends on: which others are active is no matter to it."""
+        """The knobs that a block depends on. Which other blocks are active does not matter."""
         return self.structure.state[1]
 
 
 def _longest_list(tower: nn.Module) -> nn.ModuleList | tuple[()]:
-    """Where a vision tower keeps its blocks."""
+    """The list of a vision tower's blocks."""
     lists = (module for module in tower.modules() if isinstance(module, nn.ModuleList))
     return max(lists, key=len, default=())

@@ -1,4 +1,4 @@
-"""How a prompt is put before a model: by its chat template, with one place for the image."""
+"""Write a prompt for a model, with its chat template and one place for the image."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from m1.errors import UserError
 from m1.reasons import why
 from m1.schemas.settings import PromptTemplate
 
-# What a template is tried with.
+# A prompt for trying a template.
 TRIED = "What is in the picture?"
-# Names of tokens that stand for pictures, sound or video, or for where they begin and end.
+# Names of tokens that stand for pictures, sound or video, or for their begin and end.
 MEDIA = ("image", "img", "video", "vision", "audio", "boi", "eoi")
-# Of tokens beside `image_token`, those that processors turn into the places of an image.
+# Other tokens than `image_token` that processors replace by the places of an image.
 PLACES = ("image_token", "boi_token", "start_image_token", "image_start_token")
-# What tokens are written with that are not ordinary text: some models pad with "!".
+# Characters of tokens that are not ordinary text. Some models pad with "!", which is.
 BRACKETS = frozenset("<>[]{}|")
 
 Part = dict[str, str]
 Content = str | list[Part]
 
 
-# What templates take as the content of a message. Those of tokenizers often know text alone, in
-# which the image's token then has to stand.
+# Kinds of content that templates accept in a message. Templates of tokenizers often accept only
+# text, which must then contain the image's token.
 def _parts(prompt: str, _: str) -> list[Part]:
     return [{"type": "image"}, {"type": "text", "text": prompt}]
 
@@ -47,16 +47,16 @@ class Prompts:
     image_token_id: int
     """Placeholder of a visual token."""
     most_tokens: int | None = None
-    """Positions that the model was made for, where its configuration says so."""
+    """The largest number of positions, if the model's configuration has it."""
 
     @property
     def tokenizer(self) -> Any:  # noqa: ANN401 (of transformers, or a stand-in's)
-        """The processor's tokenizer; `None` where it has none."""
+        """The processor's tokenizer; `None` if it has none."""
         return getattr(self.processor, "tokenizer", None)
 
     @cached_property
     def template(self) -> PromptTemplate:
-        """Whose chat template is put around a prompt: the processor's before the tokenizer's."""
+        """The owner of the chat template: the processor, or else the tokenizer."""
         if getattr(self.processor, "chat_template", None):
             return "processor"
         return "tokenizer" if getattr(self.tokenizer, "chat_template", None) else "none"
@@ -76,17 +76,17 @@ class Prompts:
 
     @cached_property
     def _content(self) -> Callable[[str, str], Content]:
-        """The kind of content that the template takes, found by trying.
+        """The kind of content that the template accepts, found by trying.
 
         Raises:
-            UserError: if the template takes none.
+            UserError: if the template accepts none.
         """
         if not (reason := self._takes_parts()):
             return _parts
         for content in (_string, _text_part):
             try:
                 text = self._render(content(TRIED, self.image_token))
-            except Exception:  # a template is code of the model's; why it failed first is told
+            except Exception:  # a template is the model's code; the first failure is reported
                 continue
             if self._n_places(text) == 1 and TRIED in text:
                 return content
@@ -101,13 +101,13 @@ class Prompts:
             return why(error)
         if self._n_places(text) > 1:
             raise self._unusable("it writes more than one place for an image")
-        # Templates that know text alone write a list as Python does, or leave the image out.
+        # Templates that accept only text write a list as Python does, or leave the image out.
         if str(parts) in text or text == without_image or TRIED not in text:
             return "it leaves out the image or the prompt"
         return ""
 
     def _n_places(self, text: str) -> int:
-        """Places for images in a text; 0 where the model marks them in another way."""
+        """Places for images in a text; 0 if the model marks them in another way."""
         return next(filter(None, map(text.count, self._places)), 0)
 
     def _unusable(self, reason: str) -> UserError:
@@ -137,9 +137,10 @@ class Prompts:
         return self._render(self._content(prompt, self.image_token))
 
     def needs_special_tokens(self, text: str) -> bool:
-        """Whether the tokenizer is to put its special tokens around a text.
+        """Whether the tokenizer should put its special tokens around a text.
 
-        Not around what its own template wrote, as in transformers, and no first token twice.
+        It should not if its own template wrote the text, as in transformers. The first token must
+        not occur twice.
         """
         bos = getattr(self.tokenizer, "bos_token", None)
         return self.template != "tokenizer" and not (bos and text.startswith(str(bos)))
@@ -153,10 +154,10 @@ class Prompts:
 
     @cached_property
     def reserved(self) -> tuple[str, ...]:
-        """Tokens that a prompt may not hold, for it would be read as something else than text.
+        """Tokens that must not be in a prompt, since the model does not read them as text.
 
-        Those of images and other media always. Other special tokens only beside a template:
-        without one, a prompt is all that there is to write the model's own form with.
+        Tokens of images and other media are always reserved. Other special tokens are reserved if
+        there is a template. Without a template, the prompt itself must write the model's own form.
         """
         added = {} if self.template == "none" else self.added_tokens
         special = (token for token, is_special in added.items() if is_special)
@@ -164,11 +165,11 @@ class Prompts:
         return tuple(dict.fromkeys([*self._places, *_media_tokens(self.processor), *written]))
 
     def check(self, prompt: str) -> None:
-        """Whether a prompt reaches the model as it is.
+        """Check that a prompt reaches the model unchanged.
 
         Raises:
-            UserError: if it holds a token that is no text, is longer than the model was made for,
-                or the template changes or drops it.
+            UserError: if it contains a token that is not text, if it is too long for the model, or
+                if the template changes or drops it.
         """
         held = [token for token in self.reserved if token in prompt]
         if held:
@@ -192,19 +193,19 @@ class Prompts:
             )
 
     def _check_length(self, prompt: str) -> None:
-        """Whether the model has a position for each token of a prompt.
+        """Check that the model has a position for each token of a prompt.
 
         Raises:
-            UserError: if it has not.
+            UserError: if it does not.
         """
-        # A token is a byte at the least, so that hardly a prompt has to be counted.
+        # A token has at least one byte, so only very long prompts have to be counted.
         if self.most_tokens is None or len(prompt.encode()) <= self.most_tokens:
             return
         n = len(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
         if n > self.most_tokens:
             raise UserError(
                 f"its prompt has {n} tokens, and the model was made for {self.most_tokens} "
-                "(max_position_embeddings in its configuration), those of the image included: "
+                "(max_position_embeddings in its configuration), including those of the image: "
                 "shorten it"
             )
 

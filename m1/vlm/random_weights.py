@@ -1,4 +1,4 @@
-"""A published architecture at full size without its weights, for questions of latency."""
+"""A published architecture at full size with random weights, for measuring latency."""
 
 import torch
 from transformers import AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel
@@ -13,10 +13,10 @@ def random_model(
     attention: str | None = None,
     trust_remote_code: bool = False,
 ) -> PreTrainedModel:
-    """Build a model from its configuration, the weights drawn on its device.
+    """Build a model from its configuration. The weights are drawn on its device.
 
-    The initialisation is the architecture's own. Latency does not depend on the values, but for
-    which experts are chosen: a router at its initial values spreads tokens evenly.
+    The initialisation is the architecture's own. Latency depends on the values only through the
+    choice of experts. A router at its initial values spreads tokens evenly.
     """
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), device:
         torch.manual_seed(SEED)

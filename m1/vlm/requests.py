@@ -1,4 +1,4 @@
-"""Prepared requests: their inputs to a model, and their pictures by the names that users know."""
+"""Prepared requests: their inputs for a model, and their pictures with names that users know."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -16,13 +16,13 @@ class Picture(NamedTuple):
     """A picture that will be measured."""
 
     name: str
-    """What its user calls it."""
+    """The name that its user knows."""
     size: Size
     """Width and height in pixels."""
 
 
 def picture_of(prepared: RequestSet, image: str, folder: Path) -> Picture:
-    """A picture of requests that were prepared in a folder, by its path from there.
+    """A picture of requests that were prepared in a folder, named by its path from there.
 
     Raises:
         UserError: if it cannot be read.
@@ -37,7 +37,8 @@ def encode_request(
     """Turn a request and its image into the model's inputs, as `encode` does.
 
     Raises:
-        UserError: naming the image, if it cannot be read or the processor cannot take it.
+        UserError: if the image cannot be read or the processor does not accept it; the message
+            names the image.
     """
     image = open_image(folder, request.image)
     name = shown(folder / request.image)

@@ -1,4 +1,4 @@
-"""How a model's forward passes are run: as the library wrote them, or with a compiled step."""
+"""Run a model's forward passes: with the library's own code, or with a compiled step."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -12,7 +12,7 @@ class Runtime(ABC):
 
     @abstractmethod
     def make_room(self, n_positions: int) -> None:
-        """Be ready for requests of so many positions, prompt and output together."""
+        """Prepare for requests of `n_positions` positions, prompt and output together."""
 
     @abstractmethod
     def prefill(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Cache]:
@@ -27,7 +27,7 @@ class Runtime(ABC):
         """Run one token (1 x 1) against the cache, which grows by it.
 
         Returns:
-            Logits of the next token (1 x vocabulary), good until the next call.
+            Logits of the next token (1 x vocabulary), valid until the next call.
         """
 
 
@@ -39,7 +39,7 @@ class EagerRuntime(Runtime):
         self.model = model
 
     def make_room(self, n_positions: int) -> None:
-        """Nothing: the cache grows."""
+        """Do nothing, since the cache grows."""
 
     def prefill(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Cache]:
         """Run the whole prompt into a cache that grows."""

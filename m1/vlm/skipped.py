@@ -12,10 +12,10 @@ from m1.vlm.structure import VlmStructure
 
 
 class LengthOnly(DynamicLayer):
-    """The cache layer of a skipped block: knows how many positions have passed, holds nothing.
+    """The cache layer of a skipped block. It counts positions, but stores no keys and values.
 
-    Models ask the cache's first layer of a kind where they are and how wide the mask must be,
-    also when that block is skipped.
+    Models ask the first cache layer of each kind for the current position and the width of the
+    mask, even if that block is skipped.
     """
 
     def __init__(self, n_positions: int) -> None:
@@ -29,10 +29,10 @@ class LengthOnly(DynamicLayer):
 
 
 class SkippedBlock(nn.Module):
-    """Stands in for a decoder block: the identity, without compute or cache entry.
+    """Replaces a decoder block by the identity, without computation or cache entry.
 
-    It stays at the block's index, so positions, masks, attention kinds and deep-stacked visual
-    features of the others hold.
+    It has the index of the block. So positions, masks, attention kinds and deep-stacked visual
+    features of the other blocks stay correct.
     """
 
     def __init__(self, block: nn.Module, index: int) -> None:
@@ -54,12 +54,12 @@ class SkippedBlock(nn.Module):
         return hidden_states
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (as the block has it)
-        """What the model asks of the block (its attention kind, say) is still the block's."""
+        """Other attributes, such as the attention kind, are those of the replaced block."""
         return getattr(self.__dict__["block"], name)
 
 
 def count_positions(cache: DynamicCache, index: int, n: int) -> None:
-    """Let one layer of a cache know that positions have passed it by."""
+    """Add positions to the count of one cache layer."""
     while len(cache.layers) <= index:
         cache.layers.append(DynamicLayer())
     layer: Any = cache.layers[index]
@@ -73,10 +73,10 @@ def count_positions(cache: DynamicCache, index: int, n: int) -> None:
 
 @contextmanager
 def only_active_blocks(structure: VlmStructure, n_active: int) -> Iterator[None]:
-    """Skip all but some blocks, chosen by the structure's policy.
+    """Keep some blocks, chosen by the structure's policy, and skip all others.
 
     Raises:
-        KnobError: if that number cannot stay.
+        KnobError: if that number of active blocks is not possible.
     """
     before = list(structure.block_list)
     stay = structure.blocks_that_stay(n_active)

@@ -1,4 +1,4 @@
-"""What a model's folder or repository holds beside its weights: configuration and processor."""
+"""Read a model's folder or repository: its configuration and processor, but not its weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,10 +24,10 @@ LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, Impo
 
 
 def check_source(params: ModelParams) -> None:
-    """Whether a source that can only be a folder is one, and has what is asked of it.
+    """Check that a source which can only be a folder exists, and has the files that are needed.
 
     Raises:
-        UserError: if not.
+        UserError: if it does not.
     """
     folder = Path(params.source)
     if not is_folder(folder):
@@ -44,7 +44,7 @@ def check_source(params: ModelParams) -> None:
 
 
 def commit_of(params: ModelParams) -> str | None:
-    """The commit on the hub that a branch or tag stands for now, so that all files are of one."""
+    """The commit on the hub that a branch or tag names now, so that all files are of one commit."""
     if is_folder(Path(params.source)):
         return None
     return extract_commit_hash(
@@ -56,7 +56,7 @@ def config_of(params: ModelParams) -> PreTrainedConfig:
     """The configuration, with the changes of `model.config`.
 
     Raises:
-        UserError: naming a change of what it does not have.
+        UserError: if a change names an entry that the configuration does not have.
     """
     config: PreTrainedConfig = AutoConfig.from_pretrained(params.source, **origin_of(params))
     override(config, params.config)
@@ -67,7 +67,7 @@ def override(config: PreTrainedConfig, changes: Mapping[str, Any], place: str = 
     """Change entries of a configuration and its parts.
 
     Raises:
-        UserError: naming an entry that the configuration does not have.
+        UserError: if the configuration does not have such an entry.
     """
     for name, value in changes.items():
         if not hasattr(config, name):
@@ -82,12 +82,12 @@ def override(config: PreTrainedConfig, changes: Mapping[str, Any], place: str = 
 
 
 def origin_of(params: ModelParams) -> dict[str, Any]:
-    """What transformers is told of where files come from."""
+    """The arguments that tell transformers where files come from."""
     return {"revision": params.revision, "trust_remote_code": params.trust_remote_code}
 
 
 def processor_of(params: ModelParams, model: PreTrainedModel) -> Any:  # noqa: ANN401
-    """The model's own processor; for random weights, a stand-in where it has none."""
+    """The model's own processor. With random weights it is a stand-in if there is none."""
     try:
         processor = AutoProcessor.from_pretrained(params.source, **origin_of(params))
         # Without a tokenizer, transformers may return the image processor alone.
@@ -102,7 +102,7 @@ def processor_of(params: ModelParams, model: PreTrainedModel) -> Any:  # noqa: A
 
 
 def _image_processor(params: ModelParams) -> Any:  # noqa: ANN401 (of transformers)
-    """The image processor that lies beside a configuration, if there is one."""
+    """The image processor in the same folder as a configuration, if there is one."""
     try:
         return AutoImageProcessor.from_pretrained(params.source, **origin_of(params))
     except LOADING_ERRORS:

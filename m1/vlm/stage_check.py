@@ -1,4 +1,4 @@
-"""Whether a request goes through the stages that were found, and through nothing like them."""
+"""Check that a request runs the stages that were found, and no second vision tower."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -16,14 +16,14 @@ from m1.vlm.structure import StructureError, VlmStructure
 
 @torch.inference_mode()
 def check_stages(vlm: LoadedVlm) -> None:
-    """Run an empty request and see that its stages can be told apart.
+    """Run an empty request and check that its stages can be separated.
 
     Raises:
-        StructureError: naming a stage that does not run, or a second vision tower, whose time would
-            be taken for another stage's.
+        StructureError: if a stage does not run, or if there is a second vision tower, whose time
+            would count for another stage.
     """
     structure, inputs = vlm.structure, blank_request(vlm)
-    # A tower is whatever takes an image as it comes from the processor.
+    # A tower is any module whose input is an image as it comes from the processor.
     pictures = {t.numel() for t in inputs.values() if t.is_floating_point() and t.ndim > 1}
     others = dict(_others(structure))
     ran: set[nn.Module] = set()
@@ -67,9 +67,9 @@ def _check_found(structure: VlmStructure, ran: set[nn.Module]) -> None:
 
 
 def _others(structure: VlmStructure) -> Iterator[tuple[str, nn.Module]]:
-    """Outermost modules beside the stages that are large enough for a tower: models, or of blocks.
+    """Outermost modules besides the stages that may be towers: models, or modules with blocks.
 
-    An adapter of a few matrices beside the projector is none.
+    An adapter of a few matrices beside the projector is too small for a tower.
     """
     model = structure.model
     stages = (structure.vision_tower, *structure.projectors, structure.language_model)

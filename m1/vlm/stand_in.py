@@ -1,8 +1,8 @@
-"""What stands in for a processor where only a configuration was published.
+"""A stand-in for a processor, for models with only a published configuration.
 
-Latency depends on the shapes of the inputs alone: the image goes through the architecture's own
-image processor, the prompt becomes one token a word, and the visual tokens are as many as the
-model makes of the image.
+Latency depends only on the shapes of the inputs. The image goes through the architecture's own
+image processor. Each word of the prompt becomes one token. The number of visual tokens is the
+number that the model makes from the image.
 """
 
 import inspect
@@ -34,10 +34,10 @@ class StandInProcessor:
     image_token = "<image>"
 
     def __init__(self, model: PreTrainedModel, image_processor: Any = None) -> None:  # noqa: ANN401
-        """Take an image processor, or find that of the model's architecture.
+        """Use an image processor, or find the one of the model's architecture.
 
         Raises:
-            UserError: if the architecture names none.
+            UserError: if the architecture names no image processor.
         """
         self.model = model
         self.image_processor = image_processor or _image_processor(model)
@@ -58,7 +58,7 @@ class StandInProcessor:
         return {"input_ids": input_ids, **types, **tensors}
 
     def token_ids(self, text: str) -> list[int]:
-        """One token for each word and punctuation mark, always the same for the same word."""
+        """One token for each word and punctuation mark. Equal words always have equal tokens."""
         embeddings: Any = self.model.get_input_embeddings()
         n_words = int(embeddings.weight.shape[0])
         ids = [zlib.crc32(word.lower().encode()) % n_words for word in WORDS.findall(text)]
@@ -66,15 +66,15 @@ class StandInProcessor:
         return [i if i != special else (i + 1) % n_words for i in ids] or [0]
 
     def tokenizer(self, text: str, **_: object) -> dict[str, list[int]]:
-        """What a tokenizer would return of a text."""
+        """The output of a tokenizer for a text."""
         return {"input_ids": self.token_ids(text)}
 
     def decode(self, tokens: Sequence[int], **_: object) -> str:
-        """Nothing: tokens of random weights have no text."""
+        """An empty text, since tokens of random weights have no text."""
         return ""
 
     def save_pretrained(self, folder: str) -> None:
-        """Save what was taken from elsewhere: the image processor."""
+        """Save the image processor, the only part that comes from elsewhere."""
         self.image_processor.save_pretrained(folder)
 
     @torch.inference_mode()
@@ -88,7 +88,7 @@ class StandInProcessor:
         return self.n_features[key]
 
     def _count_on_grid(self, tensors: dict[str, Tensor], n_patches: int) -> int:
-        """Towers that take images of any size merge always as many patches into a token."""
+        """Visual tokens by the patches, for towers of any image size: each token has as many."""
         if not self.patches_per_token:
             n_features = count_image_features(self.model, tensors)
             self.patches_per_token = n_patches // n_features
@@ -96,7 +96,7 @@ class StandInProcessor:
 
 
 def count_image_features(model: PreTrainedModel, tensors: dict[str, Tensor]) -> int:
-    """How many visual tokens the model makes of an image, by running its vision path."""
+    """Visual tokens that the model makes from an image, counted by running its vision path."""
     owner: Any = getattr(model, "model", model)
     if not hasattr(owner, "get_image_features"):
         raise UserError(
@@ -134,7 +134,7 @@ def _image_processor(model: PreTrainedModel) -> Any:  # noqa: ANN401 (of the arc
 
 
 def _names(model_type: str) -> list[str]:
-    """A model type and what it may be a variant of: `a_b_moe`, `a_b`, `a`."""
+    """A model type and the types that it may be a variant of: `a_b_moe`, `a_b`, `a`."""
     parts = model_type.split("_")
     return ["_".join(parts[:n]) for n in range(len(parts), 0, -1)]
 

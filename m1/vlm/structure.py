@@ -1,6 +1,6 @@
-"""Where a Hugging Face vision-language model keeps its stages and knobs.
+"""Find the stages and knobs of a Hugging Face vision-language model.
 
-Found by the names that its families share, never by a list of models.
+They are found by names that many model families share, never by a list of models.
 """
 
 from collections.abc import Iterable, Iterator
@@ -38,7 +38,7 @@ Pooling = Literal["before_projector", "at_merge", "none"]
 
 
 class StructureError(UserError):
-    """A stage or knob that the model does not have where such models keep it."""
+    """A stage or knob is not at the usual place in the model."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class TopKHolder:
 
     @property
     def value(self) -> int:
-        """Experts per token, as it is now."""
+        """The current number of experts per token."""
         return int(getattr(self.owner, self.name))
 
     def set(self, top_k: int) -> None:
@@ -62,7 +62,7 @@ class TopKHolder:
 
 @dataclass
 class BatchSize:
-    """How many requests are in the batch at work; changes from batch to batch."""
+    """The number of requests in the current batch. It changes from batch to batch."""
 
     n: int = 1
 
@@ -74,17 +74,17 @@ class VlmStructure:
     model: PreTrainedModel
     """The whole model."""
     vision_tower: nn.Module
-    """Pixels to visual features."""
+    """Turns pixels into visual features."""
     projectors: tuple[nn.Module, ...]
-    """Visual features to the language model's width; some sit inside the tower."""
+    """Bring visual features to the language model's width; some are inside the tower."""
     language_model: nn.Module
     """The decoder."""
     block_list: nn.ModuleList
-    """Where the language model looks its blocks up."""
+    """The list in which the language model looks up its blocks."""
     blocks: tuple[nn.Module, ...]
-    """The model's own decoder blocks, whatever stands in for them in `block_list`."""
+    """The model's own decoder blocks, even if others replace them in `block_list`."""
     routers: tuple[nn.Module, ...]
-    """Modules that choose experts; none in a dense model."""
+    """Modules that choose experts; empty in a dense model."""
     experts: tuple[nn.Module, ...]
     """Modules that compute the chosen experts."""
     top_k_holders: tuple[TopKHolder, ...]
@@ -92,22 +92,22 @@ class VlmStructure:
     pooling: Pooling = "before_projector"
     """Where visual tokens can be averaged into fewer."""
     block_policy: BlockPolicy = field(default=evenly_spaced)
-    """Which blocks stay."""
+    """Chooses the active blocks."""
     batch: BatchSize = field(default_factory=BatchSize)
-    """The batch at work, whose images pooling has to tell apart."""
+    """The current batch. Pooling needs its size to separate the images."""
 
     stand_ins: dict[int, nn.Module] = field(default_factory=dict)
-    """What stands in for a skipped block, by its index; kept, since compiled code refers to it."""
+    """The replacement of each skipped block, by index; kept, since compiled code refers to it."""
 
     @property
     def state(self) -> KnobState:
-        """Which blocks are active and how many experts, as the model is now."""
+        """The current active blocks and number of experts."""
         active = tuple(b is own for b, own in zip(self.block_list, self.blocks, strict=True))
         return active, tuple(holder.value for holder in self.top_k_holders)
 
     @property
     def image_token_id(self) -> int:
-        """Id of the placeholder that each visual token takes in the prompt."""
+        """Id of the placeholder of a visual token in the prompt."""
         return int(self.model.config.image_token_id)
 
     @property
@@ -117,10 +117,10 @@ class VlmStructure:
         return frozenset({0, len(self.blocks) - 1, *shared})
 
     def blocks_that_stay(self, n_active: int) -> tuple[int, ...]:
-        """Indices of the blocks that stay where so many are active.
+        """Indices of the active blocks, for a number of active blocks.
 
         Raises:
-            KnobError: if that number cannot stay.
+            KnobError: if that number is not possible.
         """
         return self.block_policy(len(self.blocks), n_active, self.required_blocks)
 
@@ -129,7 +129,7 @@ def find_structure(model: PreTrainedModel) -> VlmStructure:
     """Find the stages and knobs of a model.
 
     Raises:
-        StructureError: naming what was looked for and what the model has instead.
+        StructureError: if a part is missing; the message says what the model has instead.
     """
     vision_tower = _find(model, VISION_TOWERS, "a vision tower")
     language_model = _find(model, LANGUAGE_MODELS, "a language model")
@@ -168,7 +168,7 @@ def _named(root: nn.Module, names: Iterable[str]) -> list[tuple[str, nn.Module]]
 
 
 def _find(root: nn.Module, names: tuple[str, ...], what: str) -> nn.Module:
-    """The shallowest module with one of the names, the model's first of several."""
+    """The outermost module with one of the names; of several, the model's first."""
     found = _named(root, names)
     if not found:
         present = ", ".join(name for name, _ in root.named_children())
@@ -187,13 +187,13 @@ def _all_named(root: nn.Module, names: tuple[str, ...]) -> tuple[nn.Module, ...]
 
 
 def _callable_modules(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
-    """The modules, and in the place of a list of modules its members."""
+    """The modules. A list of modules is replaced by its members."""
     for module in modules:
         yield from module if isinstance(module, nn.ModuleList) else [module]
 
 
 def _top_k_holders(blocks: nn.ModuleList, language_model: nn.Module) -> Iterator[TopKHolder]:
-    """Modules of the blocks first, then the configuration; nothing in a dense model."""
+    """Modules of the blocks first, then the configuration; empty in a dense model."""
     if not _named(blocks, EXPERTS) and not any(hasattr(m, "top_k") for m in blocks.modules()):
         return
     for owner in (*blocks.modules(), getattr(language_model, "config", None)):

@@ -1,4 +1,4 @@
-"""How an image comes to a number of visual tokens: the size that the processor gets it at."""
+"""Give an image a number of visual tokens, by choosing the size at which the processor gets it."""
 
 import math
 from collections.abc import Callable
@@ -12,20 +12,20 @@ from m1.vlm.pooling import n_pooled
 from m1.vlm.processing import RefusedError, count_visual_tokens, processed
 
 SMALLEST_SIDE_PX = 16
-# How far from the expected scale the search for a number of visual tokens goes, and how finely.
+# The limits and the number of steps of the search around the expected scale.
 SEARCH_FACTOR = 8.0
 SEARCH_STEPS = 8
 APPROACH_STEPS = 4
-# A factor of the sides that brings more tokens wherever larger images have more.
+# A factor of the sides. It gives more tokens on every model that has more for larger images.
 MUCH_LARGER = 2.0
 # No size is tried that has more pixels than this, or than the wanted tokens need: coarse models
 # take 64 x 64 pixels for a token, some with a fixed number of tokens about twice that.
 MOST_PIXELS = 24_000_000
 MOST_PIXELS_PER_TOKEN = 128 * 128
-# Share of the wanted number by which the first few sizes may miss it.
+# The first few sizes may differ from the wanted number by this share of it.
 NEAR = 0.05
-# Where pooling follows, a picture is not made tiny for a handful of tokens: no smaller than half of
-# what was expected, and the largest of those with a tenth more than the fewest.
+# If pooling follows, a picture is not made tiny to get a few tokens. It is at least half of the
+# expected size. Of all sizes with up to a tenth more tokens than the fewest, the largest is taken.
 SMALLEST = 0.5
 SLACK = 1.1
 
@@ -34,18 +34,18 @@ Count = Callable[[LoadedVlm, Size], int]
 
 
 def plan_visual_tokens(vlm: LoadedVlm, size: Size, wanted: int | None) -> VisualPlan:
-    """Find how to get a number of visual tokens, or the nearest that the model can do.
+    """Find how to get a number of visual tokens, or the nearest possible number.
 
-    A processor that gives larger images more tokens gets the image larger or smaller. What is
-    then too many is pooled, unless the model places the tokens by the image's own grid.
+    If a processor gives larger images more tokens, the image is made larger or smaller. If there
+    are still too many tokens, they are pooled, unless the model arranges them by the image's grid.
 
     Args:
         vlm: the model.
         size: width and height of the image in pixels.
-        wanted: visual tokens; `None` leaves the model's own number.
+        wanted: the wanted number of visual tokens; `None` keeps the model's own number.
 
     Raises:
-        RefusedError: if the processor cannot take an image of that size.
+        RefusedError: if the processor does not accept an image of that size.
     """
     key = (size, wanted)
     if key not in vlm.visual_plans:
@@ -59,8 +59,8 @@ def _plan(vlm: LoadedVlm, size: Size, wanted: int | None) -> VisualPlan:
     native = plan_visual_tokens(vlm, size, None).n_tokens
     if native in (0, wanted):
         return VisualPlan(size, native)
-    # Arithmetic takes microseconds a size and the processor milliseconds, so it chooses, as long as
-    # it is right about the image itself and about what was chosen.
+    # Arithmetic takes microseconds per size, the processor milliseconds. So arithmetic chooses, if
+    # the processor confirms its numbers for the image itself and for the chosen size.
     if _agrees(_reckon, vlm, size, native):
         best, n = _best(Candidates(vlm, size, wanted, native, _reckon))
         if best == size or _agrees(_count, vlm, best, n):
@@ -88,16 +88,16 @@ def _count(vlm: LoadedVlm, size: Size) -> int:
     """Visual tokens of an image of a size, by the model's own processor.
 
     Raises:
-        RefusedError: if it cannot take such an image.
+        RefusedError: if it does not accept such an image.
     """
     return count_visual_tokens(vlm, processed(vlm, Image.new("RGB", size), ""))
 
 
 def _reckon(vlm: LoadedVlm, size: Size) -> int:
-    """Visual tokens of an image of a size, as of one that is alike by the processor's arithmetic.
+    """Visual tokens of an image of a size, by the processor's arithmetic.
 
-    Some processors count tokens around those of the image too, so what they say is not taken for
-    the number itself.
+    Some processors also count tokens around those of the image. So the result of the arithmetic is
+    only a key: images with the same result have the same number of visual tokens.
 
     Raises:
         RefusedError: if the processor has no arithmetic, or none for such an image.
@@ -114,7 +114,7 @@ def _reckon(vlm: LoadedVlm, size: Size) -> int:
 
 
 def _agrees(count: Count, vlm: LoadedVlm, size: Size, n: int) -> bool:
-    """Whether a way of counting takes an image of a size, and comes to a number."""
+    """Whether a way of counting accepts an image of a size and gives the expected number."""
     try:
         return count(vlm, size) == n
     except RefusedError:
@@ -122,7 +122,7 @@ def _agrees(count: Count, vlm: LoadedVlm, size: Size, n: int) -> bool:
 
 
 class Candidates:
-    """Sizes that an image may be made, up to a number of pixels, and their visual tokens."""
+    """Possible sizes of an image, up to a number of pixels, and their visual tokens."""
 
     def __init__(
         self,
@@ -136,27 +136,27 @@ class Candidates:
 
         Args:
             vlm: the model.
-            size: of the image itself.
-            wanted: visual tokens.
+            size: size of the image itself.
+            wanted: the wanted number of visual tokens.
             native: visual tokens of the image itself.
             count: how tokens are counted.
         """
         self.vlm, self.size, self.wanted, self.native, self.count = vlm, size, wanted, native, count
-        # No candidate has more: what is tried takes time and memory.
+        # No candidate has more pixels, since each try takes time and memory.
         self.most_pixels = max(size[0] * size[1], min(MOST_PIXELS, wanted * MOST_PIXELS_PER_TOKEN))
         self.counts: dict[Size, int] = {size: native}
         self.refused: set[Size] = set()
 
     def size_at(self, scale: float, *, blunt: bool = False) -> Size:
-        """The size at a scale, as far as it may go; blunt is never longer and narrower."""
+        """The size at a scale, within limits; a blunt size never becomes longer and narrower."""
         width, height = self.size
         scale = min(scale, (self.most_pixels / (width * height)) ** 0.5)
         return scaled(self.size, scale, blunt=blunt)
 
     def at(self, scale: float) -> int | None:
-        """Visual tokens at a scale; none where the processor refuses.
+        """Visual tokens at a scale; `None` if the processor refuses the image.
 
-        Some refuse what is too long and narrow, as an image may become once its sides are rounded.
+        Some refuse images that are too long and narrow. Rounding the sides can make an image so.
         """
         for size in (self.size_at(scale), self.size_at(scale, blunt=True)):
             if size in self.counts:
@@ -173,7 +173,7 @@ class Candidates:
 
 
 def _largest_of_few(counts: dict[Size, int], size: Size) -> Size:
-    """The size nearest to the image's own that gives few tokens: pooling does the rest."""
+    """The size nearest to the image's own that gives few tokens. Pooling does the rest."""
     few = SLACK * min(counts.values())
     return min((s for s in counts if counts[s] <= few), key=lambda s: _distance(s, size))
 
@@ -196,7 +196,7 @@ def _search(candidates: Candidates, expected: float, wanted: int) -> None:
 
 
 def _approach(candidates: Candidates, scale: float, wanted: int) -> list[int]:
-    """Numbers by the rule that tokens go with the area; few where a grid follows the image."""
+    """Numbers of tokens at sizes found by the rule that tokens are proportional to the area."""
     tried: dict[Size, int] = {}
     before, n_before = 1.0, candidates.counts[candidates.size]
     while len(tried) < APPROACH_STEPS and candidates.size_at(scale) not in tried:
@@ -205,14 +205,14 @@ def _approach(candidates: Candidates, scale: float, wanted: int) -> list[int]:
             break
         tried[candidates.size_at(scale)] = n
         if n == n_before and scale > MUCH_LARGER * before:
-            break  # larger ones cost more and tell no more
+            break  # larger ones cost more and show nothing new
         before, n_before = scale, n
         scale *= (wanted / max(1, n)) ** 0.5
     return list(tried.values())
 
 
 def _bisect(candidates: Candidates, expected: float, wanted: int) -> None:
-    """Sizes on either side of a wanted number, where tokens come in steps."""
+    """Try sizes on either side of a wanted number, if tokens come in steps."""
     factors = np.geomspace(1 / SEARCH_FACTOR, SEARCH_FACTOR, SEARCH_STEPS)
     tried = {scale: candidates.at(scale) for scale in expected * factors}
     too_few = [scale for scale, n in tried.items() if n is not None and n < wanted]
@@ -230,7 +230,7 @@ def _bisect(candidates: Candidates, expected: float, wanted: int) -> None:
 def scaled(size: Size, scale: float, *, blunt: bool = False) -> Size:
     """Width and height times a factor, but not below a few pixels.
 
-    They are rounded; if the result is to be blunt, so that it is not longer and narrower.
+    They are rounded. For a blunt result, rounding must not make the image longer and narrower.
     """
     factor = max(scale, SMALLEST_SIDE_PX / min(size))
     sides = [side * factor for side in size]

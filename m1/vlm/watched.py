@@ -1,4 +1,4 @@
-"""Whether DVC sees that a model changed: it looks where `model.watched` says."""
+"""Check that DVC sees changes of a model: DVC watches the folder in `model.watched`."""
 
 import os
 from pathlib import Path
@@ -7,23 +7,23 @@ from m1.errors import UserError
 from m1.params import ModelParams
 from m1.reading import is_folder
 
-# A DVC project of its own, which cannot be watched as a whole: dvc.yaml names its files one by one.
+# This folder is a DVC project and cannot be watched as a whole. So dvc.yaml names its files.
 EMBEDDED = Path("data/models/scene-vlm")
 
 
 def check_watched(params: ModelParams) -> None:
-    """As `refuse_unwatched`, in a stage that DVC runs: nowhere else does it matter."""
+    """Like `refuse_unwatched`, but only in a stage that DVC runs, since only DVC watches files."""
     if "DVC_STAGE" in os.environ:
         refuse_unwatched(params)
 
 
 def refuse_unwatched(params: ModelParams) -> None:
-    """Whether DVC runs a stage again when the files of its model change.
+    """Check that DVC runs a stage again when the files of its model change.
 
-    Of a hub model nothing can be watched.
+    The files of a hub model cannot be watched.
 
     Raises:
-        UserError: if the model is a folder that DVC does not look into.
+        UserError: if the model is a folder that DVC does not watch.
     """
     folder = Path(params.source)
     if not is_folder(folder):

@@ -1,4 +1,4 @@
-"""The official archives of annotations, and taking one file out of them safely."""
+"""The official archives of annotations, and how one file is unpacked safely."""
 
 import shutil
 import stat
@@ -23,15 +23,15 @@ class Archive:
     """An archive with a file that M1 reads."""
 
     mirror: Mirror
-    """Key of section `fetch` with the folder it is in."""
+    """Key of section `fetch` with the address of its folder."""
     path: str
-    """Its path from there."""
+    """Its path from this folder."""
     sha256: str
     """Its SHA-256."""
     member: str
-    """The file in it that is taken."""
+    """The file that is unpacked from it."""
     pattern: str
-    """What the readers look for; where a file of that name is, nothing is fetched."""
+    """Pattern of the file that readers look for. If such a file exists, nothing is fetched."""
 
 
 # The datasets' authors publish no checksums. These are what two libraries have recorded and
@@ -70,15 +70,15 @@ KARPATHY = Archive(
 
 
 def unpack(archive: Path, member: str, target: Path) -> None:
-    """Write one file of an archive to `target`, whole or not at all; the others stay packed.
+    """Write one file of an archive to `target`, whole or not at all. Other files stay packed.
 
     Raises:
-        UserError: if the archive is broken, lacks the file or holds what no honest one does.
+        UserError: if the archive is broken, does not have the file, or is not safe to unpack.
     """
     try:
         with zipfile.ZipFile(archive) as packed:
             info = _checked_member(packed, member, archive)
-            # What is read is held to the size that was declared, and to its checksum.
+            # The library checks the declared size and the checksum while reading.
             with (
                 packed.open(info) as source,
                 Together() as files,
@@ -90,7 +90,7 @@ def unpack(archive: Path, member: str, target: Path) -> None:
 
 
 def _checked_member(packed: zipfile.ZipFile, member: str, archive: Path) -> zipfile.ZipInfo:
-    """The wanted file, after seeing that nothing in the archive is out of place."""
+    """The wanted file, after a check of all files in the archive."""
     infos = packed.infolist()
     for info in infos:
         path = PurePosixPath(info.filename.replace("\\", "/"))

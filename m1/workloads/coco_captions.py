@@ -32,12 +32,12 @@ def read_coco_captions(
         annotations: the file with the captions; None takes the only one, or that of val2014.
 
     Returns:
-        Requests whose images are COCO ids, and the captions of all images of the split, from which
-        CIDEr takes its document frequencies. Only images that are used need be there, under their
-        own `file_name` or the one that COCO would give them.
+        Requests whose images are COCO ids, and the captions of all images of the split. CIDEr takes
+        its document frequencies from these captions. Only images that are used have to exist, with
+        their own `file_name` or the name that COCO would give them.
 
     Raises:
-        UserError: naming the file, what is wrong in it and how to fix it.
+        UserError: if a file has a mistake; the message names the file and says how to fix it.
     """
     path = find_captions(root, annotations)
     captions = read_record(Captions, path)
@@ -60,7 +60,7 @@ def find_captions(root: Path, name: str | None) -> Path:
     """The file with the captions.
 
     Raises:
-        UserError: if it is not there, or there are several and none is named.
+        UserError: if it does not exist, or if there are several and none is named.
     """
     return find_one(root, CAPTIONS, name, "data.captioning.annotations")
 
@@ -82,7 +82,7 @@ def _karpathy_test(
 
 
 def _references(captions: Captions, path: Path) -> dict[int, tuple[str, ...]]:
-    """The captions of each image; every image has some, and every caption an image."""
+    """The captions of each image, after a check that every image has captions, and vice versa."""
     texts: dict[int, list[str]] = {image.id: [] for image in captions.images}
     for caption in captions.annotations:
         if caption.image_id not in texts:

@@ -1,4 +1,4 @@
-"""A dataset as it is read: all its requests, before any image is looked up."""
+"""A dataset that was read: all its requests, before any image is looked up."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ class Dataset:
     """Requests in the order of the dataset, and how to find their images."""
 
     requests: list[Request]
-    """`image` is what the dataset calls it; it need not be there."""
+    """All requests. Their `image` is the name in the dataset; the file may be missing."""
     corpus: Corpus
     """Image id to references, from which CIDEr takes document frequencies; empty for answers."""
     image_path: Callable[[Request], Path]
-    """Where a request's image is; raises `UserError` if it is missing."""
+    """Finds the path of a request's image; raises `UserError` if it is missing."""

@@ -1,4 +1,4 @@
-"""One file over HTTP: resumed where it was cut, retried, in place whole or not at all."""
+"""Download one file over HTTP. It resumes and retries, and leaves a whole file or none."""
 
 import datetime
 import email.utils
@@ -27,7 +27,7 @@ from m1.workloads.partial import Part, part_of
 LONGEST_WAIT_S = 120.0
 TRY_AGAIN = (408, 425, 429, 500, 502, 503, 504)
 
-# Told after each piece: bytes here so far, bytes in all (None where the server does not say).
+# Called after each piece with the bytes so far, and all bytes (None if the server does not say).
 Report = Callable[[int, int | None], object]
 
 
@@ -39,19 +39,19 @@ class Remote:
     most_bytes: int
     """Larger answers are refused."""
     sha256: str | None = None
-    """What it must have, where that is known."""
+    """The checksum of the file, if it is known."""
 
     @property
     def place(self) -> str:
-        """Its address for messages."""
+        """The address for messages."""
         return public_address(self.url)
 
 
 class TransientError(Exception):
-    """A failure that may pass."""
+    """A failure that may be temporary."""
 
     def __init__(self, reason: str, wait_s: float = 0.0) -> None:
-        """Note what happened, and how long the server asks to be left alone."""
+        """Note what happened, and how long the server asks to wait."""
         super().__init__(reason)
         self.wait_s = wait_s
 
@@ -65,19 +65,19 @@ async def download(
     check: Callable[[Path], object] = lambda _: None,
     tell: Callable[[str], object] = lambda _: None,
 ) -> None:
-    """Fetch a file, from where an earlier call stopped.
+    """Fetch a file. If an earlier call was interrupted, resume it.
 
     Args:
-        client: what sends.
-        remote: what is fetched.
-        target: where it is put; until then it is `<target>.part`.
-        params: how often and how patiently.
-        report: told of progress.
-        check: raises UserError where what came is not what is wanted; it is then thrown away.
-        tell: told of each further attempt, before it waits for it.
+        client: sends the requests.
+        remote: the file to fetch.
+        target: the path of the finished file; an unfinished one is `<target>.part`.
+        params: the number of attempts and the waiting times.
+        report: called with the progress.
+        check: raises UserError if the file is not the wanted one; the file is then deleted.
+        tell: called before each wait for another attempt.
 
     Raises:
-        UserError: naming the address, and what to do.
+        UserError: if the file cannot be fetched; the message has the address and advice.
     """
     part = part_of(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ def sha256_of(path: Path) -> str:
 
 def _attempts(params: FetchParams, remote: Remote, tell: Callable[[str], object]) -> AsyncRetrying:
     doubling = wait_exponential(params.backoff_s, LONGEST_WAIT_S)
-    # Requests that failed together do not come back together.
+    # Waiting times are random, so that requests that failed together do not retry together.
     backoff = doubling + wait_random(0, params.backoff_s)
 
     def wait_s(state: RetryCallState) -> float:
@@ -149,7 +149,7 @@ def _attempts(params: FetchParams, remote: Remote, tell: Callable[[str], object]
 
 
 async def _transfer(client: httpx2.AsyncClient, remote: Remote, part: Part, report: Report) -> None:
-    """One attempt: ask for what is missing and write it down as it comes."""
+    """One attempt: ask for the missing part, and write it as it arrives."""
     try:
         async with client.stream("GET", remote.url, headers=part.headers()) as response:
             _check_status(response, part, remote)
@@ -213,7 +213,7 @@ async def _write(response: httpx2.Response, remote: Remote, part: Part, report: 
 
 
 def _total_bytes(response: httpx2.Response, here: int) -> int | None:
-    """The size of the whole file, as far as the server says."""
+    """The size of the whole file; `None` if the server does not say."""
     whole = response.headers.get("Content-Range", "").rpartition("/")[2]
     if whole.isdigit():
         return int(whole)

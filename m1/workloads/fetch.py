@@ -30,7 +30,7 @@ from m1.workloads.vqa_v2 import find_questions
 
 WORKLOAD_OF: dict[Dataset, Workload] = {"vqa-v2": "qa", "coco-captions": "captioning"}
 
-# Folder in that of the dataset, and in it.
+# A folder in the folder of the dataset, and a folder in it.
 IN_FLIGHT, IMAGES = ".fetching", "images"
 
 MOST_ARCHIVE_BYTES = 1 << 30
@@ -38,12 +38,12 @@ MOST_IMAGE_BYTES = 1 << 26
 
 
 def fetch(dataset: Dataset, data: DataParams, params: FetchParams, progress: FetchProgress) -> None:
-    """Fetch what is missing of a dataset to where `root` in its section of the parameters says.
+    """Fetch the missing files of a dataset into the folder `root` of its parameters.
 
-    Files that are there and were not fetched are the user's own: they are used as they are.
+    Existing files that were not fetched are the user's own. They are used and never changed.
 
     Raises:
-        UserError: what is wrong and how to fix it; what was fetched before stays as it was.
+        UserError: with the mistake and how to fix it. Files that were fetched before stay.
     """
     workload = WORKLOAD_OF[dataset]
     chosen = data.of(workload).model_copy(update={"source": dataset})
@@ -81,7 +81,7 @@ async def _fetch(
 
 
 def _archives(workload: Workload, chosen: WorkloadData) -> Sequence[tuple[Archive, str | None]]:
-    """The archives, and the file that is named to be used of what each holds."""
+    """The archives, each with the file that the parameters name instead of the official one."""
     of_workload = archives.VQA_V2 if workload == "qa" else (archives.COCO_CAPTIONS,)
     names = annotations_of(chosen) or (None,) * len(of_workload)
     karpathy = [(archives.KARPATHY, None)] if getattr(chosen, "split", None) else []
@@ -89,7 +89,7 @@ def _archives(workload: Workload, chosen: WorkloadData) -> Sequence[tuple[Archiv
 
 
 def _where(found: Source, request: Request) -> Path | None:
-    """Where an image is; nowhere yet if it is to be fetched."""
+    """The path of an image; `None` if it has to be fetched."""
     try:
         return found.image_path(request)
     except MissingImageError:
@@ -97,7 +97,7 @@ def _where(found: Source, request: Request) -> Path | None:
 
 
 def _annotated_by(workload: Workload, chosen: WorkloadData, folder: Path) -> Path:
-    """The file of which the images are."""
+    """The file that annotates the images."""
     names = annotations_of(chosen)
     if workload == "qa":
         return find_questions(folder, names)[0]
@@ -116,7 +116,7 @@ def _client(params: FetchParams) -> httpx2.AsyncClient:
             follow_redirects=True,
         )
     except (ValueError, ImportError, httpx2.InvalidURL):
-        # Their messages may hold part of a password.
+        # Their messages may contain a part of a password.
         raise UserError(
             "a proxy in the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) cannot be used: give "
             "it as http://host:port, with %2F for a slash in a password"
@@ -127,7 +127,7 @@ def _address(folder: str, path: str) -> str:
     """The address of a file of a mirror.
 
     Raises:
-        UserError: if the mirror's is none.
+        UserError: if the mirror's address is not valid.
     """
     try:
         return address_below(folder, path)
@@ -147,18 +147,18 @@ class Fetcher:
 
     @property
     def in_flight(self) -> Path:
-        """Where files are until they are whole: DVC, which may watch the folder, looks past it."""
+        """The folder of unfinished files. DVC ignores it, even if it watches the folder above."""
         return self.folder / IN_FLIGHT
 
     async def fetch_annotations(self, archive: Archive, name: str | None = None) -> None:
-        """See that an annotation file is there: the user's own, an earlier fetch, or a new one.
+        """Make sure that an annotation file exists: the user's own, a fetched one, or a new one.
 
         Args:
-            archive: holds the official one.
-            name: of the one to use, if that is chosen.
+            archive: the archive with the official file.
+            name: the name of the file to use, if the user chose one.
 
         Raises:
-            UserError: if one is chosen that is not there and not in the archive.
+            UserError: if the chosen file does not exist and is not in the archive.
         """
         found = find_all(self.folder, archive.pattern)
         if name is not None:
@@ -173,7 +173,7 @@ class Fetcher:
         url = _address(getattr(self.params, archive.mirror), archive.path)
         packed = self.in_flight / Path(archive.path).name
         remote = Remote(url, MOST_ARCHIVE_BYTES, archive.sha256)
-        # It is there where an earlier fetch was killed while it unpacked.
+        # The archive exists already if an earlier fetch was killed while it unpacked.
         if not packed.exists():
             with self.progress.archive(packed.name) as report:
                 await download(
@@ -188,11 +188,11 @@ class Fetcher:
         self.progress.note(f"{archive.member}: here, {target.stat().st_size / 1e6:.1f} MB")
 
     async def fetch_images(self, images: Mapping[int, Path | None], annotated_by: Path) -> None:
-        """Fetch the images that are missing, a few at a time; one failure stops the others.
+        """Fetch the missing images, a few at a time. One failure stops the others.
 
         Args:
-            images: where each is, by its COCO id.
-            annotated_by: the file that names them.
+            images: the path of each image by its COCO id; `None` if it is missing.
+            annotated_by: the file that names the images.
         """
         missing = {
             image_path(image_id, annotated_by): path
@@ -242,4 +242,4 @@ class Fetcher:
 
 
 def _ignore(here: int, total: int | None) -> None:
-    """Images are counted whole."""
+    """Ignore progress within an image, since only whole images are counted."""

@@ -29,7 +29,7 @@ class FetchProgress:
 
     @contextmanager
     def archive(self, name: str) -> Iterator[Report]:
-        """A bar of bytes; yields what to call with the bytes here and in all."""
+        """A bar of bytes; yields a function to call with the bytes so far and all bytes."""
         self._say_where_no_bar_is(f"{name}: fetching")
         with self._bar(DownloadColumn()) as bar:
             task = bar.add_task(name, total=None)
@@ -37,7 +37,7 @@ class FetchProgress:
 
     @contextmanager
     def images(self, n_images: int) -> Iterator[Report]:
-        """A bar of images; yields what to call with the number here and in all."""
+        """A bar of images; yields a function to call with the number so far and of all images."""
         self._say_where_no_bar_is(f"images: fetching {n_images}")
         with self._bar(TextColumn("{task.completed:.0f} of {task.total:.0f}")) as bar:
             task = bar.add_task("images", total=n_images)

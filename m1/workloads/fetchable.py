@@ -1,4 +1,4 @@
-"""What `m1 fetch` can fetch. Light, since the command line names it in its help."""
+"""The datasets that `m1 fetch` can fetch. It imports little, since the command line needs it."""
 
 from typing import Literal
 

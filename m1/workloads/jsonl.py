@@ -1,4 +1,4 @@
-"""Requests from a JSON Lines file of the user's own: one request a line."""
+"""Requests from the user's own JSON Lines file, with one request per line."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from m1.workloads.official import check_unique
 
 # Copies of images are named by their id.
 SAFE_ID = re.compile(r"\w[\w.-]{0,99}")
-# Of the 255 that file systems take, with room for an ending.
+# File systems allow 255 bytes; this leaves room for a suffix.
 MOST_BYTES = 200
 
 Line = tuple[int, JsonlRequest]
@@ -28,14 +28,14 @@ def read_jsonl(path: Path, prompt: str, workload: Workload, made: Path) -> Datas
         path: the file; images are named relative to it.
         prompt: what the model is asked; `{question}` stands for the line's own prompt.
         workload: what the requests are for.
-        made: folder for the pictures of requests that give a size alone.
+        made: folder for the pictures of requests that only give a size.
 
     Returns:
-        Requests whose images are paths from the file's folder, and for captioning the references
+        Requests whose images are paths from the file's folder. For captioning also the references
         of all images, from which CIDEr takes its document frequencies.
 
     Raises:
-        UserError: naming the file, the line, what is wrong in it and how to fix it.
+        UserError: if a line has a mistake; the message names file and line, and how to fix it.
     """
     lines = read_lines(JsonlRequest, path)
     if not lines:
@@ -62,7 +62,7 @@ def read_jsonl(path: Path, prompt: str, workload: Workload, made: Path) -> Datas
 
 
 def _image_of(number: int, line: JsonlRequest) -> str:
-    """What names a line's image: its path, or its size and id where it is to be made."""
+    """A key for a line's image: its path, or its size and id if it has to be made."""
     if line.image:
         return str(PurePath(line.image))  # "./a.jpg" is "a.jpg"
     width, height = line.image_size or (0, 0)

@@ -1,4 +1,4 @@
-"""What was fetched for a dataset: noted file by file, and checked whenever it is used."""
+"""The manifest: a record of the files that were fetched for a dataset, to check them later."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +13,7 @@ MANIFEST_FILE = "manifest.json"
 
 
 def folder_of(root: Path) -> Path:
-    """Where the files of a dataset are: beside its manifest, or `root` itself."""
+    """The folder of a dataset's files: the folder of its manifest, or `root` itself."""
     return root.with_suffix("") if root.suffix == MANIFEST_SUFFIX else root
 
 
@@ -21,10 +21,10 @@ class Manifest:
     """The record of a dataset; written by `save`."""
 
     def __init__(self, root: Path) -> None:
-        """Read what earlier fetches noted in `root`, or in a file in it if it is a folder.
+        """Read the record of earlier fetches from `root`, or from a file in it if it is a folder.
 
         Raises:
-            UserError: if what is there is no manifest.
+            UserError: if the file is not a manifest.
         """
         self.folder = folder_of(root)
         self.path = root / MANIFEST_FILE if root == self.folder else root
@@ -32,22 +32,22 @@ class Manifest:
         self.files = dict(known)
 
     def sha256_on_record(self, path: Path) -> str | None:
-        """What a file had when it was fetched; None if it was not."""
+        """The checksum of a file when it was fetched; None if it was not fetched."""
         known = self.files.get(self._key(path))
         return known.sha256 if known else None
 
     def has_changed(self, path: Path) -> bool:
-        """Whether a file that was fetched is now another one; the user's own never is."""
+        """Whether a fetched file has changed. The user's own files are not checked."""
         known = self.files.get(self._key(path))
         if known is None:
             return False
         return path.stat().st_size != known.size_bytes or sha256_of(path) != known.sha256
 
     def check(self, paths: Iterable[Path]) -> None:
-        """See that files are as they were fetched.
+        """Check that fetched files did not change.
 
         Raises:
-            UserError: naming the first that is not.
+            UserError: if one did; the message names the first.
         """
         changed = next((path for path in paths if self.has_changed(path)), None)
         if changed is not None:
@@ -63,7 +63,7 @@ class Manifest:
         )
 
     def save(self) -> None:
-        """Write the record, if there is anything on it."""
+        """Write the record, if it is not empty."""
         if self.files:
             write_record(FetchManifest(files=dict(sorted(self.files.items()))), self.path)
 

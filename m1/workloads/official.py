@@ -1,4 +1,4 @@
-"""The official layouts of VQA v2 and of the COCO captions, as far as M1 reads and writes them.
+"""The parts of the official layouts of VQA v2 and the COCO captions that M1 reads and writes.
 
 Keys that M1 does not use (licences, URLs, dates) are ignored.
 """
@@ -18,7 +18,7 @@ QUESTIONS = "v2_OpenEnded_*_questions.json"
 ANNOTATIONS = "v2_*_annotations.json"
 CAPTIONS = "captions*.json"
 KARPATHY_SPLIT = "dataset_coco.json"
-# The official archives hold training beside validation.
+# The official archives contain both training and validation files.
 PREFERRED = "val2014"
 PARTS = re.compile(r"(?:train|val)(?:2014|2017)")
 IMAGE_NAME = re.compile(r"(?:COCO_\w+_)?(\d{12})\.(?:jpg|jpeg|png)", re.IGNORECASE)
@@ -134,7 +134,7 @@ def image_name(image_id: int) -> str:
 
 
 def image_path(image_id: int, annotations: Path) -> str:
-    """Where the official server has an image, from the name of the file that annotates it."""
+    """The path of an image on the official server, from the name of its annotation file."""
     part = PARTS.search(annotations.name)
     folder = part[0] if part else PREFERRED
     prefix = f"COCO_{folder}_" if folder.endswith("2014") else ""
@@ -147,22 +147,22 @@ def find_all(root: Path, pattern: str) -> list[Path]:
 
 
 def or_fetch(root: Path) -> str:
-    """`m1 fetch` brings what is missing only where it brought the rest."""
+    """Advice to run `m1 fetch`, if it fetched the rest of the dataset; else an empty text."""
     manifests = (Path(f"{root}.json"), root / "manifest.json")
     return "run `m1 fetch`, or " if any(map(is_file, manifests)) else ""
 
 
 def find_one(root: Path, pattern: str, name: str | None = None, key: str = "") -> Path:
-    """The one file of that name in `root` or `root/annotations`; of several, that of val2014.
+    """The one file of that name in `root` or `root/annotations`; of several, the val2014 file.
 
     Args:
         root: folder of the dataset.
-        pattern: what such files are called.
-        name: the file to take, whatever it is called; None looks for the pattern.
-        key: of the parameter that a file can be named in.
+        pattern: pattern of the file's name.
+        name: the file to use, whatever its name; None looks for the pattern.
+        key: key of the parameter that can name a file.
 
     Raises:
-        UserError: if there is none, or more than one.
+        UserError: if there is no such file, or more than one.
     """
     found = find_all(root, pattern)
     if name is not None:
@@ -189,7 +189,7 @@ def _named(root: Path, name: str, key: str, others: Sequence[Path]) -> Path:
 
 
 def places_of(root: Path, name: str) -> tuple[Path, Path]:
-    """Where a file of annotations may be."""
+    """The possible places of an annotation file."""
     return root / name, root / "annotations" / name
 
 
@@ -209,7 +209,7 @@ class OfficialImages:
 
         Args:
             root: the folder.
-            file_names: what annotations call images, by COCO id.
+            file_names: names of images in the annotations, by COCO id.
         """
         self.root, self.file_names = root, file_names or {}
         inside = sorted(root.glob("*/*"))
@@ -220,10 +220,11 @@ class OfficialImages:
                 self.names.setdefault(int(name[1]), []).append(path.relative_to(root).as_posix())
 
     def path_of(self, image_id: int) -> Path:
-        """The path of one image: what has its own name, or else what its id names.
+        """The path of one image, found by its own name or else by its id.
 
         Raises:
-            UserError: if there is no such image, more than one, or it is outside of the folder.
+            UserError: if there is no such image, if there are several, or if it is outside the
+                folder.
         """
         name = self.file_names.get(image_id)
         found = self.names.get(image_id, [])
@@ -242,7 +243,7 @@ class OfficialImages:
         return self.root / found[0]
 
     def _of_name(self, name: str) -> list[str]:
-        """Where files of a name are: in the root, or else in its subfolders."""
+        """Files with a name in the root, or else in its subfolders."""
         paths = [self.root / name]
         if (inside := not is_upwards(name)) and not is_file(paths[0]):
             paths = [path for folder in self.folders if is_file(path := folder / name)]
@@ -255,16 +256,16 @@ class OfficialImages:
 
 
 def is_upwards(name: str) -> bool:
-    """Whether a path leads out of any folder that it is looked up from."""
+    """Whether a path leads out of the folder that it starts from."""
     path = PurePath(name)
     return path.is_absolute() or ".." in path.parts
 
 
 def check_unique(what: str, ids: Iterable[int | str], path: Path) -> None:
-    """See that no id occurs twice.
+    """Check that no id occurs twice.
 
     Raises:
-        UserError: naming the file and the first id that does.
+        UserError: if one does; the message names the file and the first such id.
     """
     twice = next((key for key, n in Counter(ids).items() if n > 1), None)
     if twice is not None:

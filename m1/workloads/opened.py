@@ -18,10 +18,10 @@ from m1.workloads.sources import check_source, read_source
 
 @contextmanager
 def opened_dataset(workload: Workload, data: DataParams) -> Iterator[Dataset]:
-    """All requests of a workload, whose images can be looked up as long as the block lasts.
+    """All requests of a workload. Their images can be looked up inside the block.
 
     Raises:
-        UserError: what is wrong and how to fix it.
+        UserError: with the mistake and how to fix it.
     """
     chosen = data.of(workload)
     check_source(workload, chosen)
@@ -31,7 +31,7 @@ def opened_dataset(workload: Workload, data: DataParams) -> Iterator[Dataset]:
 
 @contextmanager
 def _root(chosen: WorkloadData, data: DataParams) -> Iterator[Path]:
-    """Where the dataset is; scenes are written to a folder that is gone afterwards."""
+    """The place of the dataset. Scenes are written to a folder that is deleted afterwards."""
     if chosen.source != "scenes":
         yield _existing(chosen)
         return
@@ -42,7 +42,7 @@ def _root(chosen: WorkloadData, data: DataParams) -> Iterator[Path]:
 
 
 def _existing(chosen: WorkloadData) -> Path:
-    """The file or folder that `root` stands for."""
+    """The file or folder that `root` names."""
     root = Path(chosen.root)
     if chosen.source == "jsonl":
         if not is_file(root):
@@ -53,7 +53,7 @@ def _existing(chosen: WorkloadData) -> Path:
             raise UserError(f"{root}: not a .jsonl file; set root in params.yaml to yours")
         return root
     if not is_folder(folder := folder_of(root)):
-        # Where a manifest is named, `m1 fetch` is meant to have been.
+        # If `root` is a manifest, the user should have run `m1 fetch`.
         fetch = f"run `m1 fetch {chosen.source}`, or " if folder != root else ""
         raise UserError(
             f"{shown(folder)}: no such folder; {fetch}set root in params.yaml to the dataset's "
@@ -63,10 +63,10 @@ def _existing(chosen: WorkloadData) -> Path:
 
 
 def check_fetched(chosen: WorkloadData, images: Iterable[Path]) -> None:
-    """DVC watches the manifest; see that it is true of the annotations and of the images used.
+    """Check the annotations and the used images with the manifest, which DVC watches.
 
     Raises:
-        UserError: naming a file that is not as it was fetched.
+        UserError: if a file has changed since it was fetched; the message names it.
     """
     if chosen.source in ("vqa-v2", "coco-captions"):
         manifest = Manifest(Path(chosen.root))

@@ -1,4 +1,4 @@
-"""The requests of one workload: read or generated, sampled, written with the images they use."""
+"""Prepare the requests of one workload: read or generate, sample, and write with their images."""
 
 import hashlib
 import os
@@ -24,16 +24,16 @@ ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
 def prepare(
     workload: Workload, data: DataParams, out: Path, sample_file: Path | None = None
 ) -> RequestSet:
-    """Write a workload's requests and their images to `out`, in the place of what was there.
+    """Write a workload's requests and their images to `out`. Earlier requests are replaced.
 
     Args:
-        workload: whose requests.
-        data: where they come from.
+        workload: the workload.
+        data: the source of the requests.
         out: folder of the requests and images.
-        sample_file: where the ids of the requests go, if they are wanted.
+        sample_file: file for the ids of the requests, if they are wanted.
 
     Raises:
-        UserError: what is wrong and how to fix it; everything is then as it was before.
+        UserError: with the mistake and how to fix it. Then nothing has been changed.
     """
     chosen = data.of(workload)
     with opened_dataset(workload, data) as dataset, written_together() as results:
@@ -62,7 +62,7 @@ def prepare(
 def _copy_images(
     images: Mapping[str, Path], folder: Path, size: PictureSize | None
 ) -> dict[str, tuple[str, str]]:
-    """Copy each image once, made a size if there is one: its path and digest by its id."""
+    """Copy each image once, scaled if there is a size. Returns path and digest by image id."""
     (folder / "images").mkdir()
     copies = {}
     for image_id, source in images.items():
@@ -74,7 +74,7 @@ def _copy_images(
 
 
 def _copied(source: Path, size: PictureSize | None) -> tuple[bytes, str]:
-    """The bytes of a copy, and how its name ends; what stands after a full stop may be anything."""
+    """The bytes of a copy, and the suffix of its name. The original's suffix may be wrong."""
     content = image_bytes(source)
     if size is not None:
         return resized(content, size)
@@ -85,7 +85,7 @@ def _copied(source: Path, size: PictureSize | None) -> tuple[bytes, str]:
 def _image_names(
     chosen: WorkloadData, images: Mapping[str, Path], copies: Mapping[str, tuple[str, str]]
 ) -> dict[str, str]:
-    """What users call their images, by the paths of the copies; none are theirs if generated."""
+    """Users' names of their images, by the paths of the copies; empty for generated images."""
     if chosen.source == "scenes":
         return {}
     root = Path(chosen.root)
@@ -97,8 +97,8 @@ def _image_names(
 
 
 def _check_replaceable(out: Path) -> None:
-    """See that what would be replaced is nothing, or requests: never somebody's other files."""
+    """Check that only earlier requests would be replaced, and never other files of the user."""
     if is_folder(out) and (is_file(out / REQUESTS_FILE) or not any(out.iterdir())):
         return
     if os.path.lexists(out):
-        raise UserError(f"{out}: holds something else than requests; give a new or empty folder")
+        raise UserError(f"{out}: holds other files than requests; give a new or empty folder")

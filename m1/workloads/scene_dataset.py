@@ -26,10 +26,10 @@ ATTEMPTS_PER_QUESTION = 100
 
 
 def write_scene_dataset(folder: Path, seed: int, scenes: SceneData) -> None:
-    """Write pictures, questions with ten answers each, and captions, all following from the seed.
+    """Write pictures, questions with ten answers each, and captions. The seed decides all of them.
 
-    Pictures, questions and answers have random streams of their own, so that more questions
-    leave the scenes as they are, and more scenes leave the first ones as they are.
+    Pictures, questions and answers have their own random streams. So a larger number of questions
+    does not change the scenes, and a larger number of scenes does not change the first ones.
 
     Raises:
         UserError: if a scene has fewer different questions than asked for.
@@ -44,7 +44,7 @@ def write_scene_dataset(folder: Path, seed: int, scenes: SceneData) -> None:
 
 
 def _draw_scenes(n: int, rng: np.random.Generator) -> list[Scene]:
-    """Scenes no two of which would be described in the same words."""
+    """Draw scenes. No two of them have the same description."""
     drawn: dict[str, Scene] = {}
     while len(drawn) < n:
         scene = draw_scene(rng, "evaluation")
@@ -53,7 +53,7 @@ def _draw_scenes(n: int, rng: np.random.Generator) -> list[Scene]:
 
 
 def _ask(scene: Scene, n: int, rng: np.random.Generator) -> list[scene_language.Question]:
-    """Questions no two of which are the same."""
+    """Draw different questions."""
     asked: dict[str, scene_language.Question] = {}
     for _ in range(n * ATTEMPTS_PER_QUESTION):
         question = scene_language.ask(scene, rng)
@@ -77,7 +77,7 @@ def _write_questions(
 ) -> None:
     questions, annotations = [], []
     for image_id, of_image in enumerate(asked, start=1):
-        # VQA v2 numbers questions so: the image's id and three digits.
+        # In VQA v2 the number of a question is the image's id and three digits.
         for question_id, question in enumerate(of_image, start=1000 * image_id):
             ids = {"question_id": question_id, "image_id": image_id}
             questions.append(Question(**ids, question=question.text))

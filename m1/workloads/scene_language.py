@@ -1,4 +1,4 @@
-"""What people would say of a scene: captions in five wordings, questions with their answers."""
+"""Texts about a scene: captions in five wordings, and questions with their answers."""
 
 import itertools
 import re
@@ -28,7 +28,7 @@ DIRECTIONS = {"above": (-1, 0), "below": (1, 0), "left of": (0, -1), "right of":
 
 @dataclass(frozen=True)
 class Question:
-    """A question about a scene, its answer, and the answers that people confuse it with."""
+    """A question about a scene, its answer, and answers that are easily confused with it."""
 
     kind: str
     text: str
@@ -70,20 +70,20 @@ def _series(parts: list[str]) -> str:
 
 
 def objects_described(caption: str, scene: Scene) -> int:
-    """How many of the scene's objects a caption gives the right colour, shape and place."""
+    """The number of objects to which a caption gives the right colour, shape and place."""
     # "at the top left" is not "at the top".
     said = (rf"{o.name} {_where(o)}(?! left| right)" for o in scene.objects)
     return sum(bool(re.search(phrase, caption)) for phrase in said)
 
 
 def annotator_answers(question: Question, rng: np.random.Generator) -> tuple[str, ...]:
-    """Ten people's answers: now and then one names something that is easily confused."""
+    """Ten people's answers. Sometimes one person gives an answer that is easily confused."""
     wrong = rng.random(N_ANNOTATORS) < DISAGREEMENT
     return tuple(str(rng.choice(question.confusable)) if w else question.answer for w in wrong)
 
 
 def ask(scene: Scene, rng: np.random.Generator) -> Question:
-    """Draw one question about the scene, its kind by the weights of `QUESTION_KINDS`."""
+    """Draw one question about the scene. The weights of `QUESTION_KINDS` decide its kind."""
     kinds = list(QUESTION_KINDS)
     weights = np.array([QUESTION_KINDS[kind].weight for kind in kinds])
     while True:
@@ -105,7 +105,7 @@ def _pick(rng: np.random.Generator, options: Sequence[SceneObject]) -> SceneObje
 def _pick_alone(
     scene: Scene, rng: np.random.Generator, attribute: Callable[[SceneObject], str]
 ) -> SceneObject | None:
-    """An object that no other shares the attribute with."""
+    """An object that is the only one with its attribute."""
     values = [attribute(o) for o in scene.objects]
     alone = [o for o in scene.objects if values.count(attribute(o)) == 1]
     return _pick(rng, alone) if alone else None
@@ -277,7 +277,7 @@ def _where_is_object(scene: Scene, rng: np.random.Generator) -> Asked | None:
 
 @dataclass(frozen=True)
 class QuestionKind:
-    """How often a kind of question is asked, and its wordings, each as likely as the others."""
+    """How often a kind of question is asked, and its wordings, which are equally likely."""
 
     weight: float
     wordings: tuple[Wording, ...]

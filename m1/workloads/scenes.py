@@ -1,7 +1,7 @@
 """Generated scenes: two to five coloured shapes on a 3 x 3 grid of places, and their pictures.
 
-A scene belongs to one of two splits by a hash of its content, so training and evaluation scenes
-never overlap whatever seeds they are drawn with.
+A hash of its content puts a scene into one of two splits. So training and evaluation scenes never
+overlap, whatever the seeds.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ BACKGROUNDS = {
 
 @dataclass(frozen=True)
 class SceneObject:
-    """One shape: its words and where its centre was drawn."""
+    """One shape: its words, and the position of its centre."""
 
     size: str
     colour: str
@@ -79,7 +79,7 @@ class Scene:
 
     @property
     def split(self) -> Split:
-        """The split that the scene's words put it in."""
+        """The split of the scene, which its words decide."""
         words = [self.background, *(f"{o.size} {o.name} {o.place}" for o in self.objects)]
         digest = hashlib.sha256("|".join(words).encode()).digest()
         share = int.from_bytes(digest[:8], "big") / 2**64

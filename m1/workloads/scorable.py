@@ -1,4 +1,4 @@
-"""Whether outputs can be scored by what people said, seen when requests are prepared."""
+"""Check that outputs can be scored with the references, when requests are prepared."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -10,15 +10,15 @@ from m1.quality.vqa import vqa_ceiling
 from m1.schemas.requests import Request, RequestSet, Workload
 from m1.workloads.dataset import Corpus
 
-# References of one request from which on full marks can be reached.
+# With this number of references or more, a request can reach the full score.
 ENOUGH_REFERENCES = 4
 
 
 def check_scorable(workload: Workload, requests: Sequence[Request], corpus: Corpus) -> None:
-    """Whether some caption can score above 0.
+    """Check that captions can score above 0.
 
     Raises:
-        UserError: if CIDEr-D would be 0 whatever is said.
+        UserError: if CIDEr-D would be 0 for every caption.
     """
     if workload == "qa":
         return
@@ -36,7 +36,7 @@ def check_scorable(workload: Workload, requests: Sequence[Request], corpus: Corp
 
 
 def notes_on_scores(prepared: RequestSet) -> Iterator[str]:
-    """What to know of the scores that these requests will get, a line each."""
+    """Notes on the scores that these requests can get, each as a line."""
     if prepared.workload == "qa":
         yield from _notes_on_accuracy(prepared.requests)
     else:

@@ -1,4 +1,4 @@
-"""Where requests come from: each source's reader and prompt, and the sample that is drawn."""
+"""The sources of requests: each source's reader and prompt, and how a sample is drawn."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,10 +36,10 @@ FILES = {
 
 
 def check_source(workload: Workload, chosen: WorkloadData) -> None:
-    """See that the settings of a workload fit together.
+    """Check that the settings of a workload fit together.
 
     Raises:
-        UserError: naming the key, its value and what is allowed.
+        UserError: if they do not; the message has the key, its value and the allowed values.
     """
     key = f"data.{workload}"
     if chosen.source not in PROMPTS[workload]:
@@ -63,21 +63,21 @@ def _check_annotations(key: str, names: Sequence[str], source: str) -> None:
 
 
 def prompt_of(workload: Workload, chosen: WorkloadData) -> str:
-    """What the model is asked: as set, or the source's own."""
+    """The prompt for the model: the one in the parameters, or the source's own."""
     return PROMPTS[workload][chosen.source] if chosen.prompt is None else chosen.prompt
 
 
 def read_source(workload: Workload, chosen: WorkloadData, root: Path, made: Path) -> Dataset:
-    """Read all requests of a workload; `root` holds generated scenes too.
+    """Read all requests of a workload.
 
     Args:
-        workload: whose requests.
+        workload: the workload.
         chosen: source and prompt.
-        root: the dataset's file or folder.
-        made: folder for pictures that the source only gives the size of.
+        root: the dataset's file or folder, also for generated scenes.
+        made: folder for pictures of which the source only gives the size.
 
     Raises:
-        UserError: naming the file, what is wrong in it and how to fix it.
+        UserError: if a file has a mistake; the message names the file and says how to fix it.
     """
     prompt = prompt_of(workload, chosen)
     if chosen.source == "jsonl":
@@ -90,7 +90,7 @@ def read_source(workload: Workload, chosen: WorkloadData, root: Path, made: Path
 
 
 def annotations_of(chosen: WorkloadData) -> Sequence[str] | None:
-    """The files of annotations that are named, in a source that has any."""
+    """The annotation files that the parameters name; `None` for sources without such files."""
     return chosen.annotations if chosen.source in FILES else None
 
 

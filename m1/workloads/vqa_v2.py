@@ -27,14 +27,14 @@ def read_vqa_v2(root: Path, prompt: str, annotations: Sequence[str] | None = Non
     Args:
         root: folder of the dataset, images in it or in subfolders.
         prompt: what the model is asked; `{question}` stands for the question.
-        annotations: the file with the questions and that with the answers; None takes the only
-            ones, or those of val2014.
+        annotations: the file with the questions and the file with the answers; None takes the
+            only ones, or those of val2014.
 
     Returns:
-        Requests whose images are COCO ids; only those that are used need be there.
+        Requests whose images are COCO ids. Only images that are used have to exist.
 
     Raises:
-        UserError: naming the file, what is wrong in it and how to fix it.
+        UserError: if a file has a mistake; the message names the file and says how to fix it.
     """
     questions_path, annotations_path = find_questions(root, annotations)
     questions = read_record(Questions, questions_path).questions
@@ -48,10 +48,10 @@ def read_vqa_v2(root: Path, prompt: str, annotations: Sequence[str] | None = Non
 
 
 def find_questions(root: Path, names: Sequence[str] | None) -> tuple[Path, Path]:
-    """The file with the questions and that with the answers.
+    """The file with the questions and the file with the answers.
 
     Raises:
-        UserError: if one is not there, or there are several and none is named.
+        UserError: if one does not exist, or if there are several and none is named.
     """
     questions, annotations = names or (None, None)
     key = "data.qa.annotations"
@@ -70,7 +70,7 @@ def _check_questions(questions: Sequence[Question], path: Path) -> None:
 def _paired(
     questions: Sequence[Question], annotations: Sequence[Annotation], path: Path
 ) -> list[tuple[Question, Annotation]]:
-    """Each question with its annotation, after seeing that they belong together."""
+    """Each question with its annotation, after a check that they belong together."""
     annotation_of = {annotation.question_id: annotation for annotation in annotations}
     for question in questions:
         _check_annotation(question, annotation_of.get(question.question_id), path)
