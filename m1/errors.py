@@ -97,12 +97,23 @@ def in_one_line(command: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt:
             end_stopped()
         except Exception as error:
-            # Libraries may raise another error when a signal arrives.
-            if is_asked():
+            # Libraries, and imports in them, may raise another error when a signal arrives.
+            if is_asked() or _follows_ctrl_c(error):
                 end_stopped()
             _end(error)
 
     return told
+
+
+def _follows_ctrl_c(error: BaseException | None) -> bool:
+    """Whether an error was raised because of a Ctrl-C, directly or through other errors."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _end(error: Exception) -> None:

@@ -100,6 +100,22 @@ def test_a_signal_at_work_lets_files_be_put_away(number, capsys) -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_an_error_that_a_library_makes_of_a_signal_is_one_line(capsys) -> None:
+    def command() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except BaseException as stop:
+            try:
+                raise ModuleNotFoundError("could not import module") from stop
+            except ModuleNotFoundError:
+                raise RuntimeError("are its requirements defined correctly?")  # noqa: B904
+
+    with pytest.raises(SystemExit) as left:
+        in_one_line(command)()
+    assert left.value.code == STATUS[signal.SIGINT]
+    assert capsys.readouterr().err == TOLD[signal.SIGINT]
+
+
 def test_nothing_is_left_of_the_handlers() -> None:
     before = [signal.getsignal(number) for number in STATUS]
     with signals_raise():
