@@ -57,7 +57,7 @@ def matrix_tflop_per_s(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def free_bytes(device: torch.device) -> float:
-    """The usable part of a GPU's free memory. The memory of the host is not limited."""
+    """The usable part of a GPU's free memory; infinite for a CPU, where it is not checked."""
     if device.type != "cuda":
         return math.inf
     torch.cuda.empty_cache()

@@ -42,7 +42,7 @@ class GpuSample:
 
     @property
     def at_work(self) -> bool:
-        """Whether the GPU reports that it computed just before."""
+        """Whether the GPU computed just before; true if it does not report this."""
         return self.utilisation is None or self.utilisation > 0
 
     @property

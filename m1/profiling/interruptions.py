@@ -56,7 +56,7 @@ class Undisturbed:
         """Time of the attempts that do not count."""
 
     def measure(self, one: Round, planned: Planned) -> MeasuredRequest:
-        """Measure a request of a round, and repeat this a few times if it is interrupted."""
+        """Measure a request of a round. If it is interrupted, repeat it, a few times at most."""
         far: list[Attempt] = []
         for left in reversed(range(MOST_ATTEMPTS)):
             attempt = self.attempt(one, planned)
@@ -108,7 +108,7 @@ class Undisturbed:
         )
 
     def _known(self, row: MeasuredRequest) -> list[MeasuredRequest]:
-        """The known rows of a row's cell; at first, those of warm-up, which repeats one request."""
+        """The known rows of a row's cell. Until there are enough, rows of warm-up are added."""
         measured = self.measured[_kind(row)]
         if len(measured) >= LEAST_KNOWN:
             return measured

@@ -1,7 +1,7 @@
 """The journal of a run: whatever stops a run, the next run resumes from it.
 
 DVC does not track it. It is no longer needed once the results are recorded. Every run measures
-latency afresh, except for the requests of the same run before it was interrupted.
+latency afresh, except for requests that the same run measured before it was interrupted.
 """
 
 from collections.abc import Mapping

@@ -40,7 +40,7 @@ class Observed:
     n_merged: int | None = None
     """Visual features that the model merged into the prompt; `None` if it does not report this."""
     routings: list[int | Tensor] = field(default_factory=list)
-    """For each time that tokens were sent to experts: experts per token, or scores that show this.
+    """For each module that sends tokens to experts: experts per token, or scores that show this.
     The scores are evaluated after the request."""
     n_blocks: int = 0
     """Decoder blocks that ran in prefill."""
@@ -127,7 +127,7 @@ def mark_first_token(clock: Marker, observed: Observed) -> None:
 
 @contextmanager
 def marked(structure: VlmStructure, clock: Marker) -> Iterator[Observed]:
-    """Inside the block, mark start and end of vision tower and projector, and observe the rest."""
+    """Inside the block, mark the tower's end and each projector call, and observe what passes."""
     observed = Observed()
 
     def merged(output: Any) -> Any:  # noqa: ANN401 (a model output)

@@ -1,4 +1,4 @@
-"""Measure one request at the current setting of the model."""
+"""Measure one request at the setting of its round."""
 
 import resource
 from collections.abc import Sequence

@@ -30,7 +30,7 @@ class ProfileProgress(CellProgress):
         self.requests_done()
 
     def round_dropped(self, one: Round, n_left: int) -> None:
-        """Stop counting on the rest of a round whose cell failed."""
+        """Take the rest of a round whose cell failed out of the count."""
         self.failed.add(one.cell)
         self.requests_dropped(n_left)
 

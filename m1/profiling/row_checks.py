@@ -18,7 +18,7 @@ Quantity = Callable[[MeasuredRequest], float | None]
 
 
 def check_closure(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> tuple[Check, Check]:
-    """Check that stages sum to the total, in the median of every cell and for most requests.
+    """Check that stages sum to the total, in the median of every cell and for nearly all requests.
 
     If a stage is measured wrongly, the medians of its cells show it. If a process is interrupted
     between two readings of the clock, only single requests show it. A stage that is wrong only
@@ -54,7 +54,7 @@ def closure_residual(row: MeasuredRequest) -> float:
 
 
 def check_drift(rows: Sequence[MeasuredRequest], threshold: float) -> Check:
-    """Check that the speed of E1 was constant: no two thirds of the run differ."""
+    """Check that the speed of E1 was constant: no third of the run differs from another one."""
     changes = {
         f"{workload} {name}": change
         for workload in WORKLOADS
@@ -135,7 +135,7 @@ def least_requests(counts: Counter[tuple[object, ...]], experiment: str) -> int:
 
 
 def check_actuation(rows: Sequence[MeasuredRequest]) -> Check:
-    """Check that the observed setting is the planned one, or the nearest possible one."""
+    """Check that the observed setting is the requested one, or the nearest possible one."""
     wrong = sum(not actuated(row) for row in rows)
     furthest = max((visual_deviation(row) for row in rows), default=0.0)
     detail = (
@@ -164,7 +164,7 @@ def visual_deviation(row: MeasuredRequest) -> float:
 
 
 def check_cut_outputs(rows: Sequence[MeasuredRequest], threshold: float) -> Check:
-    """Check that most outputs at the reference setting were not cut at the length limit.
+    """Check that at the reference setting most outputs that may end by themselves did so.
 
     If more than half of them are cut, the median latency shows the limit and not the model. At
     smaller settings a model may write without end. That is a result, not a fault; `cut_share`

@@ -81,8 +81,8 @@ def one_of_each_shape(
 
     Args:
         rounds: the rounds of a plan.
-        shape: computes the shape of a request in a round; called once for each number of visual
-            tokens.
+        shape: computes the shape of a request in a round; called once for each request and number
+            of visual tokens.
     """
     shapes: dict[Hashable, Hashable] = {}
     firsts: dict[Hashable, Round] = {}

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Self
 
 NS_PER_MS = 1e6
-# A scheduler, a host of virtual machines or a page fault usually takes less time. Shorter pauses
-# are the machine's jitter, and stay in the tail.
+# A scheduler, a host of virtual machines or a page fault usually takes a core away for less time.
+# Shorter pauses are the machine's jitter, and stay in the tail.
 LEAST_STILL_MS = 100.0
 # The smallest share of the time: in a request of a minute, a tenth of a second does not matter.
 LEAST_SHARE = 0.25

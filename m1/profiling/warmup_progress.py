@@ -12,7 +12,7 @@ LINE_S = 10.0
 
 
 class WarmUpProgress:
-    """Shows the current window, its time so far, and the change between the last two."""
+    """Shows the current window, requests and time so far, and the change between the last two."""
 
     def __init__(
         self,

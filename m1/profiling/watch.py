@@ -93,7 +93,7 @@ def span(readings: list[float | None]) -> Span | None:
     known = [float(reading) for reading in readings if reading is not None]
     if not known:
         return None
-    # The range is the middle 90 %, so that one odd reading among hundreds does not decide it.
+    # The spread is that of the middle 90 %, so one odd reading among hundreds does not set it.
     cuts = quantiles(known, n=VINGTILES, method="inclusive") if len(known) > 1 else known
     middle = median(known)
     return Span(

@@ -178,7 +178,7 @@ def pad_token_id(vlm: LoadedVlm) -> int:
 
 @contextmanager
 def only_greedy(vlm: LoadedVlm) -> Iterator[None]:
-    """Make `generate` do the same as the timed engine, whatever the model's settings are."""
+    """Make `generate` do what the timed engine does, and apply no other settings of the model."""
     own: Any = vlm.model.generation_config
     vlm.model.generation_config = GenerationConfig(
         do_sample=False,

@@ -13,9 +13,9 @@ def find_end_tokens(model: PreTrainedModel, processor: Any) -> EndTokens:  # noq
     """The tokens that end an answer.
 
     The generation config comes first, as in `generate`. If it names no token, `generate` would
-    write up to the length limit. Here the token counts that the tokenizer puts after a text, or
-    else the one in the configuration. The configuration comes last, since its classes have default
-    numbers for entries that a folder leaves out.
+    write up to the length limit. Here the answer then ends at the token that the tokenizer puts
+    after a text, or else at the one in the configuration. The configuration comes last, since its
+    classes have default numbers for entries that a folder leaves out.
     """
     for source, ids in _said(model, processor):
         if ids:

@@ -163,7 +163,7 @@ class Graphed:
 
     @contextmanager
     def _noting(self, calls: list[Call]) -> Iterator[None]:
-        """Note the calls of watched modules inside, with the output that shows chosen experts."""
+        """Note the calls of watched modules inside, with inputs or outputs that show experts."""
 
         def note(module: nn.Module, args: tuple[Any, ...], output: object) -> None:
             routed = _routed(output) if module in self.recording.routers else None

@@ -19,7 +19,8 @@ def check_knobs(vlm: LoadedVlm, grid: Sequence[Setting], pictures: Sequence[Pict
         pictures: all pictures that will be measured.
 
     Raises:
-        UserError: if something is not supported; with a line for each value and for pictures.
+        UserError: if something is not supported; with a line for each such value, and for each
+            kind of mistake of pictures.
     """
     problems = Problems()
     for top_k in dict.fromkeys(one.top_k for one in grid if one.top_k):

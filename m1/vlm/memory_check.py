@@ -12,7 +12,7 @@ from m1.params import ModelParams
 from m1.vlm.random_weights import random_model
 
 BYTES_PER_GB = 1024**3
-# The limits of a container, which may have less memory than the machine.
+# The memory limit of a container, which may have less memory than the machine.
 CONTAINER = Path("/sys/fs/cgroup/memory.max")
 
 

@@ -81,7 +81,7 @@ def pool_images(features: Tensor, n_images: int, n_tokens: int) -> Tensor:
         n_tokens: visual tokens wanted for each image.
 
     Returns:
-        images x tokens x channels, or tokens x channels if the input had no tiles.
+        images x tokens x channels, or tokens x channels if the input has two dimensions.
 
     Raises:
         KnobError: if the images do not have the same number of features.

@@ -58,7 +58,7 @@ def find_pooling_of_outline(vlm: LoadedVlm, fill: Callable[[], None]) -> Pooling
     if _has_grid(inputs):
         return "none"
     nowhere = {name: tensor.to("meta") for name, tensor in inputs.items()}
-    # The merge always asks for values, but its features have been counted by then.
+    # At the latest the merge asks for values. Its features have been counted by then.
     seen = _see(vlm, nowhere, Exception)
     if not seen.merged:
         fill()
@@ -72,8 +72,8 @@ def _empty_request(vlm: LoadedVlm) -> tuple[dict[str, Tensor], int]:
     n = count_visual_tokens(vlm, inputs)
     if not n:
         raise StructureError(
-            f"{type(vlm.model).__name__}: a prompt has no place for the image after the processor; "
-            f"its chat template ({vlm.prompts.template}) or its image token is not the model's"
+            f"{type(vlm.model).__name__}: a prompt has no place for the image in the processor's "
+            f"output; its chat template ({vlm.prompts.template}) or image token is not the model's"
         )
     return inputs, n
 

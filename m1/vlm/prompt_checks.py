@@ -11,7 +11,8 @@ def check_prompts(prompts: Prompts, requests: Mapping[Workload, Sequence[Request
     """Check that every prompt reaches the model unchanged, before anything is measured.
 
     Raises:
-        UserError: if a prompt does not; the message names the first such request and the reason.
+        UserError: if a prompt does not; the message names the first such request of each workload,
+            and the reason.
     """
     problems = Problems()
     for workload, some in requests.items():

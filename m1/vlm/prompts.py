@@ -13,11 +13,11 @@ from m1.schemas.settings import PromptTemplate
 
 # A prompt for trying a template.
 TRIED = "What is in the picture?"
-# Names of tokens that stand for pictures, sound or video, or for their begin and end.
+# Names of tokens that stand for pictures, sound or video, or for their beginning and end.
 MEDIA = ("image", "img", "video", "vision", "audio", "boi", "eoi")
-# Other tokens than `image_token` that processors replace by the places of an image.
+# Names of tokens that processors replace by the places of an image: `image_token` and others.
 PLACES = ("image_token", "boi_token", "start_image_token", "image_start_token")
-# Characters of tokens that are not ordinary text. Some models pad with "!", which is.
+# Characters of tokens that are not ordinary text. Some models pad with "!", an ordinary one.
 BRACKETS = frozenset("<>[]{}|")
 
 Part = dict[str, str]

@@ -22,7 +22,7 @@ class Picture(NamedTuple):
 
 
 def picture_of(prepared: RequestSet, image: str, folder: Path) -> Picture:
-    """A picture of requests that were prepared in a folder, named by its path from there.
+    """A picture of requests that were prepared in a folder; `image` is its path from there.
 
     Raises:
         UserError: if it cannot be read.

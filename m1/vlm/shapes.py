@@ -16,6 +16,6 @@ def is_short(tensor: Tensor) -> bool:
 
 
 def shape_of(tensor: Tensor) -> tuple[Any, ...]:
-    """Type and shape of a tensor. A short tensor's values are added; the host waits for them."""
+    """Type and shape of a tensor, with the values of a short one; the host waits for those."""
     values = tensor.flatten().tolist() if is_short(tensor) else ()
     return tensor.dtype, *tensor.shape, *values

@@ -88,7 +88,7 @@ class StandInProcessor:
         return self.n_features[key]
 
     def _count_on_grid(self, tensors: dict[str, Tensor], n_patches: int) -> int:
-        """Visual tokens by the patches, for towers of any image size: each token has as many."""
+        """Visual tokens from patches. Towers of any image size put equally many into each token."""
         if not self.patches_per_token:
             n_features = count_image_features(self.model, tensors)
             self.patches_per_token = n_patches // n_features

@@ -168,7 +168,7 @@ def _named(root: nn.Module, names: Iterable[str]) -> list[tuple[str, nn.Module]]
 
 
 def _find(root: nn.Module, names: tuple[str, ...], what: str) -> nn.Module:
-    """The outermost module with one of the names; of several, the model's first."""
+    """The least nested module with one of the names; of equally nested ones, the first."""
     found = _named(root, names)
     if not found:
         present = ", ".join(name for name, _ in root.named_children())

@@ -22,7 +22,7 @@ MUCH_LARGER = 2.0
 # take 64 x 64 pixels for a token, some with a fixed number of tokens about twice that.
 MOST_PIXELS = 24_000_000
 MOST_PIXELS_PER_TOKEN = 128 * 128
-# The first few sizes may differ from the wanted number by this share of it.
+# Numbers of tokens at the first few sizes may differ from the wanted one by this share of it.
 NEAR = 0.05
 # If pooling follows, a picture is not made tiny to get a few tokens. It is at least half of the
 # expected size. Of all sizes with up to a tenth more tokens than the fewest, the largest is taken.
