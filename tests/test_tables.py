@@ -21,6 +21,7 @@ from m1.schemas.results import Summary, WorkloadContrast
 COLUMNS = 80
 LONGEST_WORD = 12
 METRIC = "metrics/summary.json"
+VALID = ROOT / "metrics/h200/llava-1.5-7b-compiled/summary.json"
 INVALID = ROOT / "metrics/h200/qwen3-vl-30b-a3b-eager/summary.json"
 PERSON = ("-c", "user.name=test", "-c", "user.email=test@example.com")
 
@@ -50,9 +51,10 @@ def leaves(value: Any) -> Iterator[Any]:
 def experiments(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A valid run, and an invalid experiment without quality that has a name as long as DVC's."""
     folder = tmp_path_factory.mktemp("experiments")
-    for name in (".dvc/config", ".dvc/.gitignore", "params.yaml", METRIC):
+    files = {name: ROOT / name for name in (".dvc/config", ".dvc/.gitignore", "params.yaml")}
+    for name, path in (files | {METRIC: VALID}).items():
         (folder / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, folder / name)
+        shutil.copy(path, folder / name)
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"metrics": [METRIC]}))
     run(folder, "git", "init", "--quiet")
     run(folder, "git", "add", "--all")
@@ -94,7 +96,7 @@ def test_the_table_of_experiments_fits(experiments: Path) -> None:
     assert all(len(line) <= COLUMNS for line in lines), "\n".join(lines)
     header, *rows = (re.split(r"\s{2,}", line.strip()) for line in lines)
     assert header == ["Experiment", "valid", "qa_ms", "captioning_ms", "knobs.vision_tokens"]
-    valid, invalid = (read_record(Summary, path) for path in (ROOT / METRIC, INVALID))
+    valid, invalid = (read_record(Summary, path) for path in (VALID, INVALID))
     assert rows[1][1:3] == ["True", f"{valid.qa_ms:g}"]
     assert "[trial-tods]" in rows[2][0]
     assert rows[2][1:3] == ["False", f"{invalid.qa_ms:g}"]
