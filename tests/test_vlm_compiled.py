@@ -1,11 +1,14 @@
 """The compiled runtime writes what the eager one writes."""
 
 from dataclasses import replace
+from functools import cache
+from unittest.mock import patch
 
 import pytest
 import torch
+from families import parts, sizes
 from families.common import photo
-from families.registry import PLAIN_CACHES
+from families.registry import FAMILIES, PLAIN_CACHES
 from family_report import family
 
 from m1.errors import UserError
@@ -16,7 +19,7 @@ from m1.vlm.encoding import encode
 from m1.vlm.engine import answer
 from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
-from m1.vlm.loading import load_vlm
+from m1.vlm.loading import load_vlm, ready
 
 # One graph of a step is traced as on a GPU; making kernels of it takes minutes on a CPU.
 TRACED = "eager"
@@ -24,6 +27,14 @@ OTHER_CACHES = ("gemma3", "gemma4", "qwen3_5_moe", "lfm2_vl", "cohere2_vision")
 N_TOKENS = 8
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*__array__.*:DeprecationWarning")
+
+
+@cache
+def shallow(name: str) -> LoadedVlm:
+    """A tiny family with three blocks: tracing takes as long for each further block."""
+    depth = {"num_hidden_layers": 3}
+    with patch.dict(parts.TEXT, depth), patch.dict(sizes.TEXT, depth):
+        return ready(*FAMILIES[name](), torch.device("cpu"))
 
 
 def compiled(vlm: LoadedVlm, backend: str = TRACED) -> LoadedVlm:
@@ -47,7 +58,7 @@ def reduced(vlm: LoadedVlm) -> Setting:
 
 @pytest.mark.parametrize("name", PLAIN_CACHES)
 def test_compiled_steps_write_the_eager_tokens_at_every_state_of_the_knobs(name) -> None:
-    eager = family(name)
+    eager = shallow(name)
     quick = compiled(eager)
     assert written(quick) == written(eager)
     with applied(eager.structure, reduced(eager)):
@@ -63,7 +74,7 @@ def test_models_with_other_caches_are_refused_in_one_line(name) -> None:
 
 
 def test_requests_of_other_lengths_use_the_same_step() -> None:
-    eager = family("llava")
+    eager = shallow("llava")
     quick = compiled(eager)
     quick.runtime.make_room(400)
     for prompt in ("red", "is there a small red square on the left of it?", "blue"):
@@ -72,7 +83,7 @@ def test_requests_of_other_lengths_use_the_same_step() -> None:
 
 
 def test_a_request_longer_than_the_cache_gets_a_larger_one() -> None:
-    eager = family("llava")
+    eager = shallow("llava")
     quick = compiled(eager)
     quick.runtime.make_room(1)
     assert quick.runtime.room < encode(eager, photo(64, 48), "red")["input_ids"].shape[1]
@@ -85,7 +96,7 @@ def test_a_request_longer_than_the_cache_gets_a_larger_one() -> None:
 # Inductor's own use of what torch is about to drop.
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_the_default_compiler_makes_a_step_that_writes_the_eager_tokens() -> None:
-    eager = family("llava")
+    eager = shallow("llava")
     assert written(compiled(eager, "inductor")) == written(eager)
 
 

@@ -28,12 +28,19 @@ PROJECTORS_INSIDE = ("qwen3_vl", "qwen3_vl_moe", "glm4v_moe")
 pytestmark = pytest.mark.filterwarnings("ignore:.*__array__.*:DeprecationWarning")
 
 
-def recorded(vlm: LoadedVlm, recorder: Recorder | None = None) -> LoadedVlm:
-    """The same model with its prompts recorded; the cache knows its shape already."""
+def recorded(
+    vlm: LoadedVlm, recorder: Recorder | None = None, compiles_steps: bool = False
+) -> LoadedVlm:
+    """The same model with its prompts recorded; the cache knows its shape already.
+
+    Steps are recorded as they are, unless they are to be compiled, too: that takes seconds.
+    """
     torch._dynamo.reset()
     if vlm.structure.experts:
         vlm.structure.language_model.set_experts_implementation("grouped_mm")
     runtime = CompiledRuntime(vlm.structure, backend="eager", recorder=recorder or Recorder())
+    if not compiles_steps:
+        runtime.compile = lambda step: step
     runtime.make_room(400)
     quick = replace(vlm, runtime=runtime)
     written(quick)
@@ -62,7 +69,7 @@ def test_recorded_prompts_write_the_eager_tokens(name) -> None:
 
 def test_a_shape_is_recorded_once_and_then_replayed() -> None:
     recorder = Recorder()
-    quick = recorded(family("llava"), recorder)
+    quick = recorded(family("llava"), recorder, compiles_steps=True)
     written(quick, "a red one")
     n_recorded, n_replayed = recorder.n_recorded, recorder.n_replayed
     written(quick, "a red one", 96)
