@@ -1,6 +1,7 @@
 """Kill the profile stage at random moments, again and again, and report what came of it.
 
-Run as a program: libraries and model are loaded once, and every run is a fork of this process.
+Run as a program: libraries and model are loaded once, the device's rates and the work of cells are
+found once, and every run is a fork of this process. So most of a run is requests, which kills hit.
 """
 
 import json
@@ -19,6 +20,7 @@ from m1.params import load_params
 from m1.profiling import run as profiling_run
 from m1.profiling import whole as profiling_stage
 from m1.schemas.profile import MeasuredRequest, ProfileRun
+from m1.schemas.requests import WORKLOADS, RequestSet
 from stages import profiling
 
 
@@ -71,8 +73,13 @@ def finished(folder: Path) -> dict[str, object]:
 def kill_often(folder: Path, n_kills: int, seed: int) -> dict[str, object]:
     """Start runs and kill them, until there were enough kills; then let the last one finish."""
     delays = random.Random(seed)
-    vlm = profiling_stage.load_vlm(load_params(folder / "params.yaml").model)
+    params = load_params(folder / "params.yaml")
+    vlm = profiling_stage.load_vlm(params.model)
+    folders = {w: folder / "requests" / w for w in WORKLOADS}
+    sets = {w: read_record(RequestSet, folders[w] / "requests.json") for w in WORKLOADS}
+    facts = profiling_stage.gather_facts(vlm, sets, folders, params.knobs.grid())
     profiling_stage.load_vlm = lambda _: vlm
+    profiling_stage.gather_facts = lambda *_: facts
     begun = time.monotonic()
     os.waitpid(start(folder), 0)
     whole_s = time.monotonic() - begun

@@ -1,10 +1,11 @@
-"""The profile stage, which stops itself in the midst of some requests; someone has to wake it.
+"""The profile stage, which is stopped for a second in the midst of some requests.
 
 Run as a program. One request of warm-up is stopped, and the first of each experiment.
 """
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from m1.profiling import run as profiling_run
 from m1.profiling.measure import Attempt
 from m1.vlm.engine import Picker
 from stages import profiling
+
+STOP_S = 1
 
 
 def main(folder: Path) -> None:
@@ -33,6 +36,7 @@ def main(folder: Path) -> None:
         nonlocal due
         if due:
             due = False
+            subprocess.Popen(("sh", "-c", f"sleep {STOP_S}; kill -CONT {os.getpid()}"))
             os.kill(os.getpid(), signal.SIGSTOP)
         return pick(picker, logits)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
-from whole_run import SMALL, command, merged, run_all, write_params
+from whole_run import SMALL, command, merged, run_all, tiny_model, write_params
 
 import m1.answering.run as answering_run
 from m1.answering.run import Answering, How
@@ -307,14 +307,14 @@ def test_the_stage_writes_answers_and_how_they_were_made(requests, tmp_path) -> 
 
 @pytest.fixture(scope="module")
 def small_run(requests, tmp_path_factory) -> Path:
-    """Every stage from answers to figures on the embedded model, without answers."""
+    """Every stage from profile to report, without answers."""
     folder = tmp_path_factory.mktemp("small")
     changes = {
         "profile": {"decode_mode": "reference_length"},
-        "knobs": {"vision_tokens": [144, 16]},
         "analysis": {"n_resamples": 100},
     }
-    params_file = write_params(folder, merged(SMALL, changes))
+    small = merged(SMALL, tiny_model(folder))
+    params_file = write_params(folder, merged(small, changes))
     run_all(folder, params_file, requests)
     return folder
 

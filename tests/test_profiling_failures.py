@@ -10,12 +10,12 @@ import pytest
 import torch
 from faked_run import WORLD, Before, FakedRun, orders, raising
 from simulated import simulate_run
-from whole_run import SMALL, merged, prepare, write_params
+from whole_run import SMALL, merged, prepare, tiny_model, write_params
 
 from m1.errors import UserError
 from m1.files import read_record
+from m1.params import load_params
 from m1.profiling import run as profiling_run
-from m1.profiling import whole
 from m1.profiling.ctrl_c import CtrlC
 from m1.profiling.measure import Attempt
 from m1.schemas.profile import ProfileRun
@@ -179,14 +179,14 @@ def test_a_setting_that_failed_is_left_out_of_the_grid_of_both_workloads(run) ->
 
 
 @pytest.fixture
-def stage(vlm, tmp_path, monkeypatch) -> Callable[[bool], ProfileRun]:
-    """The stage on a small plan, strict or not, where captions fail at the last setting."""
+def stage(tmp_path, monkeypatch) -> Callable[[bool], ProfileRun]:
+    """The stage on a small plan, strict or not."""
     monkeypatch.delenv("DVC_STAGE", raising=False)
-    monkeypatch.setattr(whole, "load_vlm", lambda _: vlm)
-    prepare(tmp_path, write_params(tmp_path, SMALL))
+    small = merged(SMALL, tiny_model(tmp_path))
+    prepare(tmp_path, write_params(tmp_path, small))
 
     def run(strict: bool) -> ProfileRun:
-        write_params(tmp_path, merged(SMALL, {"profile": {"strict": strict}}))
+        write_params(tmp_path, merged(small, {"profile": {"strict": strict}}))
         places = ("requests", "params.yaml", "journal", "out")
         profiling.main(*(tmp_path / place for place in places))
         return read_record(ProfileRun, tmp_path / "out" / "run.json")
@@ -197,16 +197,16 @@ def stage(vlm, tmp_path, monkeypatch) -> Callable[[bool], ProfileRun]:
 def test_a_failed_cell_fails_the_stage_only_where_that_was_asked_for(
     stage, tmp_path, monkeypatch
 ) -> None:
-    measure = profiling_run.measure
+    measure, last = profiling_run.measure, load_params(tmp_path / "params.yaml").knobs.grid()[-1]
 
     def without_memory(vlm, planned, one, order, *rest) -> Attempt:
-        if of_last(one, planned):
+        if (one.experiment, one.workload, one.setting) == ("e2", "captioning", last):
             raise FULL
         return measure(vlm, planned, one, order, *rest)
 
     monkeypatch.setattr(profiling_run, "measure", without_memory)
     run = stage(strict=False)
-    assert [(c.workload, c.setting) for c in run.failed] == [("captioning", LAST)]
+    assert [(c.workload, c.setting) for c in run.failed] == [("captioning", last)]
     assert run.n_rows == 54
     assert list((tmp_path / "journal").iterdir()) == []
     with pytest.raises(UserError, match=r"1 of the cells could not be measured.*tries them again"):

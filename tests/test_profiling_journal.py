@@ -8,9 +8,7 @@ import time
 import forked
 import pytest
 from faked_run import FakedRun, orders, raising
-from families.common import save
-from families.registry import FAMILIES
-from whole_run import ROOT, SMALL, merged, prepare, write_params
+from whole_run import ROOT, SMALL, merged, prepare, tiny_model, write_params
 
 from m1.errors import UserError
 from m1.params import KnobParams, load_params
@@ -27,13 +25,11 @@ REQUEST = Request(
     request_id="1", image_id="1", image="1.png", prompt="a", references=("b",), kind=None
 )
 TINY = {
-    "knobs": {"vision_tokens": [16, 4], "top_k": None, "active_blocks": 6},
+    "knobs": {"active_blocks": 4},
     "profile": {
-        "max_new_tokens": {"qa": 3, "captioning": 6},
         "e1_requests": {"qa": 6, "captioning": 6},
         "e2_requests": {"qa": 4, "captioning": 4},
         "observer_requests": {"qa": 2, "captioning": 2},
-        "warmup_window": 2,
     },
 }
 
@@ -53,8 +49,8 @@ def run(vlm, tmp_path, monkeypatch) -> FakedRun:
 def test_a_run_killed_at_random_moments_loses_nothing_and_repeats_no_finished_request(
     tmp_path,
 ) -> None:
-    model = {"source": str(save(FAMILIES["gemma3"], tmp_path / "model"))}
-    prepare(tmp_path, write_params(tmp_path, merged(merged(SMALL, TINY), {"model": model})))
+    small = merged(merged(SMALL, tiny_model(tmp_path)), TINY)
+    prepare(tmp_path, write_params(tmp_path, small))
     words = [str(tmp_path), str(N_KILLS), "1"]
     done = forked.run(forked.Program("killed_runs", words, ROOT))
     assert done.returncode == 0, done.stderr

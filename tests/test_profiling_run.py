@@ -23,7 +23,8 @@ from m1.vlm.loading import load_vlm
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     folder = tmp_path_factory.mktemp("run")
-    params_file = write_params(folder, SMALL)
+    whole_outputs = {"profile": {"max_new_tokens": {"qa": 10, "captioning": 40}}}
+    params_file = write_params(folder, merged(SMALL, whole_outputs))
     prepare(folder, params_file)
     paths = ("--requests", folder / "requests", "--journal", folder / "journal")
     options = ("--params", params_file, *paths, "--out", folder / "out")

@@ -7,7 +7,10 @@ from typing import Any
 
 import forked
 import yaml
+from families.common import finish, save
+from transformers import PreTrainedTokenizerFast
 
+from m1.scene_vlm.architecture import Architecture, build_model, build_processor
 from m1.schemas.requests import WORKLOADS
 
 ROOT = Path(__file__).parent.parent
@@ -20,11 +23,28 @@ SMALL: dict[str, Any] = {
         "observer_requests": {"qa": 3, "captioning": 2},
         "repeat_requests": {"qa": 1, "captioning": 1},
         "n_trials": 2,
-        "warmup_window": 4,
+        "max_new_tokens": {"qa": 3, "captioning": 6},
+        "warmup_window": 2,
         "warmup_s": 0.1,
         "warmup_limit": 2,
     },
 }
+
+
+def tiny_model(folder: Path) -> dict[str, Any]:
+    """Changes to `SMALL` for a saved LLaVA that turns all knobs, and was never trained.
+
+    It has the tokenizer of the embedded model, and takes a fraction of its time.
+    """
+    sizes = Architecture(
+        hidden_size=32, patch_size_px=16, n_vision_layers=1, n_blocks=4, n_heads=2, n_experts=4,
+        top_k=2, expert_width=32, max_position=512,
+    )  # fmt: skip
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(ROOT / "data/models/scene-vlm")
+    processor = build_processor(tokenizer, sizes.patch_size_px)
+    source = save(lambda: finish(build_model(sizes, tokenizer), processor), folder / "model")
+    knobs = {"vision_tokens": [36, 16], "top_k": 2, "active_blocks": [4, 2]}
+    return {"model": {"source": str(source)}, "knobs": knobs}
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
