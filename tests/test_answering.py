@@ -57,7 +57,7 @@ class World:
             params.model,
             KnobParams(vision_tokens=[16], top_k=[4], active_blocks=[8, 4]),
             QualityParams(n_requests=PerWorkload(qa=7, captioning=3), batch_size=4),
-            PerWorkload(qa=10, captioning=12),
+            PerWorkload(qa=4, captioning=5),
         )
 
     def run(self) -> tuple[list[Answer], AnswersMade]:
@@ -123,7 +123,7 @@ def test_a_further_value_of_a_knob_leaves_the_others_as_they_are(world) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"max_new_tokens": PerWorkload(qa=9, captioning=11)},
+        {"max_new_tokens": PerWorkload(qa=3, captioning=4)},
         {"quality": QualityParams(n_requests=PerWorkload(qa=6, captioning=2), batch_size=4)},
         {"quality": QualityParams(n_requests=PerWorkload(qa=7, captioning=3), batch_size=3)},
         {"knobs": KnobParams(vision_tokens=[36], top_k=[4], active_blocks=[8, 4])},

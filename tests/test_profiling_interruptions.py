@@ -79,10 +79,10 @@ def run(vlm, tmp_path, monkeypatch) -> FakedRun:
     return FakedRun(vlm, tmp_path / "journal", monkeypatch)
 
 
-def stopped(row: MeasuredRequest) -> Attempt:
-    """Stopped for two seconds."""
-    row = row.model_copy(update={"total_ms": row.total_ms + 2000})
-    return Attempt(row, Elapsed(row.preprocess_ms), Elapsed(row.total_ms, still_ms=2000))
+def stopped(row: MeasuredRequest, ms: float = 2000) -> Attempt:
+    """Stopped for two seconds, or for another time."""
+    row = row.model_copy(update={"total_ms": row.total_ms + ms})
+    return Attempt(row, Elapsed(row.preprocess_ms), Elapsed(row.total_ms, still_ms=ms))
 
 
 def slow(row: MeasuredRequest) -> Attempt:
@@ -180,7 +180,8 @@ def test_interruptions_of_warm_up_do_not_count_in_its_windows(run) -> None:
     def attempted(row: MeasuredRequest) -> Attempt:
         if row.order < 0 and n_left[0]:
             n_left[0] -= 1
-            return stopped(row)
+            # Windows last longer by the time that was lost.
+            return stopped(row, ms=200)
         usual.add(row.total_ms)
         return undisturbed(row)
 

@@ -19,12 +19,13 @@ from m1.profiling.schedule import plan
 from m1.schemas.profile import MeasuredRequest, ProfileRun
 from m1.vlm.loading import load_vlm
 
+WHOLE_OUTPUTS = {"profile": {"max_new_tokens": {"qa": 10, "captioning": 40}}}
+
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     folder = tmp_path_factory.mktemp("run")
-    whole_outputs = {"profile": {"max_new_tokens": {"qa": 10, "captioning": 40}}}
-    params_file = write_params(folder, merged(SMALL, whole_outputs))
+    params_file = write_params(folder, merged(SMALL, WHOLE_OUTPUTS))
     prepare(folder, params_file)
     paths = ("--requests", folder / "requests", "--journal", folder / "journal")
     options = ("--params", params_file, *paths, "--out", folder / "out")
@@ -75,7 +76,7 @@ def test_both_decode_modes_are_measured_in_one_run(measured, tmp_path) -> None:
     few = {"qa": 2, "captioning": 1}
     profile = dict.fromkeys(("e1_requests", "e2_requests", "observer_requests"), few)
     changes = {"profile": {**profile, "decode_mode": "both"}}
-    params_file = write_params(tmp_path, merged(SMALL, changes))
+    params_file = write_params(tmp_path, merged(merged(SMALL, WHOLE_OUTPUTS), changes))
     paths = ("--requests", folder / "requests", "--journal", tmp_path / "journal")
     options = ("--params", params_file, *paths, "--out", tmp_path)
     done = command("profiling", *options)

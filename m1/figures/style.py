@@ -212,4 +212,6 @@ def whiskers(estimates: list[Estimate]) -> list[list[float]]:
 @styled
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a PNG without the library's version, so that equal drawings have equal bytes."""
-    figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
+    figure.set_dpi(DPI)
+    # `savefig` would draw everything twice: once for the layout, and once into the file.
+    FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})
