@@ -24,7 +24,7 @@ from m1.vlm.structure import TOP_K, find_structure
 
 PHOTO, SMALL = photo(640, 480), photo(100, 60)
 PROMPT = "What is this?"
-N_TOKENS = 12
+N_TOKENS = 6
 RTOL, ATOL = 1e-3, 1e-4
 
 

@@ -24,7 +24,7 @@ from m1.vlm.loading import load_vlm, ready
 # One graph of a step is traced as on a GPU; making kernels of it takes minutes on a CPU.
 TRACED = "eager"
 OTHER_CACHES = ("gemma3", "gemma4", "qwen3_5_moe", "lfm2_vl", "cohere2_vision")
-N_TOKENS = 8
+N_TOKENS = 5
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*__array__.*:DeprecationWarning")
 

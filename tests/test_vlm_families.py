@@ -68,6 +68,8 @@ def test_stages_are_positive_and_close(vlm) -> None:
         assert stages is not None
         assert all(part > 0 for part in stages.values())
         residuals.append(abs(1 - sum(stages.values()) / result.elapsed.ms))
+        if residuals[-1] < 0.02:
+            break
     # The best of five: requests take milliseconds, and other processes come between readings.
     assert min(residuals) < 0.02
 
