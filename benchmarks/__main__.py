@@ -33,7 +33,7 @@ def main(
     ),
     out: Annotated[Path, typer.Option(help="Where the table goes.")] = Path("docs/bench.md"),
 ) -> None:
-    """Measure every part, print what comes out, and write the table."""
+    """Measure every part, print the results, and write the table."""
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench.set_up(load_params(params_file), Path(folder), quick)
         found = [row for name in PARTS if only in (None, name) for row in measured(name, bench)]
@@ -43,7 +43,7 @@ def main(
 
 
 def measured(name: str, bench: Bench) -> list[Row]:
-    """The rows of a part, and how long it took, told."""
+    """Measure a part, print its duration, and return its rows."""
     print(f"{name} ...", flush=True)
     started = perf_counter()
     found = PARTS[name](bench)

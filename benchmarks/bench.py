@@ -1,4 +1,4 @@
-"""What benchmarks share: parameters, requests made for them, random numbers, how long they take."""
+"""Common parts of the benchmarks: parameters, prepared requests, random numbers, repetitions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,18 +20,18 @@ Inputs = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Bench:
-    """The workbench."""
+    """What every benchmark needs."""
 
     params: Params
-    """Of the project."""
+    """Parameters of the project."""
     sets: Mapping[Workload, RequestSet]
     """Requests of each workload."""
     folders: Mapping[Workload, Path]
-    """Where their images are."""
+    """Folder of the images of each workload."""
     quick: bool
-    """Whether numbers only have to be there, and need not be good."""
+    """Whether the benchmarks only have to run, and numbers need not be precise."""
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
-    """Of orders and resamples."""
+    """Random numbers for orders and resamples."""
 
     @classmethod
     def set_up(cls, params: Params, folder: Path, quick: bool) -> Self:
@@ -40,7 +40,7 @@ class Bench:
         return cls(params, sets, {w: folder / w for w in WORKLOADS}, quick)
 
     def n(self, whole: int) -> int:
-        """How many of something, by how many there are when numbers have to be good."""
+        """A number of repetitions, from the number that precise results need."""
         return max(3, whole // 10) if self.quick else whole
 
     def requests(self, workload: Workload, n: int) -> tuple[Request, ...]:

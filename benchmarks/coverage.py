@@ -1,4 +1,4 @@
-"""How often 95 % intervals hold the truth: made-up runs, analysed as real ones are."""
+"""How often 95 % intervals contain the truth in simulated runs, analysed like real runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -71,7 +71,7 @@ def main(
     ),
     out: Annotated[Path, typer.Option(help="Where the table goes.")] = OUT,
 ) -> None:
-    """Count how often intervals hold the truth, and write a table."""
+    """Count how often intervals contain the true value, and write a table."""
     analysis = load_params(params_file).analysis.model_copy(update={"n_resamples": n_resamples})
     found = {
         name: coverage(world, n_runs, analysis)
@@ -87,7 +87,7 @@ def main(
 
 
 def coverage(world: CoverageWorld, n_runs: int, analysis: AnalysisParams) -> dict[str, float]:
-    """Share of made-up runs in which each statistic's interval holds its true value."""
+    """Share of simulated runs in which each statistic's interval contains its true value."""
     true = truth(world)
     hits = dict.fromkeys(true, 0)
     for run in range(n_runs):

@@ -1,4 +1,4 @@
-"""What marks at the stage boundaries cost, and whether stages account for all of the time."""
+"""The cost of marks at the stage boundaries, and whether the stages sum to the total time."""
 
 import numpy as np
 

@@ -23,7 +23,8 @@ import typer
 from m1.errors import UserError, run_command
 
 SLOWER = 10
-"""How many times as long as before the tests may take with a change, and half a minute."""
+"""Limit of the tests' duration with a change: this many times the duration without it, and half a
+minute."""
 
 SWAPPED: dict[type[ast.AST], ast.operator | ast.cmpop | ast.boolop] = {
     ast.Add: ast.Sub(),
@@ -100,12 +101,12 @@ def mutants(text: str) -> Iterator[Mutant]:
 
 
 def first_line(node: ast.AST) -> str:
-    """A piece of code as it is shown."""
+    """A piece of code in printable form."""
     return ast.unparse(node).splitlines()[0]
 
 
 def changes_of(node: ast.AST) -> Iterator[Callable[[ast.AST], None]]:
-    """What may be changed about a node, as functions that change a copy of it."""
+    """The possible changes of a node, as functions that change a copy of it."""
     match node:
         case ast.BinOp(op=op) | ast.BoolOp(op=op) if type(op) in SWAPPED:
             yield lambda n: setattr(n, "op", SWAPPED[type(op)])

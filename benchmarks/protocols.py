@@ -1,4 +1,4 @@
-"""What a sweep takes by our protocol and by the naive one, from counts and costs.
+"""The duration of a sweep by our protocol and by the naive one, from counts and costs.
 
 The naive protocol is the one in common use: each setting is a run of its own, which loads the
 model, warms up, measures each request several times at batch size 1, and scores the same requests

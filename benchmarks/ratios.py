@@ -1,4 +1,4 @@
-"""Intervals of what is measured again and again, by the bootstrap."""
+"""Intervals of repeated measurements, by the bootstrap."""
 
 from collections.abc import Callable
 

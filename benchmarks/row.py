@@ -1,4 +1,4 @@
-"""A line of the table: what is compared, what came out, and what was aimed at."""
+"""A line of the table: the comparison, its result, and the aim."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,14 +10,14 @@ Verdict = Literal["met", "not met", "undecided", "no aim"]
 
 @dataclass(frozen=True)
 class Aim:
-    """A bound that a result should keep."""
+    """A limit for a result."""
 
     bound: float
     at_most: bool = True
-    """Whether the bound is the largest that will do, or the smallest."""
+    """Whether the limit is an upper limit; else it is a lower limit."""
 
     def verdict(self, result: Estimate) -> Verdict:
-        """Whether the whole interval keeps the bound, or none of it."""
+        """Whether the whole interval, a part, or nothing of it is within the limit."""
         if self.at_most:
             kept, broken = result.high <= self.bound, result.low > self.bound
         else:
@@ -30,17 +30,17 @@ class Row:
     """One result."""
 
     group: str
-    """What it belongs to."""
+    """Group of the result in the table."""
     compared: str
-    """What is compared with what."""
+    """The two things that are compared."""
     result: Estimate
-    """With its 95 % interval."""
+    """The result with its 95 % interval."""
     aim: Aim | None = None
-    """What was aimed at; none where a result explains another."""
+    """The aim; `None` for a result that only explains another one."""
     limit: str = ""
-    """What keeps the result from being better, without any number that is measured."""
+    """The reason why the result is not better, without measured numbers."""
     unit: str = ""
-    """Unit of result and aim; none for ratios."""
+    """Unit of result and aim; empty for ratios."""
 
     @property
     def verdict(self) -> Verdict:

@@ -1,4 +1,4 @@
-"""What it takes to start: the command line, and a pipeline with nothing to do."""
+"""The time to start: the command line, and a pipeline with nothing to do."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ REPRO_LIMIT = "DVC itself; the rest is a look at every dependency of every stage
 
 
 def rows(bench: Bench) -> list[Row]:
-    """Both starts."""
+    """Measure both starts."""
     with tempfile.TemporaryDirectory() as folder:
         whole, empty = Path(folder) / "whole", Path(folder) / "empty"
         copy_with_results(whole)
@@ -112,7 +112,7 @@ def run(command: Sequence[str], folder: Path) -> float:
 
 
 def _told(command: Sequence[str], folder: Path) -> str:
-    """What a command printed.
+    """The output of a command.
 
     Raises:
         UserError: if it failed.

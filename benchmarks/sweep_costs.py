@@ -1,4 +1,4 @@
-"""What the requests of a sweep cost by both protocols, in turn, and what each does once."""
+"""The costs of a sweep by both protocols: of requests, measured in turn, and of single steps."""
 
 import subprocess
 import sys

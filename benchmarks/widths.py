@@ -1,4 +1,4 @@
-"""How far the medians that runs find lie apart, by our protocol and by the naive one."""
+"""How much medians differ from run to run, by our protocol and by the naive one."""
 
 from dataclasses import replace
 
@@ -48,6 +48,6 @@ def naive_medians(world: CoverageWorld, n_requests: int, rng: Rng) -> Array:
 
 
 def width(medians: Array) -> Array:
-    """Range that holds 95 % of what runs find, relative to its middle [n_settings]."""
+    """Range that contains the results of 95 % of runs, relative to its middle [n_settings]."""
     low, middle, high = np.quantile(medians, (0.025, 0.5, 0.975), axis=0)
     return np.asarray((high - low) / middle)

@@ -24,7 +24,7 @@ app = typer.Typer(
 
 
 def print_version(asked: bool) -> None:
-    """Print the version and end, where that was asked for."""
+    """Print the version and exit, if that was asked for."""
     if asked:
         from importlib.metadata import version
 
@@ -39,7 +39,7 @@ def begin(
         typer.Option("--version", is_eager=True, callback=print_version, help="Print the version."),
     ] = False,
 ) -> None:
-    """Nothing comes before a command; the text of the help is that of the app."""
+    """Common options of all commands. The help text is that of the app."""
 
 
 @app.command(name="fetch")
@@ -87,7 +87,7 @@ def check_params(
         typer.Option("--set", help="Change a parameter, as in model.device=cuda; repeatable."),
     ] = None,
 ) -> None:
-    """Say everything that is wrong with parameters, data and model, and what would be measured."""
+    """List all mistakes in parameters, data and model, or say what will be measured."""
     from m1.planning.command import check_and_tell
 
     if not check_and_tell(params_path, changes or ()):

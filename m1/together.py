@@ -1,4 +1,4 @@
-"""Files and folders that take their places together, or none does."""
+"""Write several files and folders together: either all of them change, or none."""
 
 import os
 import re
@@ -18,7 +18,7 @@ DEVICES = Path("/dev")
 
 
 class NoPlaceError(OSError):
-    """A path that no result can take."""
+    """A path at which no result can be written."""
 
 
 class Together:
@@ -30,18 +30,18 @@ class Together:
     """
 
     def __init__(self) -> None:
-        """Nothing is written yet."""
+        """Start without any file."""
         self._new: dict[Path, Path | None] = {}
         self._earlier: dict[Path, Path | None] = {}
         self.at = Path()
-        """The place at work, which is the one that an error is about."""
+        """The place of the current step. An error is about this place."""
 
     def __enter__(self) -> Self:
-        """Nothing: what is asked for is made."""
+        """Start to write; files are made when they are asked for."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Move everything to its place, or nothing where something went wrong."""
+        """Move everything to its place, or nothing if there was an error."""
         try:
             if kind is None:
                 self._move()
@@ -49,7 +49,7 @@ class Together:
             self._clear()
 
     def file(self, place: Path) -> Path:
-        """A path to write to, for a file whose place is `place`."""
+        """A temporary path to write to, for a file that will be at `place`."""
         self._begin(place)
         _refuse_folder(place)
         partial = self._beside(place)
@@ -57,7 +57,7 @@ class Together:
         return partial
 
     def folder(self, place: Path) -> Path:
-        """An empty folder to write into, whose place is `place`."""
+        """An empty temporary folder to write into, which will be at `place`."""
         self._begin(place)
         if place.is_file():
             raise NoPlaceError("a file, where a folder is to be")
@@ -66,19 +66,19 @@ class Together:
         return partial
 
     def nothing(self, place: Path) -> None:
-        """Leave nothing at a place, where an earlier run may have left a file."""
+        """Make sure that there is nothing at a place, where an earlier run may have left a file."""
         self._begin(place)
         _refuse_folder(place)
         self._new[place] = None
 
     def _begin(self, place: Path) -> None:
-        """Take a place that nothing else is written to."""
+        """Reserve a place. Nothing else may be written to it."""
         self.at = place
         self._check(place)
         _clean_up(place)
 
     def _beside(self, place: Path) -> Path:
-        """A path of its own in the folder of a place, so that moving it is one step."""
+        """A temporary path in the folder of a place, so that the move is a single step."""
         place.parent.mkdir(parents=True, exist_ok=True)
         own = tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.{os.getpid()}.{NEW}")
         # Some writers choose the format by the ending.
@@ -120,7 +120,7 @@ class Together:
             raise
 
     def _put_back(self, place: Path) -> None:
-        """Have a place as it was; one that cannot be does not keep the others from it."""
+        """Restore a place. If one place cannot be restored, the others still are."""
         earlier, new = self._earlier[place], self._new[place]
         if new and new.exists() and place.exists():
             return  # It was never taken.
@@ -136,7 +136,7 @@ class Together:
             del self._earlier[place]
 
     def _clear(self) -> None:
-        """Remove what was not moved, and the earlier files that were set aside."""
+        """Remove files that were not moved, and earlier files that were set aside."""
         for earlier in self._earlier.values():
             if earlier:
                 _remove(earlier)
@@ -146,12 +146,12 @@ class Together:
 
 
 def _plain(place: Path) -> Path:
-    """A place without detours; links are left, since two may lead to one file of DVC's cache."""
+    """A place as a normalised path; links stay, since two may lead to one file of DVC's cache."""
     return Path(os.path.abspath(place))  # noqa: PTH100 (pathlib would follow them)
 
 
 def _refuse_folder(place: Path) -> None:
-    """See that no folder is where a file goes: all that is in it would be gone."""
+    """Check that there is no folder at the place of a file. All its content would be lost."""
     if place.is_dir():
         raise NoPlaceError("a folder")
 
@@ -197,7 +197,7 @@ def _sync(path: Path) -> None:
 
 
 def _set_aside(place: Path, new: Path | None) -> Path | None:
-    """Keep what is at a place under another name, so that it can be put back."""
+    """Keep the present content of a place under another name, so that it can be restored."""
     if not place.exists() and not place.is_symlink():
         return None
     aside = place.with_name(f".{place.name}.{os.getpid()}.{EARLIER}")

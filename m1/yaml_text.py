@@ -1,4 +1,4 @@
-"""YAML as parameters are written in it: small, shallow, each key once and in letters."""
+"""Read YAML for parameters: small and shallow, where each key is text and occurs once."""
 
 import datetime
 import json
@@ -23,10 +23,10 @@ STR_TAG, MERGE_TAG = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 
 
 class NotTakenError(Exception):
-    """YAML that is right and yet no parameters: what, and in which line."""
+    """YAML that is correct but cannot be parameters: the reason, and the line."""
 
     def __init__(self, what: str, at: Any) -> None:  # noqa: ANN401 (a node or event of PyYAML)
-        """Note what, and where."""
+        """Note the reason and the place."""
         super().__init__(f"{what}, in line {at.start_mark.line + 1}")
 
 
@@ -97,19 +97,19 @@ def parse_yaml(text: str, place: str) -> Any:  # noqa: ANN401 (whatever YAML hol
 
 
 def _as_text(value: object) -> str:
-    """A date as it was written; as text its key can be named."""
+    """A date as text, as it was written."""
     if isinstance(value, datetime.date):
         return str(value)
     raise TypeError(f"a {type(value).__name__} is no value of a parameter")
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses what takes much time or memory before it does."""
+    """Refuses YAML that would take much time or memory, before it does."""
 
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """As PyYAML, to a depth."""
+        """Like PyYAML, up to a limit of depth."""
         if self.depth >= MOST_DEPTH:
             event = self.peek_event()  # type: ignore[no-untyped-call]
             raise NotTakenError(f"nested deeper than {MOST_DEPTH} levels", event)
@@ -120,7 +120,7 @@ class _Loader(yaml.SafeLoader):
             self.depth -= 1
 
     def construct_document(self, node: yaml.Node) -> Any:  # noqa: ANN401 (whatever YAML holds)
-        """As PyYAML, up to a number of values with all aliases written out."""
+        """Like PyYAML, up to a limit of values. Aliases count as often as they are used."""
         for n_values, _ in enumerate(_written_out(node), start=1):
             if n_values > MOST_VALUES:
                 raise NotTakenError(f"more than {MOST_VALUES:,} values with all aliases", node)
@@ -128,7 +128,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _written_out(node: yaml.Node, depth: int = 0) -> Iterator[yaml.Node]:
-    """A node and all below it, as often as aliases repeat them."""
+    """A node and all nodes below it, as often as aliases repeat them."""
     if depth > MOST_DEPTH:
         raise NotTakenError(f"nested deeper than {MOST_DEPTH} levels, or in itself", node)
     yield node
@@ -141,7 +141,7 @@ def _written_out(node: yaml.Node, depth: int = 0) -> Iterator[yaml.Node]:
 
 
 def _check_keys(keys: list[yaml.Node]) -> None:
-    """Each key is text, and is there once: PyYAML would take the last without a word."""
+    """Check that each key is text and occurs once. PyYAML would silently take the last one."""
     seen: set[str] = set()
     for key in keys:
         if key.tag not in (STR_TAG, MERGE_TAG):

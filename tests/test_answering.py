@@ -223,7 +223,7 @@ def test_a_file_under_anothers_name_is_not_believed(world) -> None:
     assert world.cells() == (3, 1)
 
 
-def test_a_killed_run_goes_on_from_its_finished_cells(world, monkeypatch) -> None:
+def test_a_killed_run_resumes_from_its_finished_cells(world, monkeypatch) -> None:
     whole = answering_run.answer_in_batches
     calls = 0
 

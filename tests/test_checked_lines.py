@@ -27,7 +27,7 @@ def read(path: Path) -> list[str]:
         return lines.texts
 
 
-def test_lines_are_read_as_they_were_written_and_go_on(tmp_path) -> None:
+def test_lines_are_read_as_they_were_written_and_more_can_follow(tmp_path) -> None:
     path = written(tmp_path / "new" / "journal.jsonl")
     assert read(path) == TEXTS
     written(path, ["more"])

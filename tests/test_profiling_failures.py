@@ -72,7 +72,7 @@ def test_a_cell_that_fails_in_warm_up_is_not_tried_again(run) -> None:
     assert orders(measured.rows) == without_last(run)
 
 
-def test_a_run_that_goes_on_leaves_failed_cells_alone(run) -> None:
+def test_a_resumed_run_leaves_failed_cells_alone(run) -> None:
     places = places_of(run, of_last)
     run.before = raising(FULL, lambda one, p: of_last(one, p) and p.order == places[1])
     first = run.go()
@@ -116,7 +116,7 @@ def test_the_memory_of_a_failed_request_is_free_before_the_next_begins(run) -> N
 
 
 @pytest.mark.parametrize("experiment", ["e1", "e2"])
-def test_without_the_reference_there_is_nothing_to_go_on_for(run, experiment) -> None:
+def test_without_the_reference_a_run_ends(run, experiment) -> None:
     def at_reference(one, planned) -> bool:
         cell = (one.experiment, one.workload, one.setting)
         return cell == (experiment, "qa", WORLD.grid[0]) and planned.order > 50

@@ -68,7 +68,7 @@ def test_a_run_killed_at_random_moments_loses_nothing_and_repeats_no_finished_re
 # Cut off and damaged
 
 
-def test_cut_off_anywhere_a_journal_is_gone_on_with_from_its_last_whole_line(run) -> None:
+def test_cut_off_anywhere_a_journal_is_resumed_from_its_last_whole_line(run) -> None:
     run.go()
     whole, places = run.journal().read_bytes(), random.Random(1)
     for n in places.sample(range(len(whole)), 12):
@@ -79,7 +79,7 @@ def test_cut_off_anywhere_a_journal_is_gone_on_with_from_its_last_whole_line(run
         assert len(set(run.begun)) == len(run.begun) == run.n_planned - kept
 
 
-def test_a_run_that_was_stopped_is_warmed_up_again_and_says_when_it_went_on(run) -> None:
+def test_a_run_that_was_stopped_is_warmed_up_again_and_says_when_it_was_resumed(run) -> None:
     run.before = raising(Killed(), lambda _, planned: planned.order == 50)
     with pytest.raises(Killed):
         run.go()
@@ -111,7 +111,7 @@ def finish(run) -> Journals:
     return journals
 
 
-def test_a_finished_run_leaves_nothing_to_go_on_with(run, monkeypatch) -> None:
+def test_a_finished_run_leaves_nothing_to_resume(run, monkeypatch) -> None:
     monkeypatch.delenv("DVC_STAGE", raising=False)
     finish(run)
     assert list(run.folder.iterdir()) == []

@@ -140,7 +140,7 @@ def trained(checkpoint: Path, interrupt: bool = False) -> dict[str, torch.Tensor
     return trainer.model.state_dict()
 
 
-def test_an_interrupted_training_goes_on_as_if_nothing_had_been(tmp_path) -> None:
+def test_an_interrupted_training_resumes_as_if_nothing_had_happened(tmp_path) -> None:
     whole = trained(tmp_path / "whole" / "state.pt")
     with pytest.raises(PowerCut):
         trained(tmp_path / "cut" / "state.pt", interrupt=True)

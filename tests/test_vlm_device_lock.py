@@ -45,7 +45,7 @@ def second(device: torch.device) -> tuple[threading.Thread, threading.Event]:
     return thread, got
 
 
-def test_a_second_run_waits_says_for_whom_and_goes_on(capsys) -> None:
+def test_a_second_run_waits_says_for_whom_and_then_starts(capsys) -> None:
     with device_lock(CPU):
         thread, got = second(CPU)
         assert not got.wait(0.3)

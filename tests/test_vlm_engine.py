@@ -90,7 +90,7 @@ def test_skipped_blocks_leave_no_keys_in_the_cache(vlm, held_out, n_active) -> N
     }
 
 
-def test_an_output_of_fixed_length_goes_on_after_the_end(vlm, held_out) -> None:
+def test_an_output_of_fixed_length_continues_after_the_end(vlm, held_out) -> None:
     inputs = encode(vlm, held_out.images[0], "Is there a star?")
     free = answer(vlm, inputs, 9)
     fixed = answer(vlm, inputs, 9, stops_at_end=False)

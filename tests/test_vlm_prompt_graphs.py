@@ -129,7 +129,7 @@ def test_a_module_that_one_shape_keeps_from_being_whole_is_not_said_to_be() -> N
     assert prompts(quick).extents == {"vision_tower": "whole", "language_model": "blocks"}
 
 
-def test_running_out_of_memory_is_no_reason_to_go_on_without_graphs() -> None:
+def test_running_out_of_memory_is_no_reason_to_continue_without_graphs() -> None:
     def refuses(n: int) -> Exception | None:
         return torch.OutOfMemoryError("CUDA out of memory") if n == 2 else None
 

@@ -72,14 +72,14 @@ def test_a_file_arrives_whole_and_alone(server: LocalServer, tmp_path: Path) -> 
     assert reported[-1] == (len(CONTENT), len(CONTENT))
 
 
-def test_a_cut_is_gone_on_with_in_the_same_call(server: LocalServer, tmp_path: Path) -> None:
+def test_a_cut_download_is_resumed_in_the_same_call(server: LocalServer, tmp_path: Path) -> None:
     server.faults["/a.zip"] = [Fault(cut_after=1000), Fault(cut_after=500)]
     get(server, tmp_path / "a.zip", sha256=SHA256)
     assert [asked for _, asked in server.asked] == [None, "bytes=1000-", "bytes=1500-"]
     assert left(tmp_path) == ["a.zip"]
 
 
-def test_a_cut_is_gone_on_with_in_a_later_call(server: LocalServer, tmp_path: Path) -> None:
+def test_a_cut_download_is_resumed_in_a_later_call(server: LocalServer, tmp_path: Path) -> None:
     server.faults["/a.zip"] = [Fault(cut_after=1000)]
     message = one_line(server, tmp_path / "a.zip", n_attempts=1)
     assert "one attempt); run the command again later: it resumes from there" in message
@@ -90,7 +90,7 @@ def test_a_cut_is_gone_on_with_in_a_later_call(server: LocalServer, tmp_path: Pa
     assert left(tmp_path) == ["a.zip"]
 
 
-def test_a_part_of_another_file_is_not_gone_on_with(server: LocalServer, tmp_path: Path) -> None:
+def test_a_part_of_another_file_is_not_resumed(server: LocalServer, tmp_path: Path) -> None:
     server.faults["/a.zip"] = [Fault(cut_after=1000)]
     one_line(server, tmp_path / "a.zip", n_attempts=1)
     server.files["/a.zip"] = CONTENT[::-1]
@@ -99,7 +99,7 @@ def test_a_part_of_another_file_is_not_gone_on_with(server: LocalServer, tmp_pat
 
 
 @pytest.mark.parametrize("tag", ['W/"weak"', ""])
-def test_a_part_without_a_strong_tag_is_not_gone_on_with(
+def test_a_part_without_a_strong_tag_is_not_resumed(
     tag: str, server: LocalServer, tmp_path: Path
 ) -> None:
     server.faults["/a.zip"] = [Fault(cut_after=1000, headers={"ETag": tag})]

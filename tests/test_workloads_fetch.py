@@ -330,7 +330,7 @@ def test_another_image_under_the_same_address_is_refused(served: Served, tmp_pat
     assert not path.exists()
 
 
-def test_a_cut_archive_is_gone_on_with_by_the_next_fetch(served: Served, tmp_path: Path) -> None:
+def test_a_cut_archive_is_resumed_by_the_next_fetch(served: Served, tmp_path: Path) -> None:
     served.server.faults[CAPTIONS_ZIP] = [Fault(cut_after=500)]
     message = one_line(served, "coco-captions", data_in(tmp_path), n_attempts=1)
     assert "run the command again" in message

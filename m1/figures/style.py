@@ -214,4 +214,5 @@ def save_figure(figure: Figure, path: Path) -> None:
     """Write a PNG without the library's version, so that equal drawings have equal bytes."""
     figure.set_dpi(DPI)
     # `savefig` would draw everything twice: once for the layout, and once into the file.
-    FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.print_png(path, metadata={"Software": None})

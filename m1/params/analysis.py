@@ -1,4 +1,4 @@
-"""Section `analysis`: statistics, and what findings are held against."""
+"""Section `analysis`: statistics, and the limits for findings."""
 
 from typing import Annotated, Literal, Self
 
@@ -42,15 +42,17 @@ class AnalysisParams(Record):
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)]
     """Confidence of every interval."""
     min_clusters: Annotated[int, Field(ge=2, le=1_000_000)]
-    """Fewest clusters (trials, or images that are only scored) whose intervals decide a finding."""
+    """Smallest number of clusters (trials, or images that are only scored) that can decide a
+    finding."""
     smallest_effect: SmallestEffects
-    """What findings are held against."""
+    """The smallest effects that matter, which decide findings."""
     latency_statistic: Literal["median", "mean"]
-    """What a setting's latency is on the frontier."""
+    """The statistic that is a setting's latency on the frontier."""
     quality_levels: Annotated[tuple[Share, ...], Field(max_length=20)]
     """Shares of reference quality at which the fastest setting is named."""
     decision_level: Share
-    """The one of these levels at which the workloads' optimal settings are compared."""
+    """The level at which the best settings of the workloads are compared; one of
+    `quality_levels`."""
 
     @model_validator(mode="after")
     def _decides_at_a_level(self) -> Self:

@@ -1,4 +1,4 @@
-"""Section `data`: where requests come from, and how many are drawn."""
+"""Section `data`: the source of requests, and the number to draw."""
 
 from typing import Annotated, Any, Literal
 
@@ -26,41 +26,42 @@ class WorkloadData(Record):
     source: Literal["scenes", "vqa-v2", "coco-captions", "jsonl"]
     """`scenes` are generated; the others are read from `root`."""
     root: PathText
-    """Where the dataset is: the manifest of `m1 fetch` (the files are in the folder beside it that
-    has its name), a folder in the official layout, or a JSON Lines file. Scenes ignore it."""
+    """Path of the dataset: the manifest of `m1 fetch` (its files are in the folder of the same name
+    beside it), a folder in the official layout, or a JSON Lines file. Scenes ignore it."""
     annotations: FileNames | None = None
-    """Which files of a folder in the official layout to read, where it has several: that with the
-    captions, or those with the questions and the answers. Null: the one there is, or val2014."""
+    """Files to read from a folder in the official layout, if it has several: the file of captions,
+    or the files of questions and answers. Null: the only file, or val2014."""
     n_requests: PositiveInt | None
-    """Requests to prepare; null takes all that the dataset has."""
+    """Number of requests to prepare; null takes all requests of the dataset."""
     prompt: PromptText | None
-    """What the model is asked; `{question}` stands for the question. Null: the source's own."""
+    """The prompt; `{question}` is replaced by the question. Null: the default prompt of the
+    source."""
     resize_to: PictureSize | None = None
-    """Width and height in pixels that every image is given, whatever its shape; null leaves images
-    as they are."""
+    """Width and height in pixels to which every image is changed, whatever its shape; null leaves
+    images unchanged."""
 
 
 class CaptioningData(WorkloadData):
     """Where the requests of captioning come from."""
 
     split: Literal["karpathy-test"] | None
-    """Part of the COCO captions to take; null takes all images of the file."""
+    """Part of the COCO captions to use; null uses all images of the file."""
 
 
 class SceneData(Record):
-    """How many scenes are generated."""
+    """The number of generated scenes."""
 
     n_images: Annotated[int, Field(ge=1, le=100_000)]
-    """Scenes, shared by both workloads."""
+    """Number of scenes, shared by both workloads."""
     questions_per_image: Annotated[int, Field(ge=1, le=1000)]
-    """Questions about each scene."""
+    """Number of questions about each scene."""
 
 
 class DataParams(Record):
     """Section `data`."""
 
     seed: Seed
-    """Seed of generated scenes and of sampling."""
+    """Seed of the generated scenes and of the sample."""
     scenes: SceneData
     """Generated scenes."""
     qa: WorkloadData

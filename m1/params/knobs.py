@@ -29,21 +29,21 @@ KnobValues = Annotated[
 
 
 class KnobParams(Record):
-    """Section `knobs`: the values that make up the grid; a scalar is a list of one."""
+    """Section `knobs`: the values that make up the grid. A single value is a list of one value."""
 
     vision_tokens: KnobValues
-    """Visual tokens the language model sees; null leaves them as they are."""
+    """Number of visual tokens that the language model receives; null leaves it unchanged."""
     top_k: KnobValues
-    """Experts per token; null on models without experts."""
+    """Experts per token; null for models without experts."""
     active_blocks: KnobValues
-    """Decoder blocks executed; null leaves them as they are."""
+    """Number of decoder blocks that run; null runs all blocks."""
     block_policy: Literal["evenly_spaced", "first", "importance"] = "evenly_spaced"
-    """Which blocks stay."""
+    """The rule that chooses the blocks that run."""
     design: Literal["grid", "one_at_a_time"] = "grid"
-    """`one_at_a_time` leaves out settings in which several knobs are off the reference: enough for
-    sensitivity, too little for a frontier."""
+    """`one_at_a_time` leaves out settings in which several knobs differ from the reference. This is
+    enough for sensitivity, and too little for a frontier."""
     calibration_requests: PositiveInt = 16
-    """Requests of each workload by which `importance` scores the blocks."""
+    """Number of requests of each workload that `importance` uses to score the blocks."""
 
     @field_validator("vision_tokens", "top_k", "active_blocks")
     @classmethod
@@ -78,7 +78,7 @@ class KnobParams(Record):
 
 
 def _n_differences(one: Sequence[int | None], other: Sequence[int | None]) -> int:
-    """Knobs whose values differ."""
+    """Number of knobs with different values."""
     return sum(a != b for a, b in zip(one, other, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""Section `model`: the model under study, and how it is run."""
+"""Section `model`: the model to measure, and how to run it."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -9,7 +9,7 @@ from m1.params.numbers import PathText
 from m1.schemas.base import Record
 from m1.schemas.settings import RuntimeName, Weights
 
-# Bases of rotary embeddings go up to some ten billion.
+# Bases of rotary embeddings reach about ten billion.
 MOST_IN_CONFIG = 1e12
 
 
@@ -17,34 +17,34 @@ class ModelParams(Record):
     """Section `model`."""
 
     source: PathText
-    """Folder or Hugging Face id of the model."""
+    """Folder of the model, or its Hugging Face id."""
     watched: PathText | None = None
-    """Where DVC looks for changes of the model: the folder of `source` again; for a hub id it does
-    not matter."""
+    """Folder in which DVC looks for changes of the model: the same folder as `source`. It has no
+    effect for a hub id."""
     revision: Annotated[str, Field(max_length=255)] | None = None
-    """Branch, tag or commit on the hub; null takes the newest."""
+    """Branch, tag or commit on the hub; null takes the newest commit."""
     weights: Weights = "pretrained"
-    """`random` builds the architecture from its configuration alone: latency without quality."""
+    """`random` builds the architecture only from its configuration: latency without quality."""
     config: dict[str, JsonValue] = Field(default_factory=dict)
-    """Entries of the model's configuration to change, by name and part."""
+    """Changes to the model's configuration, by part and name."""
     trust_remote_code: bool = False
     """Whether code from the model's repository may run."""
     dtype: Literal["float32", "bfloat16", "float16"]
-    """Arithmetic."""
+    """Number format of weights and arithmetic."""
     device: Annotated[str, Field(max_length=8, pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$")]
     """`auto`, `cpu`, `cuda` or `cuda:<n>`."""
     attention: Literal["eager", "sdpa", "flash_attention_2"] | None = None
-    """How attention is computed; null takes the model's default."""
+    """Implementation of attention; null takes the model's default."""
     experts: Literal["eager", "batched_mm", "grouped_mm"]
-    """How a mixture-of-experts layer computes its experts."""
+    """Implementation of the experts in a mixture-of-experts layer."""
     runtime: RuntimeName = "eager"
-    """`compiled` decodes with a cache of fixed size and one compiled graph for each token; on a GPU
-    it records prompts, too."""
+    """`compiled` decodes each token as one compiled graph, with a cache of fixed size. On a GPU it
+    also records prompts."""
     autotune: bool = True
-    """Whether `compiled` tries many kernels for each product: minutes of compiling for steps that
-    are some percent faster."""
+    """Whether `compiled` tries many kernels for each product. It compiles for minutes, and steps
+    become some percent faster."""
     n_threads: Annotated[int, Field(ge=1, le=1024)] | None
-    """CPU threads; null takes one a core."""
+    """Number of CPU threads; null takes one per core."""
 
     @field_validator("config")
     @classmethod
@@ -56,7 +56,7 @@ class ModelParams(Record):
 
 
 def _numbers(value: JsonValue) -> Iterator[float]:
-    """All numbers in it, at any depth."""
+    """All numbers in a value, at any depth."""
     if isinstance(value, dict | list):
         for inner in value.values() if isinstance(value, dict) else value:
             yield from _numbers(inner)

@@ -1,1 +1,1 @@
-"""The report: a run on one page for a browser."""
+"""The report: the results of a run on one page for a browser."""

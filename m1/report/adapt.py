@@ -1,4 +1,4 @@
-"""Specifications that DVC filled for any number of revisions, made fit for a page about one."""
+"""Change chart specifications, which DVC makes for several revisions, for a page about one run."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from m1.figures.style import WORKLOAD_COLOURS, WORKLOAD_NAMES
 Spec = dict[str, Any]
 
 REVISION = {"rev", "revision"}
-"""Fields that say which revision a mark is of: on this page there is one."""
+"""Fields that name the revision of a mark. This page has only one revision."""
 NAMES: dict[str, str] = dict(WORKLOAD_NAMES.items())
 WORKLOAD_COLOUR = {
     "field": "workload",
@@ -40,7 +40,7 @@ CONFIG: Spec = {
 
 
 def for_a_page(spec: Spec, alternative: str) -> Spec:
-    """A specification without what tells revisions apart.
+    """A specification without the parts that distinguish revisions.
 
     Workloads have the names and colours of the figures, title and version are left to the page,
     rows of panels have their names above them, the wheel
@@ -78,7 +78,7 @@ def _changed(name: str, value: Any) -> Any:  # noqa: ANN401 (any JSON value)
 
 
 def _is_superfluous(part: object) -> bool:
-    """Tooltips that name the revision, zooming by the wheel, and counts of points.
+    """Tooltips that name the revision, zoom by mouse wheel, and counts of points.
 
     Points of a distribution are quantiles here, and say themselves how many requests there are.
     """

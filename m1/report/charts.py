@@ -1,4 +1,4 @@
-"""The charts of the report: those of `dvc plots`, filled with one run by DVC's own code."""
+"""The charts of the report: the charts of `dvc plots`, filled with one run by DVC's own code."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,17 +21,17 @@ from m1.schemas.results import WorkloadContrast
 Spec = dict[str, Any]
 
 MOST_STEPS = 200
-"""Of a distribution: a page shows how requests are spread, and no single request."""
+"""Number of points of a distribution. A page shows the distribution, and no single request."""
 
 
 @dataclass(frozen=True)
 class ChartKind:
-    """A chart as `dvc.yaml` has it under `plots`, and what a reader is told of it."""
+    """A chart of section `plots` in `dvc.yaml`, with the texts for its readers."""
 
     id: str
     heading: str
     alternative: str
-    """What is to be seen, for those who do not see it."""
+    """Description of the chart, for readers who cannot see it."""
     template: str
     x: str
     y: str
@@ -121,9 +121,9 @@ class Chart:
 
     kind: ChartKind
     spec: Spec | None
-    """Vega-Lite, with its data; nothing where the run has none."""
+    """Vega-Lite specification with its data; `None` if the run has no data for it."""
     rows: Sequence[Row]
-    """What is drawn."""
+    """The data of the chart."""
 
 
 def make_charts(
@@ -132,7 +132,7 @@ def make_charts(
     """Every chart by its id.
 
     Args:
-        contrast: what came out of the run.
+        contrast: the results of the run.
         latencies: of the requests of E1, sorted in each workload.
         templates: folder of the Vega-Lite templates.
 
@@ -149,7 +149,7 @@ def make_charts(
 def rows_of(
     contrast: WorkloadContrast, latencies: Sequence[LatencyPoint]
 ) -> Mapping[str, list[Row]]:
-    """What each chart draws, by its id."""
+    """The data of each chart, by its id."""
     frontiers = contrast.frontiers or dict.fromkeys(WORKLOADS)
     return {
         **chart_rows(contrast, frontiers),
@@ -158,7 +158,7 @@ def rows_of(
 
 
 def _steps(contrast: WorkloadContrast, latencies: Sequence[LatencyPoint]) -> Iterator[Row]:
-    """Quantiles of each workload, which stand for more requests than there are steps."""
+    """The distribution of each workload. If it has too many requests, quantiles stand for them."""
     for workload in WORKLOADS:
         times = [point.latency_ms for point in latencies if point.workload == workload]
         shares = np.linspace(0, 1, min(len(times), MOST_STEPS) + 1)[1:]
@@ -173,7 +173,7 @@ def _steps(contrast: WorkloadContrast, latencies: Sequence[LatencyPoint]) -> Ite
 
 
 def _filled(kind: ChartKind, rows: Sequence[Row], templates: Path) -> Spec | None:
-    """The specification that DVC makes of a plot with one revision, made fit for the page."""
+    """The specification that DVC makes for one revision, changed for the page."""
     if not rows:
         return None
     labels = {"x_label": kind.x_label, "y_label": kind.y_label}

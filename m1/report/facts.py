@@ -1,4 +1,4 @@
-"""What was measured on what, with what, and how to do it again."""
+"""Facts about the run: model, data, device, software, and the commands to repeat it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ CHANGES = "+changes"
 SHORT = 12  # digits of a fingerprint
 
 Facts = tuple[tuple[str, str], ...]
-"""Names, and what they stand for."""
+"""Names with their values."""
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """The parameters of a run, as they are in their file."""
+    """The parameters of a run, as in their file."""
 
     text: str
     session: int
@@ -27,7 +27,7 @@ class Parameters:
 
     @classmethod
     def parse(cls, text: str, file: Path) -> "Parameters":
-        """Take the text of a file.
+        """Read the parameters from the text of a file.
 
         Raises:
             UserError: if it is not YAML.
@@ -40,14 +40,14 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Command:
-    """A line for a shell, and what it does."""
+    """A shell command, and its purpose."""
 
     line: str
     purpose: str
 
 
 def measured(contrast: WorkloadContrast) -> Facts:
-    """What was measured on what, in a few lines."""
+    """Model, data and device, in a few lines."""
     seen = contrast.provenance
     threads = f", {_times(seen.n_threads, 'thread')}" if seen.device_type == "cpu" else ""
     sizes = (
@@ -68,7 +68,7 @@ def measured(contrast: WorkloadContrast) -> Facts:
 
 
 def provenance(contrast: WorkloadContrast) -> Facts:
-    """All that is recorded of how the run was made."""
+    """Everything that is recorded about how the run was made."""
     seen, made_from = contrast.provenance, contrast.made_from
     return (
         ("Model", seen.model_title),
@@ -93,7 +93,7 @@ def provenance(contrast: WorkloadContrast) -> Facts:
 
 
 def commands(seen: Provenance, parameters: Parameters) -> Iterator[Command]:
-    """What to type to have this run again."""
+    """The commands that repeat this run."""
     commit = seen.git_commit
     if commit:
         changed = commit.endswith(CHANGES)
@@ -114,7 +114,7 @@ def _times(n: int, what: str) -> str:
 
 
 def _readable(time: str) -> str:
-    """An ISO 8601 time in UTC as people write it."""
+    """An ISO 8601 time in UTC, in readable form."""
     return time.replace("T", " ").replace("+00:00", " UTC").replace("Z", " UTC")
 
 

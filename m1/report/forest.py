@@ -1,4 +1,4 @@
-"""The findings, each with its effect drawn against the smallest effect that matters."""
+"""The findings. Each effect is drawn on a scale of its smallest effect that matters."""
 
 import math
 from collections.abc import Iterator
@@ -13,16 +13,16 @@ WIDTH = 100.0
 
 @dataclass(frozen=True)
 class Tick:
-    """A mark of the scale."""
+    """A tick of the scale."""
 
     at: float
-    """Its place from the left, in percent."""
+    """Place of the tick from the left, in percent."""
     label: str
 
 
 @dataclass(frozen=True)
 class Effect:
-    """A finding, and where its effect is drawn, in percent from the left."""
+    """A finding, and the places of its effect and interval, in percent from the left."""
 
     finding: Finding
     number: str
@@ -34,19 +34,19 @@ class Effect:
 
 @dataclass(frozen=True)
 class Forest:
-    """Effects on one scale, in multiples of the smallest effect that matters of each."""
+    """Effects on one scale. Each is a multiple of its own smallest effect that matters."""
 
     effects: tuple[Effect, ...]
     ticks: tuple[Tick, ...]
     smallest_at: float
-    """Where an effect just matters."""
+    """Place from the left, in percent, at which an effect just matters."""
 
     @classmethod
     def of(cls, contrast: WorkloadContrast) -> "Forest":
-        """The findings of a run on a scale that holds all of them.
+        """The findings of a run, on a scale that fits all of them.
 
-        The scale is even near 0 and logarithmic far from it, for effects a hundred times as large
-        as what matters stand beside some that hardly do.
+        The scale is linear near 0 and logarithmic far from it. So very large effects and effects
+        that hardly matter are readable on the same scale.
         """
         ends = [x for one in contrast.findings for x in _multiples(one)]
         reach = math.asinh(max([LEAST_REACH, *map(abs, ends)]) * 1.15)
@@ -63,9 +63,9 @@ class Forest:
 
 
 def _multiples(finding: Finding) -> Iterator[float]:
-    """Effect and both ends of its interval, in smallest effects that matter.
+    """Effect and both ends of its interval, as multiples of the smallest effect that matters.
 
-    Where any effect matters, in the largest of them.
+    If any effect matters, they are multiples of the largest of these numbers.
     """
     ends = (finding.effect, finding.low, finding.high)
     unit = finding.smallest_effect or max(map(abs, ends)) or 1.0

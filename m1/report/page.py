@@ -30,20 +30,20 @@ from m1.show.result import RAW_PROMPTS, prompts_are_raw
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
 NO_NUMBERS = {"latency_cdf", "frontier_qa", "frontier_captioning"}
-"""Charts whose numbers are in another table of the page, or too many for one."""
+"""Charts without a table of their own: their numbers are in another table, or are too many."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart as the page has it."""
+    """A chart, as the page shows it."""
 
     id: str
     heading: str
     alternative: str
     drawn: bool
-    """Whether there is something to draw."""
+    """Whether the chart has data."""
     numbers: Table | None
-    """What is drawn."""
+    """Table of the chart's data."""
 
 
 @dataclass(frozen=True)
@@ -53,19 +53,19 @@ class Settings:
     columns: tuple[str, ...]
     rows: tuple[SettingRow, ...]
     samples: tuple[str, ...]
-    """What the frontiers rest on."""
+    """Lines about the sample of each frontier."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that the page says."""
+    """The whole content of the page."""
 
     contrast: WorkloadContrast
     warnings: tuple[tuple[str, str], ...]
-    """What a reader has to know first: a name for it, and a sentence."""
+    """Notes that a reader must know first: a name and a sentence for each."""
     measured: Facts
     questions: tuple[tuple[str, str], ...]
-    """The key questions, and their answers."""
+    """The key questions with their answers."""
     forest: Forest
     figures: Mapping[str, Figure]
     stages: Table
@@ -146,7 +146,7 @@ def _warnings(contrast: WorkloadContrast) -> Iterator[tuple[str, str]]:
 
 
 def _questions(answers: Answers) -> Iterator[tuple[str, str]]:
-    """Each key question as the result file words it, and its answer."""
+    """Each key question, as in the result file, with its answer."""
     for name, field in Answers.model_fields.items():
         yield field.description or name, getattr(answers, name)
 

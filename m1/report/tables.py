@@ -1,4 +1,4 @@
-"""The tables of the report, each with a header for every row and column."""
+"""The tables of the report. Every row and column has a header."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from m1.show.roofline import NAMES, floor_of, times_of
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first cell of each row is its header."""
+    """A table. The first cell of each row is the header of the row."""
 
     caption: str
     columns: tuple[str, ...]
@@ -32,28 +32,29 @@ class Table:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table that sorts."""
+    """A cell of a sortable table."""
 
     text: str
     key: float
-    """What it is sorted by."""
+    """The value to sort by."""
 
 
 @dataclass(frozen=True)
 class SettingRow:
-    """A setting in both workloads."""
+    """A row: one setting in both workloads."""
 
     setting: str
     cells: tuple[Cell, ...]
 
 
 PLACES = {"start_ms", "end_ms"}
-"""Of a chart's rows: where a mark is drawn, which follows from the others."""
+"""Columns of a chart's data that a table leaves out: places of marks, which follow from the other
+columns."""
 WORKLOAD_COLUMNS = tuple(WORKLOAD_NAMES[w] for w in WORKLOADS)
 
 
 def stage_table(contrast: WorkloadContrast) -> Table:
-    """Each stage, and beside the total what comes before it."""
+    """The stages, and the preprocessing beside the total."""
     columns = (f"{WORKLOAD_NAMES[w]}, {unit}" for w in WORKLOADS for unit in ("ms", "share"))
     return Table(
         f"Mean time of each stage at the reference setting {contrast.reference.label}",
@@ -74,7 +75,7 @@ def _stage_rows(contrast: WorkloadContrast) -> Iterator[tuple[str, ...]]:
 
 
 def _rows_before(both: Sequence[Preprocessing]) -> Iterator[tuple[str, ...]]:
-    """What comes before the clock of the total, and is no part of it."""
+    """Preprocessing, which ends before the clock of the total starts."""
     for part in both[0].parts:
         cells = ((_in_ms(one.parts[part]), "") for one in both if part in one.parts)
         yield f"before the total: {part}", *(text for pair in cells for text in pair)
@@ -93,7 +94,7 @@ def _in_ms(estimate: Estimate) -> str:
 
 
 def latency_table(contrast: WorkloadContrast) -> Table:
-    """Mean and percentiles, what they are at the most, and whose tails they are."""
+    """Mean and percentiles, their upper bounds, and the cause of the tails."""
     columns = (f"{WORKLOAD_NAMES[w]} (n = {contrast.latency[w].n})" for w in WORKLOADS)
     rows = (*latency_rows(contrast), *tail_rows(contrast))
     return Table(
@@ -104,7 +105,7 @@ def latency_table(contrast: WorkloadContrast) -> Table:
 
 
 def quality_table(contrast: WorkloadContrast) -> Table:
-    """What is known of quality beside the frontiers."""
+    """Facts about quality that the frontiers do not show."""
     return Table(
         "Best settings, and how outputs were made",
         ("", *WORKLOAD_COLUMNS),
@@ -113,7 +114,7 @@ def quality_table(contrast: WorkloadContrast) -> Table:
 
 
 def roofline_table(contrast: WorkloadContrast) -> Table | None:
-    """How near each stage is to what the device can do; nothing where no work was counted."""
+    """How close each stage is to the limits of the device; `None` if no work was counted."""
     cells = cells_at(contrast.reference, contrast.roofline)
     if not cells:
         return None
@@ -131,7 +132,7 @@ def roofline_table(contrast: WorkloadContrast) -> Table | None:
 
 
 def check_table(checks: Sequence[Check]) -> Table:
-    """Every check of the run with its value and threshold."""
+    """Every validity check of the run, with value and threshold."""
     return Table(
         "Checks of this run",
         ("Check", "Result", "Value", "Threshold", "In words"),
@@ -157,7 +158,7 @@ def _number(value: float | None) -> str:
 
 
 def setting_columns() -> tuple[str, ...]:
-    """Headers of the table of settings."""
+    """The headers of the table of settings."""
     of_workloads = (
         f"{WORKLOAD_NAMES[w]}: {what}"
         for w in WORKLOADS
@@ -167,7 +168,7 @@ def setting_columns() -> tuple[str, ...]:
 
 
 def setting_rows(contrast: WorkloadContrast) -> Iterator[SettingRow]:
-    """A row for each setting of both frontiers, the reference first."""
+    """A row for each setting of both frontiers, with the reference first."""
     frontiers = contrast.frontiers or {}
     points = {w: {p.setting: p for p in frontiers[w].points} for w in frontiers}
     settings = dict.fromkeys(s for w in points for s in points[w])
@@ -203,7 +204,7 @@ def _of_workload(point: FrontierPoint | None) -> tuple[Cell, Cell, Cell]:
 
 
 def sample_of(frontier: Frontier) -> str:
-    """What a frontier rests on, in a line."""
+    """The sample of a frontier, in a line."""
     return (
         f"{WORKLOAD_NAMES[frontier.workload]}: {frontier.latency_statistic} latency of "
         f"{frontier.timed.n_requests} timed requests and quality of "
@@ -212,7 +213,7 @@ def sample_of(frontier: Frontier) -> str:
 
 
 def rows_table(caption: str, rows: Sequence[Row]) -> Table:
-    """What a chart draws, as a table."""
+    """The data of a chart, as a table."""
     columns = tuple(name for name in rows[0] if name not in PLACES)
     return Table(
         caption,
@@ -227,7 +228,7 @@ def _said(value: object) -> str:
 
 
 def failed_table(contrast: WorkloadContrast) -> Table | None:
-    """Cells that could not be measured; nothing where all were."""
+    """The cells that could not be measured; `None` if all were measured."""
     if not contrast.failed:
         return None
     names: dict[Workload, str] = WORKLOAD_NAMES

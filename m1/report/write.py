@@ -1,4 +1,4 @@
-"""From the files of a run to the file of its report."""
+"""Write the report of a run from the files of the run."""
 
 import re
 from dataclasses import astuple, dataclass
@@ -16,7 +16,7 @@ TEMPLATES = Path(".dvc/plots")
 
 @dataclass(frozen=True)
 class RunFiles:
-    """What a report is made from, as paths from the root of a project."""
+    """The files that a report is made from, as paths from the root of a project."""
 
     contrast: Path = Path("metrics/m1_workload_contrast.json")
     cdf: Path = Path("plots/data/latency_cdf.json")
@@ -24,7 +24,7 @@ class RunFiles:
 
     @property
     def all(self) -> tuple[Path, ...]:
-        """Every one of them."""
+        """All of these files."""
         return astuple(self)
 
     def inside(self, project: Path) -> "RunFiles":
@@ -33,7 +33,7 @@ class RunFiles:
 
 
 def page_file(revision: str | None) -> Path:
-    """Where the page goes if nothing else is said: that of the workspace is `dvc repro`'s."""
+    """The default path of the page. For the workspace it is the path that `dvc repro` uses."""
     of = "" if revision is None else "_" + re.sub(r"[^\w.-]+", "-", revision)
     return Path("data/report") / f"m1_report{of}.html"
 

@@ -15,65 +15,65 @@ class Answer(Record):
     """What the model wrote for one request at one setting, in a batch."""
 
     workload: Workload
-    """Whose request."""
+    """Workload of the request."""
     request_id: str
-    """Which request."""
+    """Id of the request."""
     image_id: str
-    """Its image; the unit of the bootstrap where it was not timed."""
+    """Id of the image. An image that was not timed is a unit of the bootstrap."""
     vision_tokens: FromOne | None
-    """The setting; null leaves the model as it is."""
+    """Value of this knob; null leaves the model as it is."""
     top_k: FromOne | None
-    """The setting."""
+    """Value of this knob."""
     active_blocks: FromOne | None
-    """The setting."""
+    """Value of this knob."""
     n_output_tokens: FromOne
-    """Tokens written, the end-of-sequence token included."""
+    """Number of tokens in the output, including the end-of-sequence token."""
     finish_reason: Literal["stop", "length"]
-    """`length`: cut at the longest output."""
+    """`length`: the output was cut at its largest length."""
     output_text: str
-    """What the model wrote, with what marks reasoning or the answer in it."""
+    """The output as the model wrote it, with the marks of reasoning or answer."""
 
 
 class AnswerKey(Record):
-    """All that decides the answers of one cell: what has the same key need not run again."""
+    """All that decides the answers of one cell. Cells with equal keys need not run again."""
 
     workload: Workload
-    """Whose requests."""
+    """Workload of the requests."""
     data_fingerprint: str
     """Fingerprint of the request set."""
     n_requests: int
-    """How many of its requests, from the first."""
+    """Number of requests, counted from the first."""
     setting: Setting
-    """Where the knobs are."""
+    """The setting of the knobs."""
     model_fingerprint: str
-    """SHA-256 over all that was loaded of the model."""
+    """SHA-256 of everything that was loaded for the model."""
     inputs_fingerprint: str
-    """SHA-256 over the first request as the model gets it."""
+    """SHA-256 of the first request as the model receives it."""
     kept_blocks: tuple[int, ...] | None
-    """Decoder blocks that ran; null where the knob leaves them as they are."""
+    """Decoder blocks that ran; null if the knob leaves them as they are."""
     options: dict[str, JsonValue]
-    """Parameters of model and knobs that are part of no fingerprint, such as `dtype`."""
+    """Parameters of model and knobs that no fingerprint covers, such as `dtype`."""
     device_type: str
     """`cpu` or `cuda`."""
     max_new_tokens: int
     """Longest output in tokens."""
     batch_size: FromOne
-    """Requests answered at once, at the most."""
+    """Largest number of requests in a batch."""
     code: str
-    """SHA-256 over the source that makes answers."""
+    """SHA-256 of the source code that makes answers."""
     versions: dict[str, str]
     """Versions of the libraries that make answers."""
 
 
 class AnsweredCell(Record):
-    """The answers of one cell, as they are kept to be used again."""
+    """The answers of one cell, as they are stored for later runs."""
 
     key: AnswerKey
-    """What they are the answers to."""
+    """The key of the cell."""
     answers: tuple[Answer, ...]
-    """In the order of the request set."""
+    """The answers, in the order of the request set."""
     answers_fingerprint: Fingerprint
-    """Of the answers: those that were changed are not used."""
+    """Fingerprint of the answers. Answers that do not match it are not used."""
 
 
 class AnswersMade(Record):
@@ -82,27 +82,28 @@ class AnswersMade(Record):
     model: str
     """`model.source`."""
     model_fingerprint: str
-    """SHA-256 over all that was loaded of the model."""
+    """SHA-256 of everything that was loaded for the model."""
     data_fingerprints: ByWorkload[str]
     """Fingerprints of the request sets."""
     dtype: str
-    """Arithmetic."""
+    """Number format of weights and arithmetic."""
     max_new_tokens: ByWorkload[FromOne]
     """Longest output in tokens."""
     n_requests: ByWorkload[FromOne]
     """Requests answered at each setting."""
     batch_size: FromOne
-    """Requests answered at once, at the most."""
+    """Largest number of requests in a batch."""
     kept_blocks: dict[str, tuple[int, ...]]
-    """Number of active blocks to which they are."""
+    """For each number of active blocks: the blocks that ran."""
     markup: Markup | None = None
-    """The part of an output that is scored, by the marks of the model; null: not recorded, all."""
+    """The marks that decide which part of an output is scored; null: not recorded, all is
+    scored."""
     n_cells_reused: Count
-    """Cells whose answers were there from an earlier run."""
+    """Number of cells with answers from an earlier run."""
     n_cells_computed: Count
-    """Cells answered in this run."""
+    """Number of cells that this run answered."""
     answers_fingerprint: Fingerprint | None = None
-    """Of the table of answers; null in records of earlier versions."""
+    """Fingerprint of the table of answers; null in records of earlier versions."""
 
 
 class AnswersRun(Record):
@@ -111,9 +112,9 @@ class AnswersRun(Record):
     schema_version: Literal[1] = 1
     """Version of this layout."""
     made: AnswersMade | None
-    """How the answers were made; null where there are none."""
+    """How the answers were made; null if there are none."""
     not_available: str | None
-    """Why there are none, in a sentence."""
+    """Why there are no answers, in a sentence."""
 
     @model_validator(mode="after")
     def _says_which(self) -> Self:

@@ -27,7 +27,7 @@ class Record(BaseModel):
         strict=True,
         frozen=True,
         extra="forbid",
-        # JSON has no words for them, and a number that is none is no result.
+        # JSON cannot write NaN or infinity, and neither is a result.
         allow_inf_nan=False,
         use_attribute_docstrings=True,
     )
@@ -45,12 +45,12 @@ def with_each(names: Sequence[str]) -> AfterValidator:
 
 
 def repeated(values: Iterable[Hashable]) -> str | None:
-    """The first of some values that is there more than once, as Python writes it."""
+    """The first value that occurs more than once, as Python writes it."""
     return next((repr(value) for value, n in Counter(values).items() if n > 1), None)
 
 
 def describe(error: Exception) -> str:
-    """One line about the first thing wrong: the key, the value, what is allowed."""
+    """One line about the first mistake: its key, its value, and the allowed values."""
     told = _first_of(error) if isinstance(error, ValidationError) else why(error)
     # Keys and values may hold line breaks.
     return " ".join(told.split())
@@ -78,7 +78,7 @@ def _is_unknown(details: Mapping[str, Any]) -> bool:
 
 
 def _with_hint(details: Mapping[str, Any], near: str | None) -> str:
-    """What is wrong, and the nearest that would be right."""
+    """What is wrong, and the nearest correct word."""
     if details["type"] == "literal_error":
         near = nearest(str(details["input"]), QUOTED.findall(details["ctx"]["expected"]))
         return _wrong(details) + (f"; did you mean {near}?" if near else "")
@@ -87,14 +87,14 @@ def _with_hint(details: Mapping[str, Any], near: str | None) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The one of some words that another was probably meant to be."""
-    # No typo is longer; comparing takes the square of the length.
+    """The known word that was probably meant."""
+    # No typing error is longer, and the time to compare grows with the square of the length.
     close = difflib.get_close_matches(word[:LONGEST_VALUE], known, n=1)
     return close[0] if close else None
 
 
 def _nearest_key(kind: type[BaseModel], loc: tuple[int | str, ...]) -> str | None:
-    """The known key that an unknown one was probably meant to be: beside it, or in its section."""
+    """The known key that was probably meant: a key of the same section, or of another one."""
     *above, name = map(str, loc)
     keys = list(_keys_of(kind))
     section = ".".join(above)
@@ -142,7 +142,7 @@ def _place(loc: tuple[int | str, ...]) -> str:
 
 
 def _shown(value: object) -> str:
-    """The value as JSON and YAML write it, cut where it is long."""
+    """The value as JSON and YAML write it. Long values are cut."""
     return _cut(json.dumps(value, default=repr, ensure_ascii=False))
 
 

@@ -1,4 +1,4 @@
-"""How the frontier over some knobs depends on the value of another."""
+"""How the frontier over some knobs depends on the value of another knob."""
 
 from m1.schemas.base import Record
 from m1.schemas.estimates import Estimate
@@ -13,23 +13,27 @@ class FixedKnob(Record):
     labels: tuple[str, ...]
     """Settings on the frontier, fastest first."""
     hypervolume: Estimate
-    """Its area, comparable with that of the whole grid."""
+    """Area of this frontier, on the same scale as the area of the whole grid."""
     hypervolume_change: Estimate
-    """Area minus that with the knob at its reference value, where it is 0."""
+    """This area minus the area with the knob at its reference value. At the reference value it is
+    0."""
     latency_shift: Estimate
-    """Latency needed for a quality minus that needed with the knob at its reference value, in
-    fractions of the reference setting's latency, mean over qualities; negative is faster."""
+    """Latency needed for a quality, minus the latency needed with the knob at its reference value.
+    It is a mean over qualities, in fractions of the reference setting's latency. Negative means
+    faster."""
 
 
 class Coupling(Record):
-    """How far the knobs of one workload depend on each other."""
+    """How much the knobs of one workload depend on each other."""
 
     fixed: dict[Knob, tuple[FixedKnob, ...]]
-    """By knob with more than one value: the frontier at each, the reference value first."""
+    """For each knob with several values: the frontier at each value, the reference value first."""
     joint_gains: dict[Knob, Estimate]
-    """By knob with more than one value: area of the whole grid minus that of the knob alone."""
+    """For each knob with several values: area of the whole grid minus the area of this knob
+    alone."""
     best_single_knob: Knob | None
-    """The knob that alone has the largest area; null where no knob has two values."""
+    """The knob with the largest area when it moves alone; null if no knob has two values."""
     joint_gain: Estimate | None
-    """Area of the whole grid minus that of the best single knob, which is chosen anew in each
-    resample. Never below 0, for the grid holds every single knob's settings."""
+    """Area of the whole grid minus the area of the best single knob. Each resample chooses its own
+    best knob. The difference is never below 0, because the grid contains the settings of every
+    single knob."""

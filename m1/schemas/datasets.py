@@ -1,4 +1,4 @@
-"""What is read from, and written to, the folder of a dataset."""
+"""Records that are read from, or written to, the folder of a dataset."""
 
 from typing import Annotated, Literal, Self
 
@@ -15,10 +15,10 @@ class JsonlRequest(Record):
     image: Annotated[str, Field(min_length=1)] | None = None
     """Path of the image, relative to the file."""
     image_size: PictureSize | None = None
-    """Width and height in pixels: in the place of an image, one of random squares is made,
-    for latency where the image itself cannot be had."""
+    """Width and height in pixels. A picture of random squares is made in place of an image. This
+    measures latency if the image itself is not available."""
     prompt: str
-    """What the model is asked; it takes the place of `{question}` in `data.<workload>.prompt`."""
+    """The question to the model. It replaces `{question}` in `data.<workload>.prompt`."""
     references: tuple[str, ...]
     """Answers or captions that people gave."""
     request_id: str | None = None
@@ -36,14 +36,14 @@ class JsonlRequest(Record):
 
 
 class FetchedFile(Record):
-    """A file that was fetched, as it was then."""
+    """A fetched file, as it was when it was fetched."""
 
     url: Annotated[str, AfterValidator(public_address)]
-    """Where it, or the archive it was in, came from, without what may be secret."""
+    """Address of the file, or of its archive, without parts that may be secret."""
     size_bytes: int
-    """Its size."""
+    """Size of the file."""
     sha256: str
-    """Its SHA-256."""
+    """SHA-256 of the file."""
 
 
 class FetchManifest(Record):
@@ -55,4 +55,4 @@ class FetchManifest(Record):
     schema_version: Literal[1] = 1
     """Version of this layout."""
     files: dict[str, FetchedFile]
-    """Path from the dataset's folder to the file."""
+    """Each file by its path in the dataset's folder."""

@@ -1,4 +1,4 @@
-"""Numbers with intervals, and the groups of them that several results share."""
+"""Numbers with intervals, and groups of such numbers that several results share."""
 
 from typing import Literal, Self
 
@@ -16,7 +16,7 @@ class Estimate(Record):
     """A number with its confidence interval, from the bootstrap over clusters."""
 
     value: float
-    """On the measured sample."""
+    """Value on the measured sample."""
     low: float
     """Lower end of the interval; its coverage is in docs/coverage.md."""
     high: float
@@ -35,7 +35,7 @@ class StageEstimate(Record):
     mean_ms: Estimate
     """Mean time."""
     share: Estimate
-    """Share of the sum of the four stages."""
+    """Share of the stage in the sum of the four stages."""
 
 
 class Preprocessing(Record):
@@ -45,39 +45,41 @@ class Preprocessing(Record):
     """
 
     mean_ms: Estimate | None = None
-    """Mean; null in runs that did not time opening, as is what rests on it."""
+    """Mean time. It is null in runs that did not time opening, like the numbers that depend on
+    it."""
     p50_ms: Estimate | None = None
-    """Median; null with fewer than 5 requests, too."""
+    """Median. It is also null with fewer than 5 requests."""
     p95_ms: Estimate | None = None
-    """95th percentile; with fewer than 59."""
+    """95th percentile. It is also null with fewer than 59 requests."""
     relative_to_total: Estimate | None = None
-    """Mean over the mean total, which it is no part of: at 0.2 a request takes 1.2 totals."""
+    """Mean divided by the mean total. Preprocessing is not part of the total: at 0.2 a request
+    takes 1.2 totals."""
     open_image_ms: Estimate | None = None
-    """Mean of opening: reading the file, decoding it to upright RGB pixels."""
+    """Mean time of opening: reading the file, and decoding it to upright RGB pixels."""
     processor_ms: Estimate
-    """Mean of the rest: making the image larger or smaller for `vision_tokens`, image processor,
-    tokenizer, copy to the device."""
+    """Mean time of the rest: resizing the image for `vision_tokens`, image processor, tokenizer,
+    and the copy to the device."""
 
     @property
     def parts(self) -> dict[PreprocessingPart, Estimate]:
-        """What was measured, in the order in which it happens."""
+        """The measured parts, in the order in which they happen."""
         opening: dict[PreprocessingPart, Estimate]
         opening = {"open image": self.open_image_ms} if self.open_image_ms else {}
         return opening | {"processor": self.processor_ms}
 
 
 class Variation(Record):
-    """Why latency varies: by the machine at one request (jitter), or between requests."""
+    """Why latency varies: the machine varies at the same request (jitter), or requests differ."""
 
     n_requests: FromOne
-    """Requests that every trial measured again."""
+    """Number of requests that every trial measured again."""
     n_measurements: FromOne
-    """Their measurements."""
+    """Number of measurements of these requests."""
     jitter: Amount
-    """Spread around a request's own median, as a share of it (1.48 times the median absolute
-    deviation)."""
+    """Spread around the request's own median, as a share of the median (1.48 times the median
+    absolute deviation)."""
     between_requests: Amount
-    """Spread of E1 beyond jitter, on the same scale."""
+    """Spread of E1 without jitter, on the same scale."""
     request_share: Fraction
     """Share of the variance of E1 that is due to the requests."""
     tail_cause: dict[str, TailCause]
@@ -90,11 +92,11 @@ class LatencyDistribution(Record):
     """Latency of one workload at the reference setting."""
 
     n: FromOne
-    """Requests."""
+    """Number of requests."""
     mean_ms: Estimate
-    """Mean."""
+    """Mean latency."""
     p50_ms: Estimate | None
-    """Median."""
+    """Median latency."""
     p95_ms: Estimate | None
     """95th percentile; null with fewer than 59 requests."""
     p99_ms: Estimate | None
@@ -102,14 +104,14 @@ class LatencyDistribution(Record):
     not_available: dict[str, str]
     """Percentiles that the sample is too small for, and why."""
     upper_bound_ms: dict[str, float]
-    """Upper confidence bound of each available percentile, by order statistics: the fastest
-    request that is, with confidence, not faster than the percentile."""
+    """Upper confidence bound of each available percentile, by order statistics: the latency of the
+    fastest request that is not faster than the percentile, at this confidence."""
     variation: Variation | None
-    """Jitter apart from variation between requests; null where no request was repeated."""
+    """Jitter, separated from variation between requests; null if no request was repeated."""
 
 
 class SensitivityPoint(Record):
-    """One knob at one value, the others at the reference setting."""
+    """One knob at one value, with the other knobs at the reference setting."""
 
     value: int
     """Value of the knob."""
@@ -118,6 +120,6 @@ class SensitivityPoint(Record):
     stage_change_percent: ByStage[Estimate]
     """Change of each stage, in percent of the reference setting's total."""
     quality_change_percent: Estimate | None
-    """Change of mean quality; null where there is no quality."""
+    """Change of mean quality; null if there is no quality."""
     main_effect_percent: Estimate
     """Change of mean latency, averaged over the whole grid of the other knobs."""

@@ -1,14 +1,15 @@
-"""Scores of a model's decoder blocks, kept to be used again."""
+"""Scores of a model's decoder blocks, stored for later runs."""
 
 from m1.schemas.base import Record
 
 
 class BlockImportance(Record):
-    """How much each decoder block of a model changes what passes through it."""
+    """How much each decoder block of a model changes the hidden states that pass through it."""
 
     fingerprint: str
-    """Of the model, how it was run, and the requests that the blocks were scored by."""
+    """Fingerprint of the model, of the way it was run, and of the requests that scored the
+    blocks."""
     n_requests: int
-    """Requests."""
+    """Number of requests."""
     scores: tuple[float, ...]
-    """One for each block; 0 changes nothing."""
+    """The score of each block. A block with score 0 changes nothing."""

@@ -1,29 +1,29 @@
-"""What a model writes around its answer."""
+"""The text that a model writes around its answer."""
 
 from m1.schemas.base import Record
 
 
 class Marks(Record):
-    """What stands before and after a part of an output."""
+    """The marks before and after a part of an output."""
 
     opening: str
-    """Before it."""
+    """The opening mark."""
     closing: str
-    """After it."""
+    """The closing mark."""
     opened_by_prompt: bool = False
-    """Whether the prompt ends with the opening mark, so that outputs hold the closing one alone."""
+    """Whether the prompt ends with the opening mark. Then outputs contain only the closing mark."""
 
 
 class Markup(Record):
-    """What a model's chat template or tokenizer marks in its outputs.
+    """The marks that a model's chat template or tokenizer uses in its outputs.
 
-    Outputs are kept as they are; this says what of them is scored.
+    Outputs are stored unchanged. The marks decide which part of an output is scored.
     """
 
     reasoning: tuple[Marks, ...] = ()
-    """Around reasoning, which is no part of the answer."""
+    """Marks of reasoning, which is not part of the answer."""
     box: tuple[Marks, ...] = ()
-    """Around the answer, where the model marks it; the outer marks first."""
+    """Marks of the answer, if the model uses them; outer marks first."""
 
     @property
     def all(self) -> tuple[Marks, ...]:
@@ -32,7 +32,7 @@ class Markup(Record):
 
     @property
     def told(self) -> str:
-        """What is not scored, in a line; empty where all of an output is."""
+        """The parts that are not scored, in a line; empty if the whole output is scored."""
         parts = [f"what stands in {m.opening}...{m.closing} is not scored" for m in self.reasoning]
         parts += [f"of {m.opening}...{m.closing} only what stands inside is" for m in self.box]
         return "; ".join(parts)

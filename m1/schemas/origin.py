@@ -1,4 +1,4 @@
-"""What results were made from."""
+"""The files that results were made from."""
 
 from pydantic import JsonValue
 
@@ -8,13 +8,16 @@ from m1.schemas.requests import ByWorkload
 
 
 class MadeFrom(Record):
-    """What results were made from: those that belong together were all made from the same."""
+    """Fingerprints of the files that results were made from.
+
+    Results that belong together have equal fingerprints.
+    """
 
     run: Fingerprint
-    """Of the profile run: its record, and its rows."""
+    """Fingerprint of the profile run: its record and its rows."""
     answers: Fingerprint | None
-    """Of the answers that were scored; null where outputs are no answers."""
+    """Fingerprint of the scored answers; null if outputs are no answers."""
     requests: ByWorkload[str]
-    """Of the request sets that were measured."""
+    """Fingerprints of the measured request sets."""
     analysis: dict[str, JsonValue]
-    """Section `analysis` of the parameters."""
+    """Fingerprint of section `analysis` of the parameters."""

@@ -1,4 +1,4 @@
-"""What is planned before anything runs: the requests that were drawn, and what is made of them."""
+"""The plan, made before anything runs: the drawn requests, and their use."""
 
 from typing import Annotated, Literal
 
@@ -16,97 +16,97 @@ class DrawnRequests(Record):
     """The requests that `prepare` will write for one workload."""
 
     source: str
-    """Where they come from."""
+    """Source of the requests."""
     n_in_dataset: FromOne
-    """Requests that the dataset has."""
+    """Number of requests in the dataset."""
     requests: Annotated[tuple[Request, ...], Field(min_length=1)]
-    """Those that are drawn, in the order of the dataset."""
+    """The drawn requests, in the order of the dataset."""
     image_sizes: dict[str, PixelSize]
-    """Size of each image, by its id."""
+    """Size of each image by its id."""
 
     def images_of_first(self, n: int) -> dict[str, PixelSize]:
-        """The images of the first requests by what they are called, with their sizes."""
+        """The images of the first requests by name, with their sizes."""
         return {one.image: self.image_sizes[one.image_id] for one in self.requests[:n]}
 
 
 class Drawn(Record):
-    """The requests of both workloads (`data/plan/requests.json`), for `prepare` to come after."""
+    """The requests of both workloads (`data/plan/requests.json`), which `prepare` reads."""
 
     schema_version: Literal[1] = 1
     """Version of this layout."""
     made_from: str | None
-    """SHA-256 over parameters, records of the datasets and code; null where a dataset is a folder,
-    whose content it does not cover."""
+    """SHA-256 of parameters, records of the datasets and code. It is null if a dataset is a folder,
+    because it does not cover a folder's content."""
     by_workload: ByWorkload[DrawnRequests]
     """The requests of each workload."""
 
 
 class WorkloadPlan(Record):
-    """How many requests of a workload there are, and what they are used for."""
+    """The number of requests of a workload, and their use."""
 
     source: str
-    """Where they come from."""
+    """Source of the requests."""
     n_in_dataset: FromOne
-    """Requests that the dataset has."""
+    """Number of requests in the dataset."""
     n_requests: FromOne
-    """Requests that are prepared."""
+    """Number of requests to prepare."""
     n_images: FromOne
-    """Images that they are about."""
+    """Number of images of these requests."""
     e1: FromOne
-    """Requests measured at the reference setting."""
+    """Number of requests measured at the reference setting."""
     e2: FromOne
-    """Requests measured at each setting."""
+    """Number of requests measured at each setting."""
     observer: FromOne
-    """Requests measured with and without marks."""
+    """Number of requests measured with and without marks."""
     repeat: FromOne
-    """Requests measured again in every trial."""
+    """Number of requests measured again in every trial."""
     answers: Count
-    """Requests answered at each setting, to be scored; 0 where outputs would be no answers."""
+    """Number of requests answered and scored at each setting; 0 if outputs would be no answers."""
 
 
 class KnobLimits(Record):
-    """What values the knobs of the model can take."""
+    """The values that the knobs of the model can take."""
 
     image_size: PixelSize
-    """The commonest size of an image; visual tokens are those of such an image."""
+    """The most common image size. Numbers of visual tokens are for this size."""
     native_vision_tokens: Count
-    """Visual tokens that the model makes of it untouched."""
+    """Visual tokens that the unchanged model makes from an image of this size."""
     largest_vision_tokens: Count
-    """The most that it came to when asked for four times as many."""
+    """The largest number that it reached when four times as many were asked for."""
     can_have_more: bool
-    """Whether that was no limit: larger images have more tokens."""
+    """Whether larger images have even more tokens, so the number above is no limit."""
     near_vision_tokens: tuple[Count, ...]
-    """Some numbers that it can do, the largest first."""
+    """Examples of numbers that it can reach, largest first."""
     reached: dict[str, Count]
-    """Each value of `knobs.vision_tokens`, and the number that it comes to."""
+    """Each value of `knobs.vision_tokens`, and the number that the model reaches for it."""
     experts_per_token: FromOne | None
-    """The most experts per token; null in a dense model."""
+    """Largest number of experts per token; null in a dense model."""
     n_blocks: FromOne
-    """Decoder blocks."""
+    """Number of decoder blocks."""
     least_blocks: FromOne
-    """Fewest of them that can be active."""
+    """Smallest number of active blocks."""
 
 
 class Plan(Record):
-    """What a run will measure on a model, and what it cannot show (`data/plan/plan.json`)."""
+    """The measurements of a run, and what the run cannot show (`data/plan/plan.json`)."""
 
     schema_version: Literal[1] = 1
     """Version of this layout."""
     workloads: ByWorkload[WorkloadPlan]
     """The requests of each workload."""
     limits: KnobLimits
-    """What values the knobs can take."""
+    """The values that the knobs can take."""
     n_settings: FromOne
-    """Settings of the grid."""
+    """Number of settings in the grid."""
     n_measurements: FromOne
-    """Requests that will be measured, over all settings; warm-up comes on top."""
+    """Number of requests to measure at all settings together, without warm-up."""
     n_answers: Count
-    """Answers that will be scored, over all settings."""
+    """Number of answers to score at all settings together."""
     fewer_than_asked: tuple[str, ...]
-    """Where parameters ask for more requests than there are, in words."""
+    """Sentences about parameters that ask for more requests than there are."""
     cannot_pass: tuple[str, ...]
-    """Checks of validity that this run cannot pass, whatever the machine does."""
+    """Validity checks that this run cannot pass on any machine."""
     cannot_tell: tuple[str, ...]
-    """What this run cannot decide or report, whatever comes out."""
+    """Results that this run cannot decide or report on any machine."""
     not_checked: tuple[str, ...]
-    """What only loading the model, or measuring, will tell."""
+    """Facts that are known only after loading the model, or after measuring."""

@@ -1,4 +1,4 @@
-"""Numbers that can only be so large or small."""
+"""Numbers with a smallest or largest value."""
 
 from typing import Annotated
 

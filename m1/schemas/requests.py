@@ -1,4 +1,4 @@
-"""Requests: one image, one prompt, its references."""
+"""A request: one image, one prompt, and its references."""
 
 import hashlib
 from typing import Annotated, Literal, Self, TypeVar
@@ -11,8 +11,9 @@ Workload = Literal["qa", "captioning"]
 WORKLOADS: tuple[Workload, ...] = ("qa", "captioning")
 T = TypeVar("T")
 ByWorkload = Annotated[dict[Workload, T], with_each(WORKLOADS)]
-"""Something for each workload, and for both."""
-# Of a picture that is read or made: what Pillow takes for a decompression bomb, 268 MB as RGB.
+"""A value for each workload; both must be there."""
+# Limit of a picture that is read or made: from here on Pillow warns of a decompression bomb (268 MB
+# as RGB).
 MOST_PIXELS = 89_478_485
 # Where the shorter side is made a few hundred pixels, as many processors do it, the longer one is
 # made as many times as long: 1 x 60,000 pixels would take 12 GB.
@@ -29,24 +30,24 @@ def _workable(size: tuple[int, int]) -> tuple[int, int]:
 
 Pixels = Annotated[int, Field(ge=1, le=16384)]
 PictureSize = Annotated[tuple[Pixels, Pixels], AfterValidator(_workable)]
-"""Width and height of a picture that is made, in pixels."""
+"""Width and height in pixels of a picture to make."""
 
 
 class Request(Record):
-    """One thing to ask the model."""
+    """One question or task for the model."""
 
     request_id: str
-    """Stable id, unique within the workload."""
+    """Id of the request; unique within the workload, and the same in every run."""
     image_id: str
     """Id of the image; several questions may share one."""
     image: str
     """Path of the image, relative to the folder of the request set."""
     prompt: str
-    """What the model is asked, without chat template."""
+    """The prompt, without chat template."""
     references: tuple[str, ...]
-    """Ten people's answers, or several captions."""
+    """Answers of ten people, or several captions."""
     kind: str | None
-    """Kind of question, where the dataset names one."""
+    """Kind of question, if the dataset names it."""
 
 
 class RequestSet(Record):
@@ -55,21 +56,22 @@ class RequestSet(Record):
     schema_version: Literal[1] = 1
     """Version of this layout."""
     workload: Workload
-    """Whose requests these are."""
+    """Workload of the requests."""
     source: str
-    """Where they come from."""
+    """Source of the requests."""
     resize_to: PictureSize | None = None
-    """Size that every image was given; null where they are as they were."""
+    """Size to which every image was changed; null if images are unchanged."""
     fingerprint: str
-    """SHA-256 over workload, requests, digests of images and corpus."""
+    """SHA-256 of workload, requests, digests of images and corpus."""
     requests: Annotated[tuple[Request, ...], Field(min_length=1)]
     """The requests, in the order of the dataset."""
     image_digests: dict[str, str]
     """SHA-256 of each image's bytes, by its path in `requests`."""
     corpus: dict[str, tuple[str, ...]]
-    """Image id to references for the whole dataset: CIDEr's document frequencies (captioning)."""
+    """References by image id for the whole dataset. CIDEr's document frequencies need them
+    (captioning)."""
     image_names: dict[str, str] = Field(default_factory=dict)
-    """Where an image was in its dataset, by its path in `requests`: what errors call it."""
+    """Place of each image in its dataset, by its path in `requests`. Errors use it as the name."""
 
     @classmethod
     def of(
@@ -97,7 +99,10 @@ class RequestSet(Record):
 
     @property
     def content_fingerprint(self) -> str:
-        """What `fingerprint` must be: of the content as it is now, without reading an image."""
+        """The fingerprint of the present content, which `fingerprint` must equal.
+
+        No image is read for it.
+        """
         content = {"workload", "requests", "image_digests", "corpus"}
         return hashlib.sha256(self.model_dump_json(include=content).encode()).hexdigest()
 
@@ -112,18 +117,18 @@ class RequestSet(Record):
 
 
 class Sample(Record):
-    """Which requests were drawn, small enough for git (`data/samples/<workload>.json`)."""
+    """The drawn requests, in a file small enough for git (`data/samples/<workload>.json`)."""
 
     schema_version: Literal[1] = 1
     """Version of this layout."""
     workload: Workload
-    """Whose requests these are."""
+    """Workload of the requests."""
     source: str
-    """Where they come from."""
+    """Source of the requests."""
     resize_to: PictureSize | None = None
-    """Size that every image was given; null where they are as they were."""
+    """Size to which every image was changed; null if images are unchanged."""
     fingerprint: str
-    """That of the request set: the same where the same was prepared."""
+    """Fingerprint of the request set. Equal requests have equal fingerprints."""
     request_ids: tuple[str, ...]
     """The ids of the requests, in the order of the dataset."""
 

@@ -13,29 +13,29 @@ DecodeModeChoice = Literal["free", "reference_length", "both"]
 Weights = Literal["pretrained", "random"]
 RuntimeName = Literal["eager", "compiled"]
 PromptTemplate = Literal["processor", "tokenizer", "none"]
-"""Whose chat template is put around a prompt; `none`: the image and the prompt alone."""
+"""Owner of the chat template around a prompt; `none`: only the image and the prompt."""
 GraphedModule = Literal["vision_tower", "language_model"]
 """The modules of a prompt that the compiled runtime records."""
 GraphExtent = Literal["whole", "blocks", "none"]
-"""How much of a module is recorded: all as one graph, some of its blocks, or nothing."""
+"""How much of a module is recorded: the whole module as one graph, its blocks, or nothing."""
 EndTokenSource = Literal["generation_config", "tokenizer", "config"]
 
 
 class EndTokens(Record):
-    """Which tokens end an answer."""
+    """The tokens that end an answer."""
 
     ids: tuple[int, ...]
-    """Their numbers; empty where nothing says which."""
+    """Ids of these tokens; empty if they are unknown."""
     source: EndTokenSource | None
-    """Who says so: `generation_config`, as `generate` takes them; or, where that has none, the
-    tokenizer or the model's configuration. Null where nobody does."""
+    """Where the ids come from: `generation_config`, as `generate` uses them; or, if it has none,
+    the tokenizer or the model's configuration. Null if they are unknown."""
 
 
 class Setting(Record):
-    """One value for each knob; `None` leaves the model as it is (a knob it does not have)."""
+    """One value for each knob; `None` leaves the model unchanged, or it lacks the knob."""
 
     vision_tokens: FromOne | None = None
-    """Visual tokens the language model sees."""
+    """Number of visual tokens that the language model receives."""
     top_k: FromOne | None = None
     """Experts per token in each mixture-of-experts layer."""
     active_blocks: FromOne | None = None
@@ -49,5 +49,5 @@ class Setting(Record):
 
 
 def decode_passes(choice: DecodeModeChoice) -> tuple[DecodeMode, ...]:
-    """The modes that E1 and E2 are measured in; the first is what everything else rests on."""
+    """The modes in which E1 and E2 are measured. All other results use the first one."""
     return ("free", "reference_length") if choice == "both" else (choice,)

@@ -1,4 +1,4 @@
-"""Measurements that something outside of the program interrupted."""
+"""Measurements that were interrupted from outside the program."""
 
 from m1.schemas.base import Record
 from m1.schemas.profile.rows import Experiment
@@ -7,19 +7,19 @@ from m1.schemas.requests import Workload
 
 
 class Interruption(Record):
-    """A measurement that was interrupted, and made again."""
+    """A measurement that was interrupted, and repeated."""
 
     order: Count
     """Place of the request in the order of measurement."""
     experiment: Experiment
-    """As in the rows."""
+    """Experiment, as in the rows."""
     workload: Workload
-    """Whose request."""
+    """Workload of the request."""
     request_id: str
-    """Which request."""
+    """Id of the request."""
     total_ms: Positive
     """T_total of the interrupted measurement."""
     reason: str
-    """What gave it away, in words."""
+    """The sign of the interruption, in words."""
     kept: bool
-    """Whether it is in the rows all the same, since each further attempt was interrupted, too."""
+    """Whether it is in the rows nevertheless, because every attempt was interrupted."""

@@ -1,4 +1,4 @@
-"""What was measured, on what, with what."""
+"""What was measured: the model, the data, the device and the software."""
 
 from collections.abc import Iterator, Mapping
 
@@ -14,9 +14,9 @@ class Quantisation(Record):
     """How a model's weights are quantised."""
 
     method: str
-    """Name of the method in transformers, such as `gptq`."""
+    """Name of the method in transformers, for example `gptq`."""
     bits: int | None
-    """Bits of a weight; null where the model's configuration does not say."""
+    """Bits per weight; null if the model's configuration does not tell."""
 
     @property
     def title(self) -> str:
@@ -25,26 +25,26 @@ class Quantisation(Record):
 
 
 class Provenance(Record):
-    """What was measured, on what, with what."""
+    """What was measured: the model, the data, the device and the software."""
 
     started_at: str
-    """UTC, ISO 8601."""
+    """Start of the run (UTC, ISO 8601)."""
     duration_s: Amount
     """Wall time of the run, without the pauses of an interrupted one."""
     model: str
     """`model.source`."""
     model_changes: dict[str, JsonValue]
-    """`model.config`: entries of the configuration that differ from what was published."""
+    """`model.config`: entries of the configuration that differ from the published model."""
     model_class: str
     """Class of the model."""
     model_fingerprint: str
     """SHA-256 over configurations, weights, processor and the model's own code, as loaded."""
     revision: str | None
-    """Commit of the model on the hub; null for a folder."""
+    """Commit of the model on the hub; null if the model is a folder."""
     weights: Weights
-    """`random`: the architecture alone was measured, and outputs mean nothing."""
+    """`random`: only the architecture was measured, and outputs have no meaning."""
     quantisation: Quantisation | None = None
-    """Of the weights; null: none, or not recorded."""
+    """Quantisation of the weights; null: none, or not recorded."""
     data_fingerprints: ByWorkload[str]
     """Fingerprints of the request sets."""
     device: str
@@ -52,17 +52,18 @@ class Provenance(Record):
     device_type: str
     """`cpu` or `cuda`."""
     n_cores: FromOne
-    """Cores of the machine."""
+    """Number of CPU cores of the machine."""
     n_threads: FromOne
-    """CPU threads used by torch."""
+    """Number of CPU threads that torch used."""
     memory_gb: Amount
     """Memory of the machine."""
     platform: str
     """Operating system and processor architecture."""
     dtype: str
-    """Arithmetic."""
+    """Number format of weights and arithmetic."""
     image_processor: str
-    """Class that turned images into pixels; transformers takes another where torchvision is."""
+    """Class that turned images into pixels. Transformers uses another class if torchvision is
+    installed."""
     experts_implementation: str
     """How experts were computed."""
     attention_implementation: str
@@ -70,18 +71,18 @@ class Provenance(Record):
     runtime: RuntimeName
     """`eager`, or `compiled`: one graph for each decode step, with a cache of fixed size."""
     prompt_template: PromptTemplate | None = None
-    """Whose chat template was put around prompts; `none`: the model had none, so that prompts were
+    """Owner of the chat template around prompts; `none`: there was no template, so prompts were
     raw; null: not recorded."""
     versions: dict[str, str]
     """Python and library versions."""
     git_commit: str | None
-    """Commit of the project, `+changes` appended where the tree had some; null outside git."""
+    """Commit of the project, with `+changes` if files differed from it; null outside git."""
     resumed_at: tuple[str, ...] = ()
-    """When an interrupted run went on (UTC, ISO 8601); empty for a run in one piece."""
+    """When an interrupted run was resumed (UTC, ISO 8601); empty if it was never interrupted."""
 
     @property
     def model_title(self) -> str:
-        """The model in a few words: its source, and what makes it another than was published."""
+        """The model in a few words: its source, and its differences from the published model."""
         notes = ["random weights"] if self.weights == "random" else []
         notes += [self.quantisation.title] if self.quantisation else []
         notes += [f"{name} = {value}" for name, value in _entries(self.model_changes)]
@@ -89,7 +90,7 @@ class Provenance(Record):
 
 
 def _entries(changes: Mapping[str, JsonValue], place: str = "") -> Iterator[tuple[str, JsonValue]]:
-    """Every changed entry by its place and name."""
+    """Every changed entry, by its place and name."""
     for name, value in changes.items():
         if isinstance(value, dict):
             yield from _entries(value, f"{place}{name}.")
