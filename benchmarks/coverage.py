@@ -125,11 +125,11 @@ def estimates(
 ) -> dict[str, Estimate]:
     """One made-up run, and every statistic with its interval."""
     e1, (rows, timed, scored) = world.simulate_e1(rng), world.simulate_e2(rng)
-    of_e1 = resamples_of(e1, analysis)["qa"]
+    of_e1 = resamples_of(e1, analysis)
     total_ms, images = e1[["total_ms"]].to_numpy(), list(e1["image_id"])
     of_e2 = draw_samples(rows, pd.DataFrame({"image_id": scored.images}), analysis)
-    trade_off = draw_trade_off(timed, scored, of_e2, analysis)
-    moves = draw_moves(timed, of_e2["qa", "timed"], None)
+    trade_off = draw_trade_off(timed, scored, of_e2, analysis.latency_statistic)
+    moves = draw_moves(timed, of_e2, None)
     latency, quality = trade_off.latency_fraction, trade_off.quality_fraction
     plain = {
         "mean latency": of_e1.mean(total_ms, images)[:, 0],

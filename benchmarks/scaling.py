@@ -10,11 +10,10 @@ import numpy as np
 from benchmarks.bench import Bench
 from benchmarks.ratios import Array, bootstrapped, median_estimate
 from benchmarks.row import Aim, Row
-from m1.analysis.bootstrap import Resamples, draw_resamples
+from m1.analysis.bootstrap import draw_resamples
 from m1.analysis.cells import ScoredCells, TimedCells
 from m1.analysis.clusters import of_images
 from m1.analysis.dominance import hypervolume, on_frontier
-from m1.analysis.samples import Kind, Sample
 from m1.analysis.trade_off import draw_trade_off
 from m1.params import AnalysisParams
 from m1.schemas.estimates import Estimate
@@ -27,7 +26,6 @@ VALUES = (4, 3, 2, 1)
 SETTINGS = tuple(
     Setting(vision_tokens=v, top_k=k, active_blocks=b) for v, k, b in product(VALUES, repeat=3)
 )
-KINDS: tuple[Kind, ...] = ("timed", "scored")
 SIZES = (10_000, 100_000, 1_000_000)
 N_REPEATS = 3
 LIMIT = (
@@ -72,11 +70,10 @@ def work(n_rows: int, analysis: AnalysisParams) -> None:
     """Resample two workloads at 64 settings, and find the frontier in every resample."""
     n_requests = n_rows // len(SETTINGS) // len(WORKLOADS)
     images = tuple(f"{i}" for i in range(n_requests))
-    drawn = draw_resamples([of_images(images)], analysis)
-    resamples: dict[Sample, Resamples] = {(w, kind): drawn for w in WORKLOADS for kind in KINDS}
+    resamples = draw_resamples([of_images(images)], analysis)
     for workload in WORKLOADS:
         timed, scored = made_up(workload, images)
-        trade_off = draw_trade_off(timed, scored, resamples, analysis)
+        trade_off = draw_trade_off(timed, scored, resamples, analysis.latency_statistic)
         on_frontier(trade_off.latency_ms, trade_off.quality)
         hypervolume(trade_off.latency_fraction, trade_off.quality_fraction)
 

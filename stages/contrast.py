@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from m1.analysis.cells import of_settings, rows_in_pass
 from m1.analysis.contrast import make_contrast
 from m1.analysis.evidence import gather_evidence
+from m1.analysis.experiments import Experiments
 from m1.analysis.inputs import ProfileFiles, read_frontiers
 from m1.analysis.latency import make_stage_result
 from m1.analysis.plots import chart_rows, judged, latency_rows
@@ -19,7 +19,6 @@ from m1.files import written_together
 from m1.origin import rows_fingerprint
 from m1.params import load_params
 from m1.plain_text import say
-from m1.schemas.settings import decode_passes
 
 
 def main(
@@ -46,14 +45,12 @@ def main(
     profile = ProfileFiles.read(run_file, rows_file)
     frontiers = read_frontiers(metrics, scores_folder, profile, params.analysis, params_file)
     run, rows, pareto, scores = profile.run, profile.rows, frontiers.results, frontiers.scores
-    main_mode = decode_passes(run.decode_mode)[0]
-    e1, e2, repeats = (rows_in_pass(one, main_mode, rows) for one in ("e1", "e2", "repeat"))
-    e2 = of_settings(e2, run.measured_grid)
     run = counting_answers(run, pareto, params.validity.min_answers)
-    stages = make_stage_result(e1, run.reference, params.analysis, repeats, frontiers.made_from)
-    evidence = gather_evidence(e1, e2, scores, run.measured_grid, params.analysis)
-    timed = make_timed_results(rows, scores, run, params.analysis)
-    cdf = judged(latency_rows(e1), run.validity)
+    experiments = Experiments.of(run, rows, scores, params.analysis)
+    stages = make_stage_result(experiments.e1, run.reference, frontiers.made_from)
+    evidence = gather_evidence(experiments.e1, experiments.e2, params.analysis)
+    timed = make_timed_results(experiments, run)
+    cdf = judged(latency_rows(experiments.e1.rows), run.validity)
     contrast = make_contrast(
         run, stages, timed, pareto, evidence, params.analysis, rows_fingerprint(cdf)
     )

@@ -8,6 +8,7 @@ from simulated import World, simulate_answers, simulate_requests, simulate_rows
 
 from m1.analysis.bootstrap import Draws, Resamples
 from m1.analysis.evidence import Evidence, gather_evidence
+from m1.analysis.experiments import E1, E2
 from m1.analysis.frontiers import find_frontier
 from m1.analysis.scoring import score_rows
 from m1.params import AnalysisParams
@@ -88,6 +89,7 @@ def evidence_of(
 ) -> Mapping[Workload, Evidence]:
     """Everything the findings are about."""
     rows = measured(world, seed)
-    e1, e2 = (of_experiment(rows, name) for name in ("e1", "e2"))
-    scores = scored(world, seed) if quality else None
-    return gather_evidence(e1, e2, scores, world.grid, analysis or make_analysis())
+    scores, analysis = scored(world, seed) if quality else None, analysis or make_analysis()
+    e1 = E1.of(of_experiment(rows, "e1"), analysis)
+    e2 = E2.of(of_experiment(rows, "e2"), scores, world.grid, analysis)
+    return gather_evidence(e1, e2, analysis)

@@ -11,6 +11,7 @@ from test_analysis_findings import EXPECTED, FLAT, MIRRORED, UNDECIDABLE
 
 from m1.analysis.answers import judge, make_answers
 from m1.analysis.evidence import Evidence
+from m1.analysis.experiments import E1
 from m1.analysis.findings import EXPECTATIONS, judge_expectations, list_not_tested
 from m1.analysis.latency import make_stage_result
 from m1.schemas.requests import WORKLOADS, Workload
@@ -41,7 +42,7 @@ def answers_in(
     evidence = evidence_of(world, seed=1, quality=not reason)
     findings = judge_expectations(evidence["qa"], evidence["captioning"], ANALYSIS)
     return make_answers(
-        make_stage_result(of_experiment(rows, "e1"), world.grid[0], ANALYSIS),
+        make_stage_result(E1.of(of_experiment(rows, "e1"), ANALYSIS), world.grid[0]),
         speed,
         frontiers,
         reason,

@@ -46,8 +46,7 @@ def test_an_image_in_two_trials_ties_them_together() -> None:
 def test_workloads_of_one_trial_are_one_cluster() -> None:
     both = pd.concat([rows_of(("a", 0), ("b", 1)), rows_of(("c", 0), workload="captioning")])
     drawn = resamples_of(both, ANALYSIS)
-    assert drawn["qa"] is drawn["captioning"]
-    weights = weights_of(drawn["qa"], ["a", "c", "b"])
+    weights = weights_of(drawn, ["a", "c", "b"])
     np.testing.assert_array_equal(weights[:, 0], weights[:, 1])
     assert (weights[:, 0] != weights[:, 2]).any()
 
@@ -95,8 +94,8 @@ def test_questions_about_one_image_move_together() -> None:
 
 def test_draws_follow_from_the_clusters_and_the_seed_alone() -> None:
     rows = rows_of(*((name, i) for i, name in enumerate(names(0, 9))))
-    first, again = (resamples_of(frame, ANALYSIS)["qa"] for frame in (rows, rows[::-1]))
-    other = resamples_of(rows, make_analysis(seed=2))["qa"]
+    first, again = (resamples_of(frame, ANALYSIS) for frame in (rows, rows[::-1]))
+    other = resamples_of(rows, make_analysis(seed=2))
     np.testing.assert_array_equal(weights_of(first, names(0, 9)), weights_of(again, names(0, 9)))
     assert (first.counts != other.counts).any()
 

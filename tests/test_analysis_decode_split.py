@@ -33,7 +33,7 @@ def split(n_steps: Draws, decode_ms: Draws, settings: tuple[Setting, ...]) -> De
         n_decode_steps=n_steps,
     )
     resamples = draw_resamples([of_images(images)], make_analysis())
-    return split_decode(cells, resamples, 0.95)
+    return split_decode(cells, resamples)
 
 
 def split_one(steps: Draws, ms_per_step: float) -> DecodeSplits:

@@ -233,7 +233,7 @@ def interval_width(world: World) -> float:
     for workload in WORKLOADS:
         of_workload = rows_of(workload, e1)
         images = list(of_workload["image_id"])
-        means.append(resamples[workload].mean(of_workload[["total_ms"]].to_numpy(), images)[:, 0])
+        means.append(resamples.mean(of_workload[["total_ms"]].to_numpy(), images)[:, 0])
     difference = estimate(means[0] - means[1], 0.95)
     return difference.high - difference.low
 

@@ -16,14 +16,15 @@ from analysed import (
 )
 from simulated import World, simulate_requests
 
-from m1.analysis.bootstrap import Draws, Resamples, draw_resamples
+from m1.analysis.bootstrap import Draws, draw_resamples
 from m1.analysis.cells import ScoredCells, TimedCells, make_scored_cells, make_timed_cells
 from m1.analysis.clusters import of_images
 from m1.analysis.dominance import REFERENCE_POINT
 from m1.analysis.evidence import gather_evidence
+from m1.analysis.experiments import E1, E2
 from m1.analysis.frontiers import best_at, find_frontier, make_frontier
 from m1.analysis.intervals import estimate
-from m1.analysis.samples import Sample, draw_samples
+from m1.analysis.samples import draw_samples
 from m1.analysis.trade_off import NoQualityError, TradeOff, draw_trade_off
 from m1.errors import UserError
 from m1.params import AnalysisParams
@@ -62,9 +63,9 @@ def by_hand(total_ms: Draws, quality: Draws) -> tuple[TimedCells, ScoredCells]:
 def frontier_by_hand(total_ms: Draws, quality: Draws, **changes: object) -> Frontier:
     (timed, scored), analysis = by_hand(total_ms, quality), make_analysis(**changes)
     drawn = draw_resamples([of_images({*timed.images, *scored.images})], analysis)
-    resamples: dict[Sample, Resamples] = {("qa", "timed"): drawn, ("qa", "scored"): drawn}
-    trade_off = draw_trade_off(timed, scored, resamples, analysis)
-    return make_frontier(timed, scored, trade_off, drawn.clusters, {}, analysis)
+    trade_off = draw_trade_off(timed, scored, drawn, analysis.latency_statistic)
+    sizes = drawn.size_of(timed.images), drawn.size_of(scored.images)
+    return make_frontier("qa", sizes, trade_off, {}, analysis)
 
 
 def test_reference_is_one_exactly() -> None:
@@ -265,7 +266,7 @@ def test_intervals_are_those_of_the_draws_the_contrast_compares() -> None:
     rows, scores = measured(world), scored(world)
     few = {"qa": scores["qa"], "captioning": scores["captioning"].query("image_id < 'image-0008'")}
     e1, e2 = (of_experiment(rows, name) for name in ("e1", "e2"))
-    evidence = gather_evidence(e1, e2, few, world.grid, analysis)
+    evidence = gather_evidence(E1.of(e1, analysis), E2.of(e2, few, world.grid, analysis), analysis)
     for w in WORKLOADS:
         requests = simulate_requests(w, world)
         answers = pd.concat(few.values())
@@ -324,11 +325,11 @@ def test_images_that_are_timed_and_scored_count_alike_in_both() -> None:
     rows = pd.DataFrame({"image_id": timed.images, "trial": range(40), "workload": "qa"})
     answers = pd.DataFrame({"image_id": [*timed.images, *(f"scored-{i}" for i in range(40))]})
     drawn = draw_samples(rows, answers, make_analysis())
-    latency = drawn["qa", "timed"].mean(timed.total_ms, timed.images)
-    quality = drawn["qa", "scored"].mean(scored.quality, scored.images)
+    latency = drawn.mean(timed.total_ms, timed.images)
+    quality = drawn.mean(scored.quality, scored.images)
     assert np.corrcoef(latency[1:, 0], quality[1:, 0])[0, 1] < -0.999
     # However many are only scored, every draw has the same number of trials.
-    assert len(set(weights_of(drawn["qa", "timed"], timed.images)[1:].sum(axis=1))) == 1
+    assert len(set(weights_of(drawn, timed.images)[1:].sum(axis=1))) == 1
 
 
 def test_cut_outputs_are_counted_at_each_setting() -> None:

@@ -7,6 +7,7 @@ import pytest
 from analysed import make_analysis, measured, of_experiment
 from simulated import World, simulate_rows
 
+from m1.analysis.experiments import E1
 from m1.analysis.jitter import cause
 from m1.analysis.latency import make_stage_result
 from m1.profiling.row_checks import jitter
@@ -21,7 +22,7 @@ def variation(world, slow_share=0.0) -> Variation:
     slow = np.random.default_rng(5).random(len(rows)) < slow_share
     rows["total_ms"] = rows["total_ms"] * np.where(slow, 2.0, 1.0)
     e1, repeats = of_experiment(rows, "e1"), of_experiment(rows, "repeat")
-    result = make_stage_result(e1, world.grid[0], make_analysis(), repeats)
+    result = make_stage_result(E1.of(e1, make_analysis(), repeats), world.grid[0])
     found = result.latency["qa"].variation
     assert found is not None
     return found
@@ -70,7 +71,7 @@ def test_nothing_is_told_without_repeats() -> None:
     assert len(once) == 2 * 3
     for some in (repeats[:0], once):
         e1 = of_experiment(rows, "e1")
-        result = make_stage_result(e1, WORLD.grid[0], make_analysis(), some)
+        result = make_stage_result(E1.of(e1, make_analysis(), some), WORLD.grid[0])
         assert result.latency["qa"].variation is None
 
 

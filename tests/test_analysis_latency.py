@@ -4,6 +4,7 @@ from analysed import make_analysis, measured, of_experiment
 from simulated import World
 
 from m1.analysis.bootstrap import resamples_of
+from m1.analysis.experiments import E1
 from m1.analysis.latency import (
     draw_stages,
     latency_distribution,
@@ -15,13 +16,13 @@ from m1.schemas.results import LatencyDistribution
 
 WORLD = World(n_images=300, e1_requests=300, e2_requests=0, observer_requests=0)
 ROWS = measured(WORLD)
-E1 = of_experiment(ROWS, "e1")
-QA = E1[E1["workload"] == "qa"]
+REFERENCE = of_experiment(ROWS, "e1")
+QA = REFERENCE[REFERENCE["workload"] == "qa"]
 
 
 def distribution(n: int) -> LatencyDistribution:
     rows = QA.head(n)
-    return latency_distribution(rows, resamples_of(rows, make_analysis())["qa"], 0.95)
+    return latency_distribution(rows, resamples_of(rows, make_analysis()))
 
 
 @pytest.mark.parametrize(
@@ -53,13 +54,13 @@ def test_percentiles_are_those_of_the_sample() -> None:
 
 
 def test_stage_shares_sum_to_one_in_every_draw() -> None:
-    draws = draw_stages(QA, resamples_of(QA, make_analysis())["qa"])
+    draws = draw_stages(QA, resamples_of(QA, make_analysis()))
     np.testing.assert_allclose(draws.share.sum(axis=1), 1)
     assert draws.share.shape == (201, 4)
 
 
 def test_stage_result_finds_the_true_times() -> None:
-    result = make_stage_result(E1, WORLD.grid[0], make_analysis())
+    result = make_stage_result(E1.of(REFERENCE, make_analysis()), WORLD.grid[0])
     for workload in WORKLOADS:
         truth = WORLD.stage_ms(workload, WORLD.grid[0])
         for stage, found in result.stage_breakdown[workload].items():
@@ -71,4 +72,4 @@ def test_stage_result_finds_the_true_times() -> None:
 
 def test_a_workload_without_rows_is_an_error() -> None:
     with pytest.raises(UserError, match="captioning: no measured rows"):
-        make_stage_result(QA, WORLD.grid[0], make_analysis())
+        E1.of(QA, make_analysis())

@@ -10,6 +10,7 @@ from import_graph import ROOT
 from simulated import World
 
 from m1.analysis.bootstrap import resamples_of
+from m1.analysis.experiments import E1
 from m1.analysis.latency import make_stage_result
 from m1.analysis.preprocessing import describe_preprocessing
 from m1.files import read_rows
@@ -18,7 +19,7 @@ from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import Preprocessing
 
 WORLD = World(n_images=80, e1_requests=80, e2_requests=0, observer_requests=0)
-E1 = of_experiment(measured(WORLD), "e1")
+REFERENCE = of_experiment(measured(WORLD), "e1")
 # Measured before opening an image was timed; the smallest of them.
 EARLIER = min(
     (ROOT / "data/runs/h200/profile").glob("*/rows.parquet"), key=lambda file: file.stat().st_size
@@ -31,11 +32,11 @@ def varied(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(open_image_ms=2 * draw[0], preprocess_ms=2 * draw[0] + draw[1])
 
 
-QA = varied(E1[E1["workload"] == "qa"])
+QA = varied(REFERENCE[REFERENCE["workload"] == "qa"])
 
 
 def described(rows: pd.DataFrame) -> Preprocessing:
-    return describe_preprocessing(rows, resamples_of(rows, make_analysis())["qa"], 0.95)
+    return describe_preprocessing(rows, resamples_of(rows, make_analysis()))
 
 
 def test_it_is_that_of_the_sample_and_its_parts_make_the_whole() -> None:
@@ -75,7 +76,7 @@ def test_where_opening_was_not_timed_only_the_rest_is_told(missing: str) -> None
 def test_rows_of_an_earlier_version_are_read_with_opening_not_measured() -> None:
     rows = read_rows(MeasuredRequest, Path(EARLIER))
     e1 = of_experiment(rows, "e1")
-    result = make_stage_result(e1, WORLD.grid[0], make_analysis())
+    result = make_stage_result(E1.of(e1, make_analysis()), WORLD.grid[0])
     assert result.preprocessing is not None
     for workload in WORKLOADS:
         found = result.preprocessing[workload]

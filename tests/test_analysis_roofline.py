@@ -27,7 +27,7 @@ def roofline(steps: float, run: ProfileRun) -> tuple[CellRoofline, ...]:
     n_steps = np.full(stage_ms[0].shape, steps)
     cells = TimedCells("qa", WORLD.grid, images, stage_ms.sum(axis=0), stage_ms, n_steps)
     resamples = draw_resamples([of_images(images)], make_analysis())
-    return make_roofline(cells, resamples, run, 0.95)
+    return make_roofline(cells, resamples, run)
 
 
 def test_the_floor_is_the_slower_of_computing_and_reading() -> None:

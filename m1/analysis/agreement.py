@@ -76,7 +76,7 @@ def compare(
     same = both["output_text"] == both["output_text_batched"]
     gained = both["quality_batched"] - both["quality"]
     compared = np.column_stack([same, gained]).astype(np.float64)
-    resamples = resamples_of(both, analysis)[requests.workload]
+    resamples = resamples_of(both, analysis)
     means = resamples.mean(compared, list(both["image_id"]))
     return Agreement(
         n_pairs=len(both),

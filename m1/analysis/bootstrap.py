@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from m1.analysis.clusters import clusters_of
 from m1.errors import UserError
 from m1.params import AnalysisParams
-from m1.schemas.requests import Workload
+from m1.schemas.results import SampleSize
 
 Draws = NDArray[np.float64]
 """Row 0 is for the measured sample, every other row for a resample: [1 + n_resamples, ...]."""
@@ -37,6 +37,16 @@ class Resamples:
     """Names of the clusters [n_clusters]."""
     counts: Draws
     """How often each cluster counts; row 0 (the sample) is all 1 [1 + n_resamples, n_clusters]."""
+    confidence: float
+    """The confidence of intervals that these draws are for: they decide the size of a resample."""
+
+    def size_of(self, images: Sequence[str]) -> SampleSize:
+        """The size of a sample, from the image of each request."""
+        return SampleSize(
+            n_requests=len(images),
+            n_images=len(set(images)),
+            n_clusters=len({self.clusters[image] for image in images}),
+        )
 
     def places(self, images: Sequence[str]) -> NDArray[np.intp]:
         """The column of each image's cluster in `counts` [n_images]."""
@@ -111,13 +121,13 @@ def draw_resamples(strata: Sequence[Mapping[str, str]], analysis: AnalysisParams
         clusters={image: name for stratum in strata for image, name in stratum.items()},
         names=tuple(name for stratum in names for name in stratum),
         counts=np.hstack(counts),
+        confidence=analysis.confidence,
     )
 
 
-def resamples_of(frame: pd.DataFrame, analysis: AnalysisParams) -> dict[Workload, Resamples]:
-    """Draw the resamples of measured rows. Every workload gets the same ones."""
-    drawn = draw_resamples([clusters_of(frame)], analysis)
-    return dict.fromkeys(sorted(set(frame["workload"])), drawn)
+def resamples_of(frame: pd.DataFrame, analysis: AnalysisParams) -> Resamples:
+    """Draw the resamples of measured rows; workloads share them."""
+    return draw_resamples([clusters_of(frame)], analysis)
 
 
 def _draw(n: int, analysis: AnalysisParams, rng: np.random.Generator) -> Draws:

@@ -15,19 +15,19 @@ from m1.schemas.settings import KNOBS, Knob
 Places = Sequence[int]
 
 
-def find_coupling(trade_off: TradeOff, confidence: float) -> Coupling:
+def find_coupling(trade_off: TradeOff) -> Coupling:
     """Compare the whole grid with parts of it: one knob fixed, or only one knob moving.
 
     Args:
         trade_off: latency and quality of every setting of a workload in every draw.
-        confidence: confidence of every interval.
     """
+    confidence = trade_off.confidence
     varied = [knob for knob in KNOBS if len(_places_by_value(trade_off, knob)) > 1]
     joint = hypervolume(trade_off.latency_fraction, trade_off.quality_fraction)
     alone = {knob: _area_alone(trade_off.moving(knob)) for knob in varied}
     largest_first = sorted(varied, key=lambda knob: -alone[knob][0])
     return Coupling(
-        fixed={knob: _fixed_knobs(trade_off, knob, confidence) for knob in varied},
+        fixed={knob: _fixed_knobs(trade_off, knob) for knob in varied},
         joint_gains={
             knob: estimate_of_extreme(joint - area, confidence, LEAST_AREA)
             for knob, area in alone.items()
@@ -53,7 +53,8 @@ def _area_alone(moving: TradeOff) -> Draws:
     return hypervolume(moving.latency_fraction, moving.quality_fraction)
 
 
-def _fixed_knobs(trade_off: TradeOff, knob: Knob, confidence: float) -> tuple[FixedKnob, ...]:
+def _fixed_knobs(trade_off: TradeOff, knob: Knob) -> tuple[FixedKnob, ...]:
+    confidence = trade_off.confidence
     by_value = _places_by_value(trade_off, knob)
     sides = {value: _fractions(trade_off, places) for value, places in by_value.items()}
     areas = {value: hypervolume(*side) for value, side in sides.items()}

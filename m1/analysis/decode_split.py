@@ -65,14 +65,14 @@ class DecodeDraws:
         return np.asarray(np.divide(100.0, self.decode_ms[:, 0], out=unknown, where=decodes))
 
 
-def split_decode(cells: TimedCells, resamples: Resamples, confidence: float) -> DecodeSplits:
+def split_decode(cells: TimedCells, resamples: Resamples) -> DecodeSplits:
     """Split the change of decode time from the reference setting to every other one.
 
     Args:
         cells: the timed requests of one workload's E2.
         resamples: draws of their clusters.
-        confidence: confidence of every interval.
     """
+    confidence = resamples.confidence
     draws = DecodeDraws(
         n_steps=resamples.mean(cells.n_decode_steps, cells.images),
         decode_ms=resamples.mean(cells.stage_ms[DECODE], cells.images),

@@ -4,20 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from m1.analysis.bootstrap import Draws, resamples_of
-from m1.analysis.cells import make_scored_cells, make_timed_cells, rows_of
+from m1.analysis.bootstrap import Draws
+from m1.analysis.experiments import E1, E2
 from m1.analysis.latency import draw_stages
-from m1.analysis.samples import draw_samples, size_of
 from m1.analysis.sensitivity import Move, draw_moves
 from m1.analysis.trade_off import TradeOff, draw_trade_off
 from m1.params import AnalysisParams, EffectKind
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import SampleSize
-from m1.schemas.settings import KNOBS, Knob, Setting
-
-Scores = Mapping[Workload, pd.DataFrame]
+from m1.schemas.settings import KNOBS, Knob
 
 
 @dataclass(frozen=True)
@@ -44,38 +40,29 @@ class Evidence:
     """The number of clusters behind each kind of effect."""
 
 
-def gather_evidence(
-    e1: pd.DataFrame,
-    e2: pd.DataFrame,
-    scores: Scores | None,
-    grid: tuple[Setting, ...],
-    analysis: AnalysisParams,
-) -> dict[Workload, Evidence]:
+def gather_evidence(e1: E1, e2: E2, analysis: AnalysisParams) -> dict[Workload, Evidence]:
     """All numbers that findings are tested on, in draws that pair the workloads.
 
     Args:
-        e1: measured rows of E1.
-        e2: measured rows of E2.
-        scores: each workload's scored answers; `None` if there are none.
-        grid: all settings, the reference first.
-        analysis: resamples, latency statistic and decision level.
+        e1: the requests of E1.
+        e2: the requests of E2.
+        analysis: latency statistic and decision level.
     """
-    of_e1 = resamples_of(e1, analysis)
-    of_e2 = draw_samples(e2, pd.concat(scores.values()) if scores else None, analysis)
     evidence: dict[Workload, Evidence] = {}
     for w in WORKLOADS:
-        reference = rows_of(w, e1)
-        timed = make_timed_cells(w, rows_of(w, e2), grid)
-        scored = make_scored_cells(w, scores[w], grid) if scores else None
-        trade_off = scored and draw_trade_off(timed, scored, of_e2, analysis)
+        reference, timed = e1.rows[w], e2.timed[w]
+        scored = e2.scored[w] if e2.scored else None
+        trade_off = scored and draw_trade_off(
+            timed, scored, e2.resamples, analysis.latency_statistic
+        )
         samples = (
-            size_of(list(reference["image_id"]), of_e1[w].clusters),
-            size_of(timed.images, of_e2[w, "timed"].clusters),
-            size_of(scored.images, of_e2[w, "scored"].clusters) if scored else None,
+            e1.resamples.size_of(list(reference["image_id"])),
+            e2.resamples.size_of(timed.images),
+            e2.resamples.size_of(scored.images) if scored else None,
         )
         evidence[w] = Evidence(
-            stage_share=draw_stages(reference, of_e1[w]).share,
-            moves=draw_moves(timed, of_e2[w, "timed"], trade_off.quality if trade_off else None),
+            stage_share=draw_stages(reference, e1.resamples).share,
+            moves=draw_moves(timed, e2.resamples, trade_off.quality if trade_off else None),
             quality=_of_quality(trade_off, analysis.decision_level) if trade_off else None,
             n_clusters=_n_clusters(*samples),
         )

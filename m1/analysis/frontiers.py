@@ -5,23 +5,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from m1.analysis.cells import (
-    ScoredCells,
-    TimedCells,
-    make_scored_cells,
-    make_timed_cells,
-    rows_of,
-)
+from m1.analysis.cells import make_scored_cells, make_timed_cells, rows_of
 from m1.analysis.coupling import find_coupling
 from m1.analysis.dominance import LEAST_AREA, REFERENCE_POINT, hypervolume, on_frontier
 from m1.analysis.intervals import estimate, estimate_if_defined, estimate_of_extreme
-from m1.analysis.samples import draw_samples, size_of
+from m1.analysis.samples import draw_samples
 from m1.analysis.scoring import QUALITY_METRICS, best_accuracy, further_quality
 from m1.analysis.trade_off import TradeOff, draw_trade_off
 from m1.errors import UserError
 from m1.params import AnalysisParams
-from m1.schemas.requests import RequestSet
-from m1.schemas.results import BestSetting, Frontier, FrontierPoint, SingleKnobFrontier
+from m1.schemas.requests import RequestSet, Workload
+from m1.schemas.results import BestSetting, Frontier, FrontierPoint, SampleSize, SingleKnobFrontier
 from m1.schemas.settings import KNOBS, Knob, Setting
 
 
@@ -47,55 +41,52 @@ def find_frontier(
     timed = make_timed_cells(workload, rows_of(workload, rows), grid)
     scored = make_scored_cells(workload, scores, grid)
     resamples = draw_samples(rows, answers, analysis)
-    trade_off = draw_trade_off(timed, scored, resamples, analysis)
-    clusters = resamples[workload, "timed"].clusters
+    trade_off = draw_trade_off(timed, scored, resamples, analysis.latency_statistic)
+    sizes = resamples.size_of(timed.images), resamples.size_of(scored.images)
     further = further_quality(scores, requests)
-    frontier = make_frontier(timed, scored, trade_off, clusters, further, analysis)
+    frontier = make_frontier(workload, sizes, trade_off, further, analysis)
     return frontier.model_copy(update={"quality_ceiling": best_accuracy(scores, requests)})
 
 
 def make_frontier(
-    timed: TimedCells,
-    scored: ScoredCells,
+    workload: Workload,
+    sizes: tuple[SampleSize, SampleSize],
     trade_off: TradeOff,
-    clusters: Mapping[str, str],
     further: Mapping[str, dict[str, float]],
     analysis: AnalysisParams,
 ) -> Frontier:
     """Assemble the frontier of one workload.
 
     Args:
-        timed: the timed requests of the workload.
-        scored: the scored requests of the workload.
-        trade_off: latency and quality in every draw, from both.
-        clusters: the cluster of each image in these draws.
+        workload: the workload.
+        sizes: the sizes of its timed and of its scored sample.
+        trade_off: latency and quality in every draw, from both samples.
         further: scores of all outputs of a setting together, by the label of the setting.
-        analysis: levels and confidence.
+        analysis: latency statistic and levels.
     """
-    confidence = analysis.confidence
+    confidence = trade_off.confidence
     area = hypervolume(trade_off.latency_fraction, trade_off.quality_fraction)
     return Frontier(
-        workload=timed.workload,
+        workload=workload,
         latency_statistic=analysis.latency_statistic,
-        quality_metric=QUALITY_METRICS[timed.workload],
-        timed=size_of(timed.images, clusters),
-        scored=size_of(scored.images, clusters),
-        reference=timed.settings[0],
-        points=_points(trade_off, further, confidence),
+        quality_metric=QUALITY_METRICS[workload],
+        timed=sizes[0],
+        scored=sizes[1],
+        reference=trade_off.settings[0],
+        points=_points(trade_off, further),
         hypervolume=estimate_of_extreme(area, confidence, LEAST_AREA),
         hypervolume_reference_point=REFERENCE_POINT,
         steepness=estimate_if_defined(trade_off.steepness, confidence),
-        best_settings=tuple(
-            _best_setting(trade_off, level, confidence) for level in analysis.quality_levels
-        ),
-        single_knob=_single_knob_frontiers(trade_off, confidence),
-        coupling=find_coupling(trade_off, confidence),
+        best_settings=tuple(_best_setting(trade_off, level) for level in analysis.quality_levels),
+        single_knob=_single_knob_frontiers(trade_off),
+        coupling=find_coupling(trade_off),
     )
 
 
 def _points(
-    trade_off: TradeOff, further: Mapping[str, dict[str, float]], confidence: float
+    trade_off: TradeOff, further: Mapping[str, dict[str, float]]
 ) -> tuple[FrontierPoint, ...]:
+    confidence = trade_off.confidence
     frontier = on_frontier(trade_off.latency_ms, trade_off.quality)
     shares = frontier[1:].mean(axis=0)
     latency_fraction, quality_fraction = trade_off.latency_fraction, trade_off.quality_fraction
@@ -121,7 +112,7 @@ def _fastest_first(trade_off: TradeOff) -> list[tuple[int, Setting]]:
     return [(int(i), trade_off.settings[i]) for i in order]
 
 
-def _best_setting(trade_off: TradeOff, level: float, confidence: float) -> BestSetting:
+def _best_setting(trade_off: TradeOff, level: float) -> BestSetting:
     """The fastest setting that keeps a share of reference quality on the sample."""
     best = trade_off.best(level)
     setting = trade_off.settings[best[0]]
@@ -129,31 +120,29 @@ def _best_setting(trade_off: TradeOff, level: float, confidence: float) -> BestS
         level=level,
         setting=setting,
         label=setting.label,
-        latency_fraction=estimate(trade_off.latency_fraction[:, best[0]], confidence),
+        latency_fraction=estimate(trade_off.latency_fraction[:, best[0]], trade_off.confidence),
         share_of_resamples=float((best[1:] == best[0]).mean()),
     )
 
 
-def _single_knob_frontiers(
-    trade_off: TradeOff, confidence: float
-) -> tuple[SingleKnobFrontier, ...]:
+def _single_knob_frontiers(trade_off: TradeOff) -> tuple[SingleKnobFrontier, ...]:
     """The frontier of every knob that has more than one value."""
     alone = {knob: trade_off.moving(knob) for knob in KNOBS}
     return tuple(
-        _single_knob_frontier(knob, moving, confidence)
+        _single_knob_frontier(knob, moving)
         for knob, moving in alone.items()
         if len(moving.settings) > 1
     )
 
 
-def _single_knob_frontier(knob: Knob, moving: TradeOff, confidence: float) -> SingleKnobFrontier:
+def _single_knob_frontier(knob: Knob, moving: TradeOff) -> SingleKnobFrontier:
     frontier = on_frontier(moving.latency_ms[:1], moving.quality[:1])[0]
     area = hypervolume(moving.latency_fraction, moving.quality_fraction)
     labels = (setting.label for i, setting in _fastest_first(moving) if frontier[i])
     return SingleKnobFrontier(
         knob=knob,
         labels=tuple(labels),
-        hypervolume=estimate_of_extreme(area, confidence, LEAST_AREA),
+        hypervolume=estimate_of_extreme(area, moving.confidence, LEAST_AREA),
     )
 
 

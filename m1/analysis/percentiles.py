@@ -30,7 +30,7 @@ def too_small_for(n: int, confidence: float) -> dict[str, str]:
 
 
 def estimate_percentiles(
-    times_ms: Draws, images: Sequence[str], resamples: Resamples, confidence: float
+    times_ms: Draws, images: Sequence[str], resamples: Resamples
 ) -> dict[str, Estimate | None]:
     """Each percentile with its interval; `None` if the sample is too small for it.
 
@@ -38,8 +38,8 @@ def estimate_percentiles(
         times_ms: [n_requests].
         images: the image of each request.
         resamples: draws of their clusters.
-        confidence: confidence of every interval.
     """
+    confidence = resamples.confidence
     missing = too_small_for(len(images), confidence)
     return {
         name: None

@@ -86,12 +86,12 @@ def _stacked(
     ]
 
 
-def latency_rows(rows: pd.DataFrame) -> list[Row]:
+def latency_rows(rows: Mapping[Workload, pd.DataFrame]) -> list[Row]:
     """For each request of E1, the share of requests that take no longer."""
     return [
         {"workload": w, "latency_ms": ms, "share_of_requests": (i + 1) / len(times)}
         for w in WORKLOADS
-        for times in [sorted(rows.loc[rows["workload"] == w, "total_ms"].tolist())]
+        for times in [sorted(rows[w]["total_ms"].tolist())]
         for i, ms in enumerate(times)
     ]
 

@@ -9,16 +9,14 @@ from m1.analysis.percentiles import estimate_percentiles
 from m1.schemas.results import Preprocessing
 
 
-def describe_preprocessing(
-    rows: pd.DataFrame, resamples: Resamples, confidence: float
-) -> Preprocessing:
+def describe_preprocessing(rows: pd.DataFrame, resamples: Resamples) -> Preprocessing:
     """Mean, percentiles and parts of preprocessing.
 
     Args:
         rows: measured rows of E1 of one workload.
         resamples: draws of their clusters.
-        confidence: confidence of every interval.
     """
+    confidence = resamples.confidence
     images = list(rows["image_id"])
     # Earlier versions have no such column.
     columns = rows.reindex(columns=["preprocess_ms", "open_image_ms", "total_ms"])
@@ -26,7 +24,7 @@ def describe_preprocessing(
     whole, opening, total = resamples.mean(times, images).T
     if np.isnan(times).any():  # opening was not timed, so the sum lacks it
         return Preprocessing(processor_ms=estimate(whole, confidence))
-    percentiles = estimate_percentiles(times[:, 0], images, resamples, confidence)
+    percentiles = estimate_percentiles(times[:, 0], images, resamples)
     return Preprocessing(
         mean_ms=estimate(whole, confidence),
         p50_ms=percentiles["p50_ms"],

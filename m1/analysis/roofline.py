@@ -22,7 +22,7 @@ PER_GIGA = 1e9
 
 
 def make_roofline(
-    cells: TimedCells, resamples: Resamples, run: ProfileRun, confidence: float
+    cells: TimedCells, resamples: Resamples, run: ProfileRun
 ) -> tuple[CellRoofline, ...]:
     """Compare each stage with its floor, at every setting whose work was counted.
 
@@ -30,14 +30,13 @@ def make_roofline(
         cells: the timed requests of one workload's E2.
         resamples: draws of their clusters.
         run: holds the device's rates, and the work of one request at each setting.
-        confidence: confidence of every interval.
     """
     work = {one.setting: one for one in run.work if one.workload == cells.workload}
     return tuple(
         CellRoofline(
             setting=setting,
             label=setting.label,
-            stages=dict(_stages(cells, i, resamples, work[setting], run.device_rates, confidence)),
+            stages=dict(_stages(cells, i, resamples, work[setting], run.device_rates)),
         )
         for i, setting in enumerate(cells.settings)
         if setting in work
@@ -50,7 +49,6 @@ def _stages(
     resamples: Resamples,
     work: CellWork,
     rates: DeviceRates,
-    confidence: float,
 ) -> Iterator[tuple[Stage, StageRoofline]]:
     n_steps = resamples.mean(cells.n_decode_steps[:, [setting]], cells.images)[:, 0]
     for i, stage in enumerate(STAGES):
@@ -62,7 +60,7 @@ def _stages(
         own = work.stages[stage]
         # A stage without work or without time cannot be compared with a floor.
         if any(own.model_dump().values()) and mean_ms.all():
-            yield stage, stage_roofline(own, mean_ms, rates, confidence)
+            yield stage, stage_roofline(own, mean_ms, rates, resamples.confidence)
 
 
 def stage_roofline(

@@ -1,6 +1,5 @@
 """Latency and quality of every setting of a workload, in every draw."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,10 +7,9 @@ import numpy as np
 from m1.analysis.bootstrap import Draws, Resamples
 from m1.analysis.cells import ScoredCells, TimedCells
 from m1.analysis.dominance import Indices, fastest_keeping, steepness
-from m1.analysis.samples import Sample
 from m1.analysis.sensitivity import single_knob_moves
 from m1.errors import UserError
-from m1.params import AnalysisParams
+from m1.params import LatencyStatistic
 from m1.schemas.settings import Knob, Setting
 
 
@@ -31,6 +29,8 @@ class TradeOff:
     """Mean quality [n_draws, n_settings]."""
     cut_share: Draws
     """Share of outputs that were cut at the length limit [n_draws, n_settings]."""
+    confidence: float
+    """Confidence of every interval."""
 
     @property
     def latency_fraction(self) -> Draws:
@@ -56,16 +56,20 @@ class TradeOff:
     def moving(self, knob: Knob) -> "TradeOff":
         """Only the settings in which no other knob moves."""
         kept = [0, *single_knob_moves(self.settings, knob).values()]
-        columns = (self.latency_ms, self.quality, self.cut_share)
-        settings = tuple(self.settings[i] for i in kept)
-        return TradeOff(settings, *(values[:, kept] for values in columns))
+        return TradeOff(
+            settings=tuple(self.settings[i] for i in kept),
+            latency_ms=self.latency_ms[:, kept],
+            quality=self.quality[:, kept],
+            cut_share=self.cut_share[:, kept],
+            confidence=self.confidence,
+        )
 
 
 def draw_trade_off(
     timed: TimedCells,
     scored: ScoredCells,
-    resamples: Mapping[Sample, Resamples],
-    analysis: AnalysisParams,
+    resamples: Resamples,
+    statistic: LatencyStatistic,
 ) -> TradeOff:
     """Latency and quality of every setting in every draw.
 
@@ -73,37 +77,32 @@ def draw_trade_off(
         timed: timed requests of one workload's E2.
         scored: scored requests of the same workload.
         resamples: draws of the clusters of both, from `draw_samples`.
-        analysis: statistic of latency, and confidence of intervals.
+        statistic: the statistic that is a setting's latency.
 
     Raises:
         NoQualityError: if the reference setting has no quality to compare with, either in the
             sample or in more resamples than an interval leaves out.
     """
-    of_scored = resamples[timed.workload, "scored"]
-    quality = of_scored.mean(scored.quality, scored.images)
+    quality = resamples.mean(scored.quality, scored.images)
     if quality[0, 0] == 0:
         raise NoQualityError(
             f"Every {timed.workload} answer at the reference setting scores 0, so there is no "
             "quality to keep: look at the outputs (`m1 answers`), and at the prompt."
         )
     without = float((~(quality[1:, 0] > 0)).mean())
-    if without > 1 - analysis.confidence:
+    if without > 1 - resamples.confidence:
         raise NoQualityError(
             f"So few {timed.workload} answers at the reference setting score at all that "
             f"{without:.0%} of resamples hold none of them, and there is no interval of what share "
             "of quality a setting keeps: raise quality.n_requests, or look at the outputs "
             "(`m1 answers`)."
         )
-    statistic = analysis.latency_statistic
     return TradeOff(
         settings=timed.settings,
-        latency_ms=_latency(timed, resamples[timed.workload, "timed"], statistic),
+        latency_ms=resamples.mean(timed.total_ms, timed.images)
+        if statistic == "mean"
+        else resamples.quantile(timed.total_ms, timed.images, 0.5),
         quality=quality,
-        cut_share=of_scored.mean(scored.cut, scored.images),
+        cut_share=resamples.mean(scored.cut, scored.images),
+        confidence=resamples.confidence,
     )
-
-
-def _latency(timed: TimedCells, resamples: Resamples, statistic: str) -> Draws:
-    if statistic == "mean":
-        return resamples.mean(timed.total_ms, timed.images)
-    return resamples.quantile(timed.total_ms, timed.images, 0.5)

@@ -1,6 +1,6 @@
 """The strict, frozen model of params.yaml, a module for each section."""
 
-from m1.params.analysis import AnalysisParams, EffectKind
+from m1.params.analysis import AnalysisParams, EffectKind, LatencyStatistic
 from m1.params.data import CaptioningData, DataParams, SceneData, WorkloadData
 from m1.params.fetch import FetchParams
 from m1.params.knobs import KnobParams
@@ -18,6 +18,7 @@ __all__ = [
     "EffectKind",
     "FetchParams",
     "KnobParams",
+    "LatencyStatistic",
     "ModelParams",
     "Params",
     "PerWorkload",

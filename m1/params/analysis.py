@@ -8,6 +8,7 @@ from m1.params.numbers import Percent, Seed, Share
 from m1.schemas.base import Record
 
 EffectKind = Literal["share", "sensitivity", "preference", "steepness"]
+LatencyStatistic = Literal["median", "mean"]
 
 
 class SmallestEffects(Record):
@@ -46,7 +47,7 @@ class AnalysisParams(Record):
     finding."""
     smallest_effect: SmallestEffects
     """The smallest effects that matter, which decide findings."""
-    latency_statistic: Literal["median", "mean"]
+    latency_statistic: LatencyStatistic
     """The statistic that is a setting's latency on the frontier."""
     quality_levels: Annotated[tuple[Share, ...], Field(max_length=20)]
     """Shares of reference quality at which the fastest setting is named."""
