@@ -1,6 +1,5 @@
 """Common parts of the benchmarks: parameters, prepared requests, random numbers, repetitions."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -8,9 +7,9 @@ from typing import Self
 import numpy as np
 from torch import Tensor
 
-from m1.images import open_image
 from m1.params import Params
-from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
+from m1.prepared import Prepared, PreparedRequests
+from m1.schemas.requests import WORKLOADS, Request, Workload
 from m1.vlm.encoding import encode
 from m1.vlm.loaded import LoadedVlm
 from m1.workloads.prepare import prepare
@@ -24,10 +23,8 @@ class Bench:
 
     params: Params
     """Parameters of the project."""
-    sets: Mapping[Workload, RequestSet]
+    prepared: Prepared
     """Requests of each workload."""
-    folders: Mapping[Workload, Path]
-    """Folder of the images of each workload."""
     quick: bool
     """Whether the benchmarks only have to run, and numbers need not be precise."""
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
@@ -36,8 +33,9 @@ class Bench:
     @classmethod
     def set_up(cls, params: Params, folder: Path, quick: bool) -> Self:
         """Prepare the project's requests in a folder."""
-        sets = {w: prepare(w, params.data, folder / w) for w in WORKLOADS}
-        return cls(params, sets, {w: folder / w for w in WORKLOADS}, quick)
+        folders = {w: folder / w for w in WORKLOADS}
+        prepared = {w: PreparedRequests(prepare(w, params.data, f), f) for w, f in folders.items()}
+        return cls(params, prepared, quick)
 
     def n(self, whole: int) -> int:
         """A number of repetitions, from the number that precise results need."""
@@ -45,11 +43,11 @@ class Bench:
 
     def requests(self, workload: Workload, n: int) -> tuple[Request, ...]:
         """The first requests of a workload."""
-        return self.sets[workload].requests[:n]
+        return self.prepared[workload].requests[:n]
 
     def encoded(
         self, vlm: LoadedVlm, workload: Workload, request: Request, vision_tokens: int | None = None
     ) -> Inputs:
         """A request as the model gets it."""
-        image = open_image(self.folders[workload], request.image)
+        image = self.prepared[workload].open_image(request)
         return encode(vlm, image, request.prompt, vision_tokens)

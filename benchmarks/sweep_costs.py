@@ -42,9 +42,9 @@ LOAD = (
 def measured_sweep(bench: Bench) -> Sweep:
     """Counts and costs of both protocols."""
     p = bench.params
-    vlm = calibrated(load_vlm(p.model), p.knobs, bench.sets, bench.folders)
+    vlm = calibrated(load_vlm(p.model), p.knobs, bench.prepared)
     with tempfile.TemporaryDirectory() as folder, no_search_through_the_model():
-        key = journal_key(vlm, bench.sets, p.model, p.knobs, p.profile)
+        key = journal_key(vlm, bench.prepared, p.model, p.knobs, p.profile)
         with Journals(Path(folder), Path(folder)).open(key) as journal:
             cells = {w: Cells(bench, vlm, journal, w).costs() for w in WORKLOADS}
     costs = Costs(cells, start=_start_s(bench), facts=_facts_s(bench, vlm))
@@ -82,16 +82,16 @@ class Cells:
         }
 
     def _ours(self, setting: Setting, i: int) -> None:
-        profile, request = self.bench.params.profile, self.bench.sets[self.workload].requests[i]
+        profile, request = self.bench.params.profile, self.bench.prepared[self.workload].requests[i]
         mode = decode_passes(profile.decode_mode)[0]
         limit = OutputLimit(mode, profile.max_new_tokens.of(self.workload))
-        planned = Planned(request)
+        planned = Planned(request, order=i)
         one = Round("e2", 0, self.workload, setting, mode, (planned,))
-        folder = self.bench.folders[self.workload]
-        self.journal.add(measure(self.vlm, planned, one, i, folder, limit).row)
+        prepared = self.bench.prepared[self.workload]
+        self.journal.add(measure(self.vlm, planned, one, prepared, limit).row)
 
     def _naive(self, setting: Setting, i: int) -> None:
-        request = self.bench.sets[self.workload].requests[i]
+        request = self.bench.prepared[self.workload].requests[i]
         inputs = self.bench.encoded(self.vlm, self.workload, request, setting.vision_tokens)
         longest = self.bench.params.profile.max_new_tokens.of(self.workload)
         with applied(self.vlm.structure, setting):
@@ -131,11 +131,11 @@ def _start_s(bench: Bench) -> float:
 
 def _facts_s(bench: Bench, vlm: LoadedVlm) -> float:
     """Time of what the profile stage does once before it measures."""
-    grid, sets, folders = bench.params.knobs.grid(), dict(bench.sets), dict(bench.folders)
-    profiler = Profiler(vlm, sets, folders, grid, bench.params.profile)
+    grid = bench.params.knobs.grid()
+    profiler = Profiler(vlm, bench.prepared, grid, bench.params.profile)
 
     def once() -> None:
         profiler.prepare()
-        gather_facts(vlm, sets, folders, grid)
+        gather_facts(vlm, bench.prepared, grid)
 
     return _seconds(once)

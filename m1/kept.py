@@ -1,4 +1,8 @@
-"""Results that are kept in `.m1`, outside DVC. They are used again if nothing has changed."""
+"""Results that are kept in `.m1`, outside DVC. They are used again if nothing has changed.
+
+Journals, answers and importance scores are kept here. The name of a file is the SHA-256 of its
+key, which holds everything that decides the content: also the source code that makes it.
+"""
 
 import hashlib
 from importlib.metadata import version
@@ -6,11 +10,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from m1.errors import UserError
-from m1.files import read_record
+from m1.files import read_record, write_record
 from m1.plain_text import tell
-from m1.schemas.base import Record
+from m1.schemas.base import Keyed, Record
 
-R = TypeVar("R", bound=Record)
+K = TypeVar("K", bound=Keyed)
+
 PACKAGE = Path(__file__).parent
 # The libraries that run models.
 LIBRARIES = ("torch", "transformers", "tokenizers", "pillow")
@@ -32,15 +37,40 @@ def shared_folder(folder: Path, working: Path) -> Path:
     return (inside[-1] if inside else working) / folder
 
 
-def read_kept(kind: type[R], path: Path) -> R | None:
-    """A kept record; `None` if there is none or if it is damaged, which is reported."""
+def path_of(key: Record, folder: Path, ending: str = ".json") -> Path:
+    """The file that is kept under a key."""
+    return folder / f"{hashlib.sha256(key.model_dump_json().encode()).hexdigest()}{ending}"
+
+
+def find(kind: type[K], key: Record, folder: Path) -> K | None:
+    """The record that is kept under a key.
+
+    Returns:
+        The record; `None` if there is none, or if it is damaged or of another key. The last two
+        are reported.
+    """
+    path = path_of(key, folder)
     if not path.exists():
         return None
     try:
-        return read_record(kind, path)
+        record = read_record(kind, path)
     except UserError as error:
         tell(f"{error}: damaged, so it is made again")
         return None
+    if record.key != key:
+        tell_changed(path)
+        return None
+    return record
+
+
+def keep(record: Keyed, folder: Path) -> None:
+    """Keep a record under its key, whole or not at all."""
+    write_record(record, path_of(record.key, folder))
+
+
+def tell_changed(path: Path) -> None:
+    """Report that a kept file is not used."""
+    tell(f"{path}: changed since it was written, so it is made again")
 
 
 def source_fingerprint(*places: Path) -> str:

@@ -11,7 +11,7 @@ from test_profiling_schedule import params
 from whole_run import ROOT
 
 from m1.params import load_params
-from m1.profiling import run as profiling_run
+from m1.prepared import PreparedRequests
 from m1.profiling.entries import JournalKey
 from m1.profiling.journal import Journal
 from m1.profiling.journals import Journals
@@ -55,18 +55,15 @@ class FakedRun:
     def __init__(
         self, vlm: LoadedVlm, folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any
     ) -> None:
-        sets = {w: simulate_requests(w, WORLD) for w in WORKLOADS}
+        prepared = {w: PreparedRequests(simulate_requests(w, WORLD), folder) for w in WORKLOADS}
         # Made-up requests take no time: a window that had to last would have many thousands.
         self.folder, self.params = folder, params(warmup_s=1e-9, **changes)
-        self.profiler = Profiler(
-            vlm, sets, dict.fromkeys(WORKLOADS, folder), WORLD.grid, self.params
-        )
+        self.profiler = Profiler(vlm, prepared, WORLD.grid, self.params, self.measure)
         self.before: Before = lambda one, planned: None
         self.attempted: Callable[[MeasuredRequest], Attempt] = undisturbed
         self.begun: list[int] = []
         self.warmed: list[Round] = []
         monkeypatch.setattr(Profiler, "check_grid", lambda _: None)
-        monkeypatch.setattr(profiling_run, "measure", self.measure)
 
     def measure(self, _: object, planned: Planned, one: Round, *__: object) -> Attempt:
         if planned.order < 0:

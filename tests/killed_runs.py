@@ -17,11 +17,11 @@ import pyarrow.parquet  # noqa: F401 (every fork would load it anew)
 
 from m1.files import read_record, read_rows
 from m1.params import load_params
-from m1.profiling import run as profiling_run
-from m1.profiling import whole as profiling_stage
+from m1.prepared import read_prepared
+from m1.profiling import whole
+from m1.profiling.measure import Attempt, measure
+from m1.profiling.whole import Places
 from m1.schemas.profile import MeasuredRequest, ProfileRun
-from m1.schemas.requests import WORKLOADS, RequestSet
-from stages import profiling
 
 
 def start(folder: Path) -> int:
@@ -33,19 +33,18 @@ def start(folder: Path) -> int:
     output = os.open(folder / "output.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    measure = profiling_run.measure
 
-    def noted(vlm, planned, one, order, *rest) -> MeasuredRequest:
-        os.write(log, f"begin {order}\n".encode())
-        row = measure(vlm, planned, one, order, *rest)
-        os.write(log, f"end {order}\n".encode())
-        return row
+    def noted(vlm, planned, *rest) -> Attempt:
+        os.write(log, f"begin {planned.order}\n".encode())
+        attempt = measure(vlm, planned, *rest)
+        os.write(log, f"end {planned.order}\n".encode())
+        return attempt
 
-    profiling_run.measure = noted
     code = 1
     try:
-        places = ("requests", "params.yaml", "journal", "out")
-        profiling.main(*(folder / place for place in places))
+        places = Places(*(folder / place for place in ("requests", "journal", "out")))
+        p = load_params(folder / "params.yaml")
+        whole.profile(places, p.model, p.knobs, p.profile, p.validity, noted)
         code = 0
     finally:
         sys.stderr.flush()
@@ -74,16 +73,14 @@ def kill_often(folder: Path, n_kills: int, seed: int) -> dict[str, object]:
     """Start runs and kill them, until there were enough kills; then let the last one finish."""
     delays = random.Random(seed)
     params = load_params(folder / "params.yaml")
-    vlm = profiling_stage.load_vlm(params.model)
-    folders = {w: folder / "requests" / w for w in WORKLOADS}
-    sets = {w: read_record(RequestSet, folders[w] / "requests.json") for w in WORKLOADS}
-    facts = profiling_stage.gather_facts(vlm, sets, folders, params.knobs.grid())
-    profiling_stage.load_vlm = lambda _: vlm
-    profiling_stage.gather_facts = lambda *_: facts
+    vlm = whole.load_vlm(params.model)
+    facts = whole.gather_facts(vlm, read_prepared(folder / "requests"), params.knobs.grid())
+    whole.load_vlm = lambda _: vlm
+    whole.gather_facts = lambda *_: facts
     begun = time.monotonic()
     os.waitpid(start(folder), 0)
     whole_s = time.monotonic() - begun
-    whole, runs, kills, kills_of_run = finished(folder), [], 0, 0
+    first, runs, kills, kills_of_run = finished(folder), [], 0, 0
     while kills < n_kills or kills_of_run:
         child = start(folder)
         if kills < n_kills:
@@ -97,7 +94,7 @@ def kill_often(folder: Path, n_kills: int, seed: int) -> dict[str, object]:
         else:
             runs.append(finished(folder) | {"n_kills": kills_of_run})
             kills_of_run = 0
-    return {"whole": whole, "runs": runs, "n_kills": kills}
+    return {"whole": first, "runs": runs, "n_kills": kills}
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from benchmarks.worlds import Mechanism
 from m1.analysis.cells import DECODE
 from m1.files import write_record, write_rows
 from m1.origin import rows_fingerprint
+from m1.prepared import PreparedRequests
 from m1.schemas.answers import Answer, AnswersMade, AnswersRun
 from m1.schemas.profile import (
     STAGES,
@@ -96,6 +97,11 @@ def simulate_requests(workload: Workload, world: World | None = None) -> Request
     corpus = {r.image_id: r.references for r in requests} if workload == "captioning" else {}
     digests = {request.image: "0" for request in requests}
     return RequestSet.of(workload, "simulated", requests, digests, corpus)
+
+
+def prepared_in(folder: Path, *requests: Request, workload: Workload = "qa") -> PreparedRequests:
+    """Requests about images in a folder."""
+    return PreparedRequests(RequestSet.of(workload, "made up", requests, {}, {}), folder)
 
 
 def _request(workload: Workload, world: World, image: int, question: int) -> Request:

@@ -11,26 +11,26 @@ from pathlib import Path
 
 from torch import Tensor
 
-from m1.profiling import run as profiling_run
-from m1.profiling.measure import Attempt
+from m1.params import load_params
+from m1.profiling.measure import Attempt, measure
+from m1.profiling.whole import Places, profile
 from m1.vlm.engine import Picker
-from stages import profiling
 
 STOP_S = 1
 
 
 def main(folder: Path) -> None:
     """Run the stage."""
-    measure, pick = profiling_run.measure, Picker.__call__
+    pick = Picker.__call__
     stopped: set[str] = set()
     due = False
 
-    def noted(vlm, planned, one, order, *rest) -> Attempt:
+    def noted(vlm, planned, one, *rest) -> Attempt:
         nonlocal due
-        what = "warm-up" if order < 0 else one.experiment
+        what = "warm-up" if planned.order < 0 else one.experiment
         due = what not in stopped
         stopped.add(what)
-        return measure(vlm, planned, one, order, *rest)
+        return measure(vlm, planned, one, *rest)
 
     def stopping(picker: Picker, logits: Tensor) -> Tensor:
         nonlocal due
@@ -40,9 +40,10 @@ def main(folder: Path) -> None:
             os.kill(os.getpid(), signal.SIGSTOP)
         return pick(picker, logits)
 
-    profiling_run.measure, Picker.__call__ = noted, stopping
-    places = ("requests", "params.yaml", "journal", "out")
-    profiling.main(*(folder / place for place in places))
+    Picker.__call__ = stopping
+    places = Places(*(folder / place for place in ("requests", "journal", "out")))
+    p = load_params(folder / "params.yaml")
+    profile(places, p.model, p.knobs, p.profile, p.validity, noted)
 
 
 if __name__ == "__main__":

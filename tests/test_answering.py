@@ -13,7 +13,6 @@ from m1.answering.run import Answering, How
 from m1.cli import app
 from m1.errors import UserError
 from m1.files import read_record, read_rows
-from m1.images import open_image
 from m1.params import (
     KnobParams,
     ModelParams,
@@ -22,10 +21,11 @@ from m1.params import (
     load_params,
     why_no_answers,
 )
+from m1.prepared import read_prepared
 from m1.progress import CellProgress
 from m1.schemas.answers import Answer, AnswersMade, AnswersRun
 from m1.schemas.markup import Markup
-from m1.schemas.requests import WORKLOADS, RequestSet
+from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import ParetoResult, Summary, WorkloadContrast
 from m1.vlm.batching import BatchedAnswer
 from m1.vlm.block_policies import first
@@ -61,9 +61,7 @@ class World:
         )
 
     def run(self) -> tuple[list[Answer], AnswersMade]:
-        sets = {w: read_record(RequestSet, self.requests / w / "requests.json") for w in WORKLOADS}
-        folders = {w: self.requests / w for w in WORKLOADS}
-        return Answering(self.vlm, sets, folders, self.how, self.kept).run()
+        return Answering(self.vlm, read_prepared(self.requests), self.how, self.kept).run()
 
     def cells(self) -> tuple[int, int]:
         """How many cells a run uses again, and how many it answers."""
@@ -90,14 +88,10 @@ def test_every_cell_is_answered_as_single_requests_are(world, vlm) -> None:
 
 
 def said_alone(world: World, one: Answer) -> str:
-    folder = world.requests / one.workload
-    (request,) = [
-        r
-        for r in read_record(RequestSet, folder / "requests.json").requests
-        if r.request_id == one.request_id
-    ]
+    prepared = read_prepared(world.requests)[one.workload]
+    (request,) = [r for r in prepared.requests if r.request_id == one.request_id]
     setting = next(s for s in world.how.knobs.grid() if s.active_blocks == one.active_blocks)
-    inputs = encode(world.vlm, open_image(folder, request.image), request.prompt, 16)
+    inputs = encode(world.vlm, prepared.open_image(request), request.prompt, 16)
     with applied(world.vlm.structure, setting):
         generation = answer(world.vlm, inputs, world.how.max_new_tokens.of(one.workload))
     return text_of(world.vlm, generation)

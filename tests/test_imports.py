@@ -24,7 +24,7 @@ LAYERS = {
     "m1.yaml_text": 3,
     "m1.checked_lines": 4,
     "m1.prepared": 4,
-    "m1.images": 4,
+    "m1.images": 3,
     "m1.pages": 4,
     "m1.kept": 4,
     "m1.params": 4,

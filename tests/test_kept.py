@@ -9,13 +9,25 @@ from simulated import simulate_requests
 from m1.answering import cache
 from m1.answering import whole as answering
 from m1.errors import UserError
-from m1.kept import PACKAGE, read_kept, shared_folder, source_fingerprint
+from m1.kept import PACKAGE, find, keep, path_of, shared_folder, source_fingerprint
+from m1.prepared import PreparedRequests
 from m1.profiling import journal
 from m1.profiling import whole as profile
-from m1.schemas.importance import BlockImportance
+from m1.schemas.importance import BlockImportance, ImportanceKey
 from m1.schemas.requests import WORKLOADS
 from m1.vlm import importance
 from stages import answers, profiling
+
+KEY = ImportanceKey(
+    model_fingerprint="0",
+    requests="16",
+    device_type="cpu",
+    dtype="torch.float32",
+    attention="sdpa",
+    experts=None,
+    code="0",
+    versions={},
+)
 
 
 def test_source_counts_and_nothing_else(tmp_path) -> None:
@@ -34,17 +46,28 @@ def test_source_counts_and_nothing_else(tmp_path) -> None:
 
 
 def test_what_is_kept_and_cannot_be_read_is_told(tmp_path, capsys) -> None:
-    path = tmp_path / "kept.json"
-    record = BlockImportance(fingerprint="a", n_requests=1, scores=(0.5,))
-    assert read_kept(BlockImportance, path) is None
-    path.write_bytes(record.model_dump_json(indent=1).replace("\n", "\r\n").encode())
-    assert read_kept(BlockImportance, path) == record
+    record = BlockImportance(key=KEY, n_requests=1, scores=(0.5,))
+    assert find(BlockImportance, KEY, tmp_path) is None
+    keep(record, tmp_path)
+    (path,) = tmp_path.iterdir()
+    assert path == path_of(KEY, tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert find(BlockImportance, KEY, tmp_path) == record
     assert capsys.readouterr().err == ""
     path.write_text("{")
-    assert read_kept(BlockImportance, path) is None
+    assert find(BlockImportance, KEY, tmp_path) is None
     told = capsys.readouterr().err
     assert told.startswith(f"{path}: not JSON")
     assert told.endswith(": damaged, so it is made again\n")
+
+
+def test_a_file_under_the_name_of_another_key_is_not_used(tmp_path, capsys) -> None:
+    other = KEY.model_copy(update={"requests": "others"})
+    keep(BlockImportance(key=other, n_requests=1, scores=(0.5,)), tmp_path)
+    (path,) = tmp_path.iterdir()
+    path.rename(path_of(KEY, tmp_path))
+    assert find(BlockImportance, KEY, tmp_path) is None
+    assert "changed since it was written, so it is made again" in capsys.readouterr().err
 
 
 def test_queued_experiments_keep_things_with_the_project() -> None:
@@ -102,8 +125,8 @@ def test_a_place_that_is_no_folder_is_told_before_the_model_is_loaded(
 ) -> None:
     # What a stage does beside reading parameters.
     work = {answers: answering, profiling: profile}[stage]
-    sets = {w: simulate_requests(w) for w in WORKLOADS}
-    monkeypatch.setattr(work, "read_requests_and_images", lambda folder: sets[folder.name])
+    prepared = {w: PreparedRequests(simulate_requests(w), tmp_path) for w in WORKLOADS}
+    monkeypatch.setattr(work, "read_prepared", lambda _: prepared)
     monkeypatch.setattr(work, "load_vlm", lambda _: pytest.fail("loaded"))
     (tmp_path / option).touch()
     places = {"out": tmp_path / "new"} | {option: tmp_path / option}

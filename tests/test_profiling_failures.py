@@ -15,12 +15,12 @@ from whole_run import SMALL, merged, prepare, tiny_model, write_params
 from m1.errors import UserError
 from m1.files import read_record
 from m1.params import load_params
-from m1.profiling import run as profiling_run
 from m1.profiling.ctrl_c import CtrlC
-from m1.profiling.measure import Attempt
+from m1.profiling.measure import Attempt, measure
+from m1.profiling.run import Measure
+from m1.profiling.whole import Places, profile
 from m1.schemas.profile import ProfileRun
 from m1.vlm.engine import NotFiniteError
-from stages import profiling
 
 LAST = WORLD.grid[-1]
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore words.")
@@ -179,42 +179,38 @@ def test_a_setting_that_failed_is_left_out_of_the_grid_of_both_workloads(run) ->
 
 
 @pytest.fixture
-def stage(tmp_path, monkeypatch) -> Callable[[bool], ProfileRun]:
-    """The stage on a small plan, strict or not."""
+def stage(tmp_path, monkeypatch) -> Callable[[bool, Measure], ProfileRun]:
+    """The stage on a small plan, strict or not, with a way to measure."""
     monkeypatch.delenv("DVC_STAGE", raising=False)
     small = merged(SMALL, tiny_model(tmp_path))
     prepare(tmp_path, write_params(tmp_path, small))
 
-    def run(strict: bool) -> ProfileRun:
-        write_params(tmp_path, merged(small, {"profile": {"strict": strict}}))
-        places = ("requests", "params.yaml", "journal", "out")
-        profiling.main(*(tmp_path / place for place in places))
+    def run(strict: bool, measure: Measure) -> ProfileRun:
+        p = load_params(write_params(tmp_path, merged(small, {"profile": {"strict": strict}})))
+        places = Places(*(tmp_path / place for place in ("requests", "journal", "out")))
+        profile(places, p.model, p.knobs, p.profile, p.validity, measure)
         return read_record(ProfileRun, tmp_path / "out" / "run.json")
 
     return run
 
 
-def test_a_failed_cell_fails_the_stage_only_where_that_was_asked_for(
-    stage, tmp_path, monkeypatch
-) -> None:
-    measure, last = profiling_run.measure, load_params(tmp_path / "params.yaml").knobs.grid()[-1]
+def test_a_failed_cell_fails_the_stage_only_where_that_was_asked_for(stage, tmp_path) -> None:
+    last = load_params(tmp_path / "params.yaml").knobs.grid()[-1]
 
-    def without_memory(vlm, planned, one, order, *rest) -> Attempt:
+    def without_memory(vlm, planned, one, *rest) -> Attempt:
         if (one.experiment, one.workload, one.setting) == ("e2", "captioning", last):
             raise FULL
-        return measure(vlm, planned, one, order, *rest)
+        return measure(vlm, planned, one, *rest)
 
-    monkeypatch.setattr(profiling_run, "measure", without_memory)
-    run = stage(strict=False)
+    run = stage(strict=False, measure=without_memory)
     assert [(c.workload, c.setting) for c in run.failed] == [("captioning", last)]
     assert run.n_rows == 54
     assert list((tmp_path / "journal").iterdir()) == []
     with pytest.raises(UserError, match=r"1 of the cells could not be measured.*tries them again"):
-        stage(strict=True)
+        stage(strict=True, measure=without_memory)
     assert read_record(ProfileRun, tmp_path / "out" / "run.json").n_rows == 54
     # Memory was freed: only what failed is tried again.
-    monkeypatch.setattr(profiling_run, "measure", measure)
-    run = stage(strict=True)
+    run = stage(strict=True, measure=measure)
     assert (run.failed, run.n_rows, len(run.provenance.resumed_at)) == ((), 56, 1)
 
 

@@ -8,17 +8,19 @@ import time
 import forked
 import pytest
 from faked_run import FakedRun, orders, raising
+from simulated import prepared_in
 from whole_run import ROOT, SMALL, merged, prepare, tiny_model, write_params
 
 from m1.errors import UserError
 from m1.params import KnobParams, load_params
+from m1.prepared import PreparedRequests
 from m1.profiling import journal as journal_module
 from m1.profiling.entries import Look
 from m1.profiling.journal import journal_key
 from m1.profiling.journals import Journals
 from m1.profiling.lasting_watch import LastingWatch
 from m1.profiling.warmup import WarmUp
-from m1.schemas.requests import WORKLOADS, Request, RequestSet
+from m1.schemas.requests import WORKLOADS, Request
 
 N_KILLS = 12
 REQUEST = Request(
@@ -207,15 +209,12 @@ def test_a_journal_under_the_name_of_another_is_refused(run) -> None:
         run.go(code="1")
 
 
-def test_the_key_holds_whatever_decides_what_a_row_means(vlm, monkeypatch) -> None:
+def test_the_key_holds_whatever_decides_what_a_row_means(vlm, tmp_path, monkeypatch) -> None:
     sections = load_params(ROOT / "params.yaml")
-    sets = {
-        w: RequestSet.of(w, "none", requests=(REQUEST,), image_digests={}, corpus={})
-        for w in WORKLOADS
-    }
+    prepared = {w: prepared_in(tmp_path, REQUEST, workload=w) for w in WORKLOADS}
 
     def made(**changes) -> str:
-        given = {"sets": sets, "model": sections.model, "knobs": sections.knobs}
+        given = {"prepared": prepared, "model": sections.model, "knobs": sections.knobs}
         given |= {"profile": sections.profile} | changes
         return journal_key(vlm, **given).model_dump_json()
 
@@ -224,10 +223,12 @@ def test_the_key_holds_whatever_decides_what_a_row_means(vlm, monkeypatch) -> No
 
     same = made()
     assert made() == changed("profile", strict=True) == same
-    other_data = sets | {"qa": sets["qa"].model_copy(update={"fingerprint": "1"})}
+    other = PreparedRequests(
+        prepared["qa"].record.model_copy(update={"fingerprint": "1"}), tmp_path
+    )
     keys = [
         same,
-        made(sets=other_data),
+        made(prepared=prepared | {"qa": other}),
         changed("model", dtype="bfloat16"),
         changed("profile", session=2),
         changed("profile", decode_mode="reference_length"),

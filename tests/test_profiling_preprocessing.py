@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from families.common import photo
 from family_report import family
+from simulated import prepared_in
 
 from m1.profiling import clocks
 from m1.profiling import measure as measuring
@@ -39,7 +40,8 @@ def measured(vlm: LoadedVlm, folder: Path, size: PictureSize, *, marked: bool) -
         request_id="1", image_id="1", image=name, prompt="a", references=("b",), kind=None
     )
     one = Round("e1", 0, "qa", Setting(), "free", ())
-    return measure(vlm, Planned(request, marked), one, 0, folder, OutputLimit("free", 2)).row
+    planned = Planned(request, marked, order=0)
+    return measure(vlm, planned, one, prepared_in(folder, request), OutputLimit("free", 2)).row
 
 
 def test_opening_and_processor_count_and_looking_for_a_size_does_not(

@@ -8,13 +8,11 @@ from faked_run import key
 from recorder import Recorder
 from whole_run import ROOT, SMALL, merged, prepare, write_params
 
-from m1.files import read_record
 from m1.params import load_params
-from m1.profiling import run as profiling_run
+from m1.prepared import read_prepared
 from m1.profiling.journal import Journal
+from m1.profiling.measure import Attempt, measure
 from m1.profiling.run import Profiler
-from m1.schemas.profile import MeasuredRequest
-from m1.schemas.requests import WORKLOADS, RequestSet
 from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.loading import load_vlm
 
@@ -25,26 +23,24 @@ TINY = {
 }
 
 
-def test_no_request_that_counts_waits_for_a_recording(tmp_path, monkeypatch) -> None:
+def test_no_request_that_counts_waits_for_a_recording(tmp_path) -> None:
     path = write_params(tmp_path, merged(SMALL, TINY))
     params, folder = load_params(path), prepare(tmp_path, path)
     torch._dynamo.reset()
     recorder = Recorder()
     vlm = load_vlm(params.model)
     runtime = CompiledRuntime(vlm.structure, backend="eager", recorder=recorder)
-    sets = {w: read_record(RequestSet, folder / w / "requests.json") for w in WORKLOADS}
-    folders = {w: folder / w for w in WORKLOADS}
     quick = replace(vlm, runtime=runtime)
-    profiler = Profiler(quick, sets, folders, params.knobs.grid(), params.profile)
-    native, waited = profiling_run.measure, []
+    waited = []
 
-    def watched(vlm, planned, *others) -> MeasuredRequest:
+    def watched(vlm, planned, *others) -> Attempt:
         before = recorder.n_recorded
-        row = native(vlm, planned, *others)
+        attempt = measure(vlm, planned, *others)
         waited.append((planned.order, recorder.n_recorded - before))
-        return row
+        return attempt
 
-    monkeypatch.setattr(profiling_run, "measure", watched)
+    grid = params.knobs.grid()
+    profiler = Profiler(quick, read_prepared(folder), grid, params.profile, watched)
     profiler.prepare()
     with Journal(tmp_path / "journal", key()) as journal:
         measured = profiler.run(0.1, journal)
@@ -61,4 +57,4 @@ def test_no_request_that_counts_waits_for_a_recording(tmp_path, monkeypatch) -> 
 def test_nothing_is_recorded_where_no_recorder_is(vlm, runtime) -> None:
     changed = replace(vlm, runtime=runtime(vlm.structure)) if runtime else vlm
     params = load_params(ROOT / "params.yaml")
-    assert Profiler(changed, {}, {}, params.knobs.grid(), params.profile).prompt_graphs is None
+    assert Profiler(changed, {}, params.knobs.grid(), params.profile).prompt_graphs is None

@@ -153,7 +153,7 @@ def test_a_model_spread_over_devices_is_refused_before_anything_is_measured() ->
     params = load_params(ROOT / "params.yaml")
     vlm = load_vlm(params.model)
     vlm.structure.vision_tower.to("meta")
-    profiler = Profiler(vlm, {}, {}, params.knobs.grid(), params.profile)
+    profiler = Profiler(vlm, {}, params.knobs.grid(), params.profile)
     with pytest.raises(UserError, match="the weights are on cpu, meta; a run measures one device"):
         profiler.prepare()
 

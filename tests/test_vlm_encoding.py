@@ -6,6 +6,7 @@ import pytest
 import torch
 from families.common import photo
 from families.registry import FAMILIES
+from simulated import prepared_in
 
 from m1.errors import UserError
 from m1.schemas.requests import Request
@@ -90,7 +91,7 @@ def test_the_picture_that_is_encoded_is_named(qwen, tmp_path, monkeypatch) -> No
         request_id="qa-1", image_id="1", image="thin.png", prompt="?", references=("a",), kind=None
     )
     with pytest.raises(UserError) as caught:
-        encode_request(qwen, tmp_path, request, 50)
+        encode_request(qwen, prepared_in(tmp_path, request), request, 50)
     assert str(caught.value) == (
         f"{tmp_path}/thin.png (300 x 10 pixels): the model's processor cannot take it (height must "
         "be > 0); leave it out"

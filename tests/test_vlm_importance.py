@@ -108,6 +108,7 @@ def test_scores_are_kept_under_all_that_decides_them(vlm, requests, monkeypatch)
 def test_scores_under_the_name_of_others_are_made_again(vlm, requests) -> None:
     first = cached_importance(vlm, lambda: requests, "a")
     (path,) = importance.CACHE.iterdir()
-    other = first.model_copy(update={"fingerprint": "0", "scores": (0.0,) * 8})
+    key = first.key.model_copy(update={"requests": "b"})
+    other = first.model_copy(update={"key": key, "scores": (0.0,) * 8})
     write_record(other, path)
     assert cached_importance(vlm, lambda: requests, "a") == first

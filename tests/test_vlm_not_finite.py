@@ -8,6 +8,7 @@ import pytest
 import torch
 from families.common import photo, save
 from families.registry import FAMILIES
+from simulated import prepared_in
 from torch import Tensor
 from whole_run import SMALL, command, merged, prepare, write_params
 
@@ -19,7 +20,7 @@ from m1.profiling.facts import tried
 from m1.profiling.measure import OutputLimit, measure
 from m1.profiling.runtime_agreement import compare_runtimes
 from m1.profiling.schedule import Planned, Round
-from m1.schemas.requests import WORKLOADS, Request, RequestSet
+from m1.schemas.requests import WORKLOADS, Request
 from m1.schemas.settings import Setting, Weights
 from m1.vlm.batching import answer_in_batches
 from m1.vlm.compiled import CompiledRuntime
@@ -176,7 +177,8 @@ def test_no_row_comes_of_a_request_that_is_not_finite(tmp_path, weights: Weights
     vlm = replace(built(), weights=weights)
     photo(64, 48).save(tmp_path / "1.png")
     one = Round("e1", 0, "qa", Setting(), "free", ())
-    given = (Planned(REQUEST, marked), one, 0, tmp_path, OutputLimit("free", 4))
+    planned, prepared = Planned(REQUEST, marked, order=0), prepared_in(tmp_path, REQUEST)
+    given = (planned, one, prepared, OutputLimit("free", 4))
     assert measure(vlm, *given).row.order == 0
     with logits_become(vlm, set_to(NAN)), pytest.raises(NotFiniteError):
         measure(vlm, *given)
@@ -204,11 +206,9 @@ def test_the_stage_ends_in_one_line_that_says_what_to_do(tmp_path) -> None:
 def test_answers_end_in_one_line_that_says_what_to_do(vlm, tmp_path, monkeypatch) -> None:
     params = load_params(write_params(tmp_path, SMALL))
     photo(64, 48).save(tmp_path / "1.png")
-    sets = {
-        w: RequestSet.of(w, "", requests=(REQUEST,), image_digests={}, corpus={}) for w in WORKLOADS
-    }
+    prepared = {w: prepared_in(tmp_path, REQUEST, workload=w) for w in WORKLOADS}
     how = How(params.model, params.knobs, params.quality, params.profile.max_new_tokens)
-    answering = Answering(vlm, sets, dict.fromkeys(WORKLOADS, tmp_path), how, tmp_path / "kept")
+    answering = Answering(vlm, prepared, how, tmp_path / "kept")
     told = (
         r"qa at setting 144/4/8 cannot be answered \(the logits .* leave the setting out of knobs"
     )

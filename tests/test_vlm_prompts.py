@@ -20,6 +20,7 @@ from tokenizers.processors import TemplateProcessing
 from m1.errors import UserError
 from m1.files import write_record
 from m1.params import ModelParams, load_params
+from m1.prepared import PreparedRequests
 from m1.profiling.provenance import provenance
 from m1.schemas.requests import WORKLOADS, Request, RequestSet
 from m1.vlm import pooling_place
@@ -148,8 +149,8 @@ def test_without_a_template_the_prompt_is_raw_and_that_is_recorded(model) -> Non
     assert raw.prompts.template == "none"
     assert raw.prompts.write(QUESTION) == f"<image>{QUESTION}"
     model_params = load_params(Path("params.yaml")).model
-    sets = dict.fromkeys(WORKLOADS, request_set(QUESTION))
-    assert provenance(raw, model_params, sets, "", 0.0).prompt_template == "none"
+    prepared = dict.fromkeys(WORKLOADS, PreparedRequests(request_set(QUESTION), Path()))
+    assert provenance(raw, model_params, prepared, "", 0.0).prompt_template == "none"
 
 
 @pytest.mark.parametrize("put", [in_tokenizer_config, as_jinja], ids=["tokenizer", "processor"])

@@ -14,10 +14,11 @@ from m1.errors import UserError
 from m1.kept import library_versions
 from m1.origin import rows_fingerprint
 from m1.params import KnobParams, ModelParams, PerWorkload, QualityParams
+from m1.prepared import Prepared
 from m1.progress import CellProgress
 from m1.reasons import why
 from m1.schemas.answers import Answer, AnswerKey, AnswersMade
-from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
+from m1.schemas.requests import WORKLOADS, Request, Workload
 from m1.schemas.settings import KNOBS, Setting
 from m1.vlm.advice import advice_on
 from m1.vlm.batching import BatchedAnswer, answer_in_batches, can_be_batched
@@ -25,7 +26,7 @@ from m1.vlm.end_tokens import refuse_endless
 from m1.vlm.knob_check import check_knobs
 from m1.vlm.knobs import applied, kept_blocks
 from m1.vlm.loaded import LoadedVlm
-from m1.vlm.requests import Picture, encode_request, picture_of
+from m1.vlm.requests import Picture, encode_request, pictures_of
 
 # The number of encoded requests in memory. Settings with the same visual tokens share them. On
 # large models encoding takes as long as answering.
@@ -58,8 +59,7 @@ class Answering:
     def __init__(
         self,
         vlm: LoadedVlm,
-        sets: Mapping[Workload, RequestSet],
-        folders: Mapping[Workload, Path],
+        prepared: Prepared,
         how: How,
         kept: Path,
     ) -> None:
@@ -67,14 +67,13 @@ class Answering:
 
         Args:
             vlm: the model.
-            sets: the requests of each workload; the first of them are answered.
-            folders: the folder of each workload's images.
+            prepared: the requests of each workload; the first of them are answered.
             how: everything else that decides answers.
             kept: folder of the answers that were made before.
         """
-        self.vlm, self.sets, self.folders, self.how, self.kept = vlm, sets, folders, how, kept
+        self.vlm, self.prepared, self.how, self.kept = vlm, prepared, how, kept
         self.requests: dict[Workload, tuple[Request, ...]] = {
-            w: one.requests[: how.quality.n_requests.of(w)] for w, one in sets.items()
+            w: one.requests[: how.quality.n_requests.of(w)] for w, one in prepared.items()
         }
         self.model_fingerprint = vlm.fingerprint
         self.batch_size = how.quality.batch_size
@@ -104,8 +103,8 @@ class Answering:
 
     def _pictures(self) -> list[Picture]:
         """The pictures of all requests that are answered."""
-        images = dict.fromkeys((w, one.image) for w in WORKLOADS for one in self.requests[w])
-        return [picture_of(self.sets[w], image, self.folders[w]) for w, image in images]
+        answered = ((w, request) for w in WORKLOADS for request in self.requests[w])
+        return pictures_of(self.prepared, answered)
 
     def record(
         self, answers: Sequence[Answer], n_cells_reused: int, n_cells_computed: int
@@ -114,7 +113,7 @@ class Answering:
         return AnswersMade(
             model=self.how.model.source,
             model_fingerprint=self.model_fingerprint,
-            data_fingerprints={w: one.fingerprint for w, one in self.sets.items()},
+            data_fingerprints={w: one.fingerprint for w, one in self.prepared.items()},
             dtype=str(self.vlm.model.dtype).removeprefix("torch."),
             max_new_tokens=self.how.max_new_tokens.by_workload(),
             n_requests={w: len(requests) for w, requests in self.requests.items()},
@@ -132,7 +131,7 @@ class Answering:
             first = self.encoded(workload, 0, setting.vision_tokens)
         return AnswerKey(
             workload=workload,
-            data_fingerprint=self.sets[workload].fingerprint,
+            data_fingerprint=self.prepared[workload].fingerprint,
             n_requests=len(self.requests[workload]),
             setting=setting,
             model_fingerprint=self.model_fingerprint,
@@ -202,7 +201,7 @@ class Answering:
         self, workload: Workload, place: int, n_visual_tokens: int | None
     ) -> dict[str, Tensor]:
         request = self.requests[workload][place]
-        inputs = encode_request(self.vlm, self.folders[workload], request, n_visual_tokens)
+        inputs = encode_request(self.vlm, self.prepared[workload], request, n_visual_tokens)
         # They are not on the device, whose memory is for the current batch.
         return {name: tensor.cpu() for name, tensor in inputs.items()}
 

@@ -6,9 +6,8 @@ from m1.answering.run import Answering, How
 from m1.files import check_writable, written_together
 from m1.kept import shared_folder
 from m1.plain_text import say
-from m1.prepared import read_requests_and_images
+from m1.prepared import read_prepared
 from m1.schemas.answers import AnswersRun
-from m1.schemas.requests import WORKLOADS
 from m1.vlm.calibration import calibrated
 from m1.vlm.device_lock import device_lock
 from m1.vlm.loading import find_device, load_vlm
@@ -27,22 +26,21 @@ def answer(requests: Path, kept: Path, out: Path, how: How) -> None:
     Raises:
         UserError: with the mistake and how to fix it.
     """
-    folders = {w: requests / w for w in WORKLOADS}
-    sets = {w: read_requests_and_images(folder) for w, folder in folders.items()}
+    prepared = read_prepared(requests)
     kept_folder = shared_folder(kept, Path.cwd())
     for folder in (out, kept_folder):
         check_writable(folder)
     # Answers are never made while another run is timed.
     with device_lock(find_device(how.model.device)):
         loaded = load_vlm(how.model)
-        check_prompts(loaded.prompts, {w: one.requests for w, one in sets.items()})
-        vlm = calibrated(loaded, how.knobs, sets, folders)
-        answers, made = Answering(vlm, sets, folders, how, kept_folder).run()
+        check_prompts(loaded.prompts, {w: one.requests for w, one in prepared.items()})
+        vlm = calibrated(loaded, how.knobs, prepared)
+        answers, made = Answering(vlm, prepared, how, kept_folder).run()
     with written_together() as results:
         results.rows(answers, out / "answers.parquet")
         results.record(AnswersRun(made=made, not_available=None), out / "run.json")
     say(f"{len(answers)} answers; {made.n_cells_reused} cells were answered before")
-    for line in how.quality.beyond({w: len(one.requests) for w, one in sets.items()}):
+    for line in how.quality.beyond({w: len(one.requests) for w, one in prepared.items()}):
         say(f"  {line}")
     if loaded.markup.told:
         say(loaded.markup.told)

@@ -1,22 +1,22 @@
 """Facts that are measured once in a run: work, the device's rates, agreement of runtimes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from torch import Tensor
 
 from m1.errors import UserError
 from m1.plain_text import tell
+from m1.prepared import Prepared, PreparedRequests
 from m1.profiling.device_rates import measure_rates
 from m1.profiling.failures import release_memory
 from m1.profiling.runtime_agreement import Compared, agreement_of, compare_runtimes
 from m1.profiling.work import count_work
 from m1.reasons import typed
 from m1.schemas.profile import CellWork, DeviceRates, RuntimeAgreement
-from m1.schemas.requests import WORKLOADS, RequestSet, Workload
+from m1.schemas.requests import WORKLOADS
 from m1.schemas.settings import Setting
 from m1.stopping import check_not_asked
 from m1.vlm.compiled import CompiledRuntime
@@ -43,21 +43,15 @@ class Facts:
     """Comparison of compiled and eager runtime; `None` if the run uses the eager runtime."""
 
 
-def gather_facts(
-    vlm: LoadedVlm,
-    sets: Mapping[Workload, RequestSet],
-    folders: Mapping[Workload, Path],
-    grid: Sequence[Setting],
-) -> Facts:
+def gather_facts(vlm: LoadedVlm, prepared: Prepared, grid: Sequence[Setting]) -> Facts:
     """Measure the device, count the work of each cell, compare the runtimes.
 
     Args:
         vlm: the model.
-        sets: the requests of each workload; only the first one is used.
-        folders: where each workload's images are.
+        prepared: the requests of each workload; only the first one is used.
         grid: all settings.
     """
-    firsts = {w: _First(vlm, sets[w], folders[w]) for w in WORKLOADS}
+    firsts = {w: _First(vlm, prepared[w]) for w in WORKLOADS}
     compiled = isinstance(vlm.runtime, CompiledRuntime)
     tell(f"counting the work of {len(grid) * len(WORKLOADS)} cells")
     counted = [
@@ -97,13 +91,12 @@ class _First:
     """The first request of a workload."""
 
     vlm: LoadedVlm
-    requests: RequestSet
-    folder: Path
+    prepared: PreparedRequests
 
     def inputs(self, setting: Setting) -> dict[str, Tensor]:
         """The request encoded for a setting."""
-        first = self.requests.requests[0]
-        return encode_request(self.vlm, self.folder, first, setting.vision_tokens)
+        first = self.prepared.requests[0]
+        return encode_request(self.vlm, self.prepared, first, setting.vision_tokens)
 
     def work(self, setting: Setting) -> CellWork:
         """The work of the request at a setting."""
@@ -111,8 +104,8 @@ class _First:
         with applied(self.vlm.structure, setting):
             stages = count_work(self.vlm, inputs)
         return CellWork(
-            workload=self.requests.workload,
-            request_id=self.requests.requests[0].request_id,
+            workload=self.prepared.record.workload,
+            request_id=self.prepared.requests[0].request_id,
             setting=setting,
             stages=stages,
         )

@@ -4,7 +4,6 @@ DVC does not track it. It is no longer needed once the results are recorded. Eve
 latency afresh, except for requests that the same run measured before it was interrupted.
 """
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -16,6 +15,7 @@ from m1.checked_lines import CheckedLines
 from m1.errors import UserError
 from m1.kept import PACKAGE, source_fingerprint
 from m1.params import KnobParams, ModelParams, ProfileParams
+from m1.prepared import Prepared
 from m1.profiling.entries import (
     Entry,
     Failed,
@@ -31,7 +31,6 @@ from m1.profiling.provenance import provenance
 from m1.profiling.warmup import WarmUp
 from m1.schemas.base import describe
 from m1.schemas.profile import FailedCell, Interruption, MeasuredRequest
-from m1.schemas.requests import RequestSet, Workload
 from m1.vlm.knobs import kept_blocks
 from m1.vlm.loaded import LoadedVlm
 
@@ -44,13 +43,13 @@ PASSING = {"started_at", "duration_s", "resumed_at", "git_commit", "memory_gb"}
 
 def journal_key(
     vlm: LoadedVlm,
-    sets: Mapping[Workload, RequestSet],
+    prepared: Prepared,
     model: ModelParams,
     knobs: KnobParams,
     profile: ProfileParams,
 ) -> JournalKey:
     """Everything that decides what a row of a run means."""
-    origin = provenance(vlm, model, sets, started_at="", duration_s=0.0)
+    origin = provenance(vlm, model, prepared, started_at="", duration_s=0.0)
     return JournalKey(
         origin=origin.model_dump(mode="json", exclude=PASSING),
         device=_which(vlm.device),

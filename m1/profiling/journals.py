@@ -5,11 +5,11 @@ or DVC, is killed after it wrote its results. A later run still measures latency
 `dvc.lock` right after a stage, and a finished journal that is older than `dvc.lock` is not used.
 """
 
-import hashlib
 import os
 from pathlib import Path
 
 from m1.files import cannot_be_written
+from m1.kept import path_of
 from m1.profiling.entries import JournalKey
 from m1.profiling.journal import Journal
 
@@ -34,7 +34,7 @@ class Journals:
         Raises:
             UserError: if it is damaged, or cannot be written.
         """
-        path = self.folder / f"{hashlib.sha256(key.model_dump_json().encode()).hexdigest()}.jsonl"
+        path = path_of(key, self.folder, ".jsonl")
         finished = path.with_suffix(FINISHED)
         try:
             if finished.exists() and not self._is_taken(finished):

@@ -4,13 +4,12 @@ import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from statistics import median
 
 import torch
 from PIL import Image
 
-from m1.images import open_image
+from m1.prepared import PreparedRequests
 from m1.profiling.clocks import Stopwatch, clock_for
 from m1.profiling.marks import LAST_TOKEN, START, Observed, by_stage, mark_first_token, marked
 from m1.profiling.schedule import Planned, Round
@@ -74,7 +73,7 @@ def reference_length(vlm: LoadedVlm, references: Sequence[str]) -> int:
 
 
 def measure(
-    vlm: LoadedVlm, planned: Planned, of: Round, order: int, images: Path, limit: OutputLimit
+    vlm: LoadedVlm, planned: Planned, of: Round, prepared: PreparedRequests, limit: OutputLimit
 ) -> Attempt:
     """Measure one request at the setting of its round.
 
@@ -83,7 +82,7 @@ def measure(
         UserError: if the model's stages cannot be separated.
     """
     request = planned.request
-    image, opening = opened(vlm, request, images)
+    image, opening = opened(vlm, request, prepared)
     inputs, encoding = encoded(vlm, request, image, of.setting.vision_tokens)
     if vlm.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(vlm.device)
@@ -94,7 +93,7 @@ def measure(
     stages, seen = timed.stages, timed.observed
     row = MeasuredRequest(
         experiment=of.experiment,
-        order=order,
+        order=planned.order,
         trial=of.trial,
         workload=of.workload,
         request_id=request.request_id,
@@ -122,14 +121,16 @@ def measure(
     return Attempt(row, opening + encoding, timed.elapsed)
 
 
-def opened(vlm: LoadedVlm, request: Request, images: Path) -> tuple[Image.Image, Elapsed]:
+def opened(
+    vlm: LoadedVlm, request: Request, prepared: PreparedRequests
+) -> tuple[Image.Image, Elapsed]:
     """A request's image in RGB, and the time of opening its file.
 
     All files were read before, when the grid was checked with the sizes of their images. So they
     are usually in the system's memory: decoding is measured, not the disk.
     """
     stopwatch = Stopwatch(vlm.device)
-    image = open_image(images, request.image)
+    image = prepared.open_image(request)
     return image, stopwatch.stop()
 
 

@@ -3,7 +3,6 @@
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ import torch
 
 from m1.kept import library_versions
 from m1.params import ModelParams
+from m1.prepared import Prepared
 from m1.profiling.quantisation import quantisation_of
 from m1.schemas.profile import Provenance
-from m1.schemas.requests import RequestSet, Workload
 from m1.vlm.loaded import LoadedVlm
 
 BYTES_PER_GB = 1024**3
@@ -26,7 +25,7 @@ WHAT_RUNS = ("m1", "stages", "params.yaml", "data/models")
 def provenance(
     vlm: LoadedVlm,
     params: ModelParams,
-    sets: Mapping[Workload, RequestSet],
+    prepared: Prepared,
     started_at: str,
     duration_s: float,
     resumed_at: tuple[str, ...] = (),
@@ -44,7 +43,7 @@ def provenance(
         weights=vlm.weights,
         quantisation=quantisation_of(vlm.model),
         model_fingerprint=vlm.fingerprint,
-        data_fingerprints={workload: one.fingerprint for workload, one in sets.items()},
+        data_fingerprints={workload: one.fingerprint for workload, one in prepared.items()},
         device=device_name(vlm.device),
         device_type=vlm.device.type,
         n_cores=os.cpu_count() or 1,

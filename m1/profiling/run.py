@@ -5,11 +5,11 @@ import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic
 
 from m1.params import ProfileParams, effective_decode_mode
 from m1.plain_text import tell
+from m1.prepared import Prepared, PreparedRequests
 from m1.profiling.failures import Failures
 from m1.profiling.interruptions import Undisturbed
 from m1.profiling.journal import Journal
@@ -23,7 +23,7 @@ from m1.profiling.validity import Circumstances
 from m1.profiling.warmup import WarmUp, Window, warm_up
 from m1.profiling.warmup_progress import WarmUpProgress
 from m1.schemas.profile import FailedCell, MeasuredRequest
-from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
+from m1.schemas.requests import WORKLOADS, Request, Workload
 from m1.schemas.settings import (
     DecodeModeChoice,
     GraphedModule,
@@ -35,8 +35,10 @@ from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.end_tokens import refuse_endless
 from m1.vlm.knob_check import check_knobs
 from m1.vlm.loaded import LoadedVlm
-from m1.vlm.requests import Picture, encode_request, picture_of
+from m1.vlm.requests import Picture, encode_request, pictures_of
 from m1.vlm.shapes import shape_of
+
+Measure = Callable[[LoadedVlm, Planned, Round, PreparedRequests, OutputLimit], Attempt]
 
 
 @contextmanager
@@ -69,12 +71,12 @@ class Profiler:
     """Measures the requests of both workloads over a grid of settings."""
 
     vlm: LoadedVlm
-    sets: dict[Workload, RequestSet]
-    folders: dict[Workload, Path]
-    """Where each workload's images are."""
+    prepared: Prepared
     grid: tuple[Setting, ...]
     """All settings, the reference first."""
     params: ProfileParams
+    measure: Measure = measure
+    """Measures one request."""
 
     @property
     def decode_mode(self) -> DecodeModeChoice:
@@ -126,7 +128,7 @@ class Profiler:
         return self._measured(journal, failures, watch)
 
     def _plan(self) -> list[Round]:
-        requests = {workload: one.requests for workload, one in self.sets.items()}
+        requests = {workload: one.requests for workload, one in self.prepared.items()}
         return plan(self.params, self.grid, requests, decode_passes(self.decode_mode))
 
     def _measured(self, journal: Journal, failures: Failures, watch: LastingWatch) -> Measured:
@@ -165,7 +167,7 @@ class Profiler:
         for workload, request in self._planned():
             n = self.params.max_new_tokens.of(workload)
             limits = [OutputLimit(mode, n) for mode in decode_passes(self.decode_mode)]
-            inputs = encode_request(self.vlm, self.folders[workload], request, most)
+            inputs = encode_request(self.vlm, self.prepared[workload], request, most)
             n_output = max(limit.of(self.vlm, request) for limit in limits)
             yield inputs["input_ids"].shape[1] + n_output
 
@@ -173,7 +175,7 @@ class Profiler:
         """The requests that will be measured."""
         for workload in WORKLOADS:
             n = self.params.most_requests(workload)
-            yield from ((workload, request) for request in self.sets[workload].requests[:n])
+            yield from ((workload, request) for request in self.prepared[workload].requests[:n])
 
     def check_grid(self) -> None:
         """Refuse settings that the model does not support, before anything is measured."""
@@ -181,8 +183,7 @@ class Profiler:
 
     def _pictures(self) -> list[Picture]:
         """The pictures of all requests that will be measured."""
-        images = dict.fromkeys((workload, request.image) for workload, request in self._planned())
-        return [picture_of(self.sets[w], image, self.folders[w]) for w, image in images]
+        return pictures_of(self.prepared, self._planned())
 
     def record_prompts(self, rounds: Sequence[Round], failures: Failures) -> None:
         """Run one request of each shape in the plan, if prompts are recorded by shape."""
@@ -193,8 +194,8 @@ class Profiler:
 
     def _shape(self, one: Round, request: Request) -> Hashable:
         """The shape of a request at the setting of a round. Equal shapes share a recording."""
-        folder, n_wanted = self.folders[one.workload], one.setting.vision_tokens
-        inputs = encode_request(self.vlm, folder, request, n_wanted)
+        prepared, n_wanted = self.prepared[one.workload], one.setting.vision_tokens
+        inputs = encode_request(self.vlm, prepared, request, n_wanted)
         return tuple((name, shape_of(tensor)) for name, tensor in sorted(inputs.items()))
 
     def warm_up(
@@ -216,7 +217,7 @@ class Profiler:
         """The first request of each workload at a setting."""
         mode = decode_passes(self.decode_mode)[0]
         return [
-            Round("e2", 0, w, setting, mode, (Planned(self.sets[w].requests[0]),))
+            Round("e2", 0, w, setting, mode, (Planned(self.prepared[w].requests[0]),))
             for w in WORKLOADS
         ]
 
@@ -236,7 +237,7 @@ class Profiler:
 
     def _measure(self, one: Round, planned: Planned) -> Attempt:
         limit = OutputLimit(one.decode_mode, self.params.max_new_tokens.of(one.workload))
-        return measure(self.vlm, planned, one, planned.order, self.folders[one.workload], limit)
+        return self.measure(self.vlm, planned, one, self.prepared[one.workload], limit)
 
     def _devices(self) -> tuple[str, ...]:
         return tuple(sorted({str(p.device) for p in self.vlm.model.parameters()}))

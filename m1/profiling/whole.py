@@ -11,16 +11,16 @@ from m1.kept import shared_folder
 from m1.origin import rows_fingerprint
 from m1.params import KnobParams, ModelParams, ProfileParams, ValidityParams
 from m1.plain_text import say
-from m1.prepared import read_requests_and_images
+from m1.prepared import read_prepared
 from m1.profiling.ctrl_c import CtrlC
 from m1.profiling.facts import Facts, gather_facts
 from m1.profiling.journal import Journal, journal_key
 from m1.profiling.journals import Journals
+from m1.profiling.measure import measure
 from m1.profiling.provenance import git_commit, provenance
-from m1.profiling.run import Measured, Profiler
+from m1.profiling.run import Measure, Measured, Profiler
 from m1.profiling.validity import judge
 from m1.schemas.profile import ProfileRun, Provenance, Validity
-from m1.schemas.requests import WORKLOADS
 from m1.vlm.calibration import calibrated
 from m1.vlm.device_lock import device_lock
 from m1.vlm.knobs import kept_blocks
@@ -46,15 +46,15 @@ def profile(
     knobs: KnobParams,
     params: ProfileParams,
     validity: ValidityParams,
+    measure: Measure = measure,
 ) -> None:
     """Measure both workloads, or resume a run that was interrupted.
 
     Raises:
         UserError: what is wrong and how to fix it.
     """
-    folders = {w: places.requests / w for w in WORKLOADS}
-    sets = {w: read_requests_and_images(folder) for w, folder in folders.items()}
-    requests = {w: one.requests for w, one in sets.items()}
+    prepared = read_prepared(places.requests)
+    requests = {w: one.requests for w, one in prepared.items()}
     journal_folder = shared_folder(places.journals, Path.cwd())
     for folder in (places.out, journal_folder):
         check_writable(folder)
@@ -64,12 +64,12 @@ def profile(
     with CtrlC() as ctrl_c, device_lock(find_device(model.device)):
         loaded = load_vlm(model)
         check_prompts(loaded.prompts, requests)
-        vlm = calibrated(loaded, knobs, sets, folders)
-        profiler = Profiler(vlm, sets, folders, knobs.grid(), params)
-        key = journal_key(vlm, sets, model, knobs, params)
+        vlm = calibrated(loaded, knobs, prepared)
+        profiler = Profiler(vlm, prepared, knobs.grid(), params, measure)
+        key = journal_key(vlm, prepared, model, knobs, params)
         with journals.open(key) as journal:
             profiler.prepare()
-            facts = gather_facts(vlm, sets, folders, profiler.grid)
+            facts = gather_facts(vlm, prepared, profiler.grid)
             measured = profiler.run(validity.warmup_plateau, journal, ctrl_c.one_request)
             origin = origin_of(profiler, model, measured, journal)
             verdict = judge(measured.rows, measured.seen, validity, facts.runtime_agreement)
@@ -90,7 +90,7 @@ def origin_of(
     return provenance(
         profiler.vlm,
         model,
-        profiler.sets,
+        profiler.prepared,
         journal.started_at,
         measured.duration_s,
         journal.resumed_at,

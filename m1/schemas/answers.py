@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import JsonValue, model_validator
 
-from m1.schemas.base import Record
+from m1.schemas.base import Keyed, Record
 from m1.schemas.markup import Markup
 from m1.schemas.quantities import Count, Fingerprint, FromOne
 from m1.schemas.requests import ByWorkload, Workload
@@ -65,7 +65,7 @@ class AnswerKey(Record):
     """Versions of the libraries that make answers."""
 
 
-class AnsweredCell(Record):
+class AnsweredCell(Keyed):
     """The answers of one cell, as they are stored for later runs."""
 
     key: AnswerKey

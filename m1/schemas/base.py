@@ -33,6 +33,13 @@ class Record(BaseModel):
     )
 
 
+class Keyed(Record):
+    """A record that is kept under a key, to be used again."""
+
+    key: Record
+    """Everything that decides the content."""
+
+
 def with_each(names: Sequence[str]) -> AfterValidator:
     """A validator of mappings that must have an entry for each of some names."""
 

@@ -1,33 +1,25 @@
 """Choose the active blocks. Some policies use the first requests to score the blocks."""
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 
 from torch import Tensor
 
 from m1.params import KnobParams
-from m1.schemas.requests import RequestSet, Workload
+from m1.prepared import Prepared
 from m1.vlm.importance import with_block_policy
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.requests import encode_request
 
 
-def calibrated(
-    vlm: LoadedVlm,
-    knobs: KnobParams,
-    sets: Mapping[Workload, RequestSet],
-    folders: Mapping[Workload, Path],
-) -> LoadedVlm:
+def calibrated(vlm: LoadedVlm, knobs: KnobParams, prepared: Prepared) -> LoadedVlm:
     """The model with its block policy. Blocks are scored only if the policy needs scores."""
     n = knobs.calibration_requests
-    name = " ".join([str(n), *(one.fingerprint for one in sets.values())])
-    return with_block_policy(vlm, knobs, lambda: list(_encoded(vlm, sets, folders, n)), name)
+    name = " ".join([str(n), *(one.fingerprint for one in prepared.values())])
+    return with_block_policy(vlm, knobs, lambda: list(_encoded(vlm, prepared, n)), name)
 
 
-def _encoded(
-    vlm: LoadedVlm, sets: Mapping[Workload, RequestSet], folders: Mapping[Workload, Path], n: int
-) -> Iterator[dict[str, Tensor]]:
+def _encoded(vlm: LoadedVlm, prepared: Prepared, n: int) -> Iterator[dict[str, Tensor]]:
     """The first requests of each workload."""
-    for workload, one in sets.items():
+    for one in prepared.values():
         for request in one.requests[:n]:
-            yield encode_request(vlm, folders[workload], request)
+            yield encode_request(vlm, one, request)

@@ -1,7 +1,5 @@
 """Score the importance of decoder blocks: how much each changes its input."""
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -12,11 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from m1.errors import UserError
-from m1.files import write_record
-from m1.kept import PACKAGE, library_versions, read_kept, source_fingerprint
+from m1.kept import (
+    PACKAGE,
+    find,
+    keep,
+    library_versions,
+    shared_folder,
+    source_fingerprint,
+)
 from m1.params import KnobParams
 from m1.plain_text import tell
-from m1.schemas.importance import BlockImportance
+from m1.schemas.importance import BlockImportance, ImportanceKey
 from m1.vlm.block_policies import BlockPolicy, by_importance, evenly_spaced, first
 from m1.vlm.engine import NotFiniteError
 from m1.vlm.loaded import LoadedVlm
@@ -55,33 +59,29 @@ def _policy(vlm: LoadedVlm, knobs: KnobParams, requests: Requests, name: str) ->
 
 def cached_importance(vlm: LoadedVlm, requests: Requests, name: str) -> BlockImportance:
     """The blocks' scores. They are cached for the same model and the same requests."""
-    key = _key(vlm, name)
-    path = CACHE / f"{key}.json"
-    kept = read_kept(BlockImportance, path)
-    if kept is not None and kept.fingerprint == key:
+    key, folder = _key(vlm, name), shared_folder(CACHE, Path.cwd())
+    if kept := find(BlockImportance, key, folder):
         return kept
     tell("scoring decoder blocks with some requests, for knobs.block_policy = importance")
     encoded = requests()
     scores = block_influence(vlm, encoded)
-    importance = BlockImportance(fingerprint=key, n_requests=len(encoded), scores=scores)
-    write_record(importance, path)
+    importance = BlockImportance(key=key, n_requests=len(encoded), scores=scores)
+    keep(importance, folder)
     return importance
 
 
-def _key(vlm: LoadedVlm, name: str) -> str:
-    """SHA-256 of everything that decides scores. Random weights also differ between devices."""
+def _key(vlm: LoadedVlm, name: str) -> ImportanceKey:
     config: Any = vlm.structure.language_model.config
-    decides = {
-        "model": vlm.fingerprint,
-        "requests": name,
-        "device": vlm.device.type,
-        "dtype": str(vlm.model.dtype),
-        "attention": config._attn_implementation,
-        "experts": getattr(config, "_experts_implementation", None),
-        "code": source_fingerprint(*CODE),
-        "versions": library_versions(),
-    }
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+    return ImportanceKey(
+        model_fingerprint=vlm.fingerprint,
+        requests=name,
+        device_type=vlm.device.type,
+        dtype=str(vlm.model.dtype),
+        attention=config._attn_implementation,
+        experts=getattr(config, "_experts_implementation", None),
+        code=source_fingerprint(*CODE),
+        versions=library_versions(),
+    )
 
 
 @torch.inference_mode()

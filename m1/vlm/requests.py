@@ -1,13 +1,12 @@
 """Prepared requests: their inputs for a model, and their pictures with names that users know."""
 
-from pathlib import Path
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from torch import Tensor
 
-from m1.images import open_image
-from m1.reading import shown
-from m1.schemas.requests import Request, RequestSet
+from m1.prepared import Prepared, PreparedRequests
+from m1.schemas.requests import Request, Workload
 from m1.vlm.encoding import encode
 from m1.vlm.loaded import LoadedVlm, Size
 
@@ -21,18 +20,30 @@ class Picture(NamedTuple):
     """Width and height in pixels."""
 
 
-def picture_of(prepared: RequestSet, image: str, folder: Path) -> Picture:
-    """A picture of requests that were prepared in a folder; `image` is its path from there.
+def picture_of(prepared: PreparedRequests, request: Request) -> Picture:
+    """The picture of a request.
 
     Raises:
         UserError: if it cannot be read.
     """
-    name = prepared.image_names.get(image) or shown(folder / image)
-    return Picture(name, open_image(folder, image).size)
+    return Picture(prepared.name_of(request), prepared.open_image(request).size)
+
+
+def pictures_of(prepared: Prepared, planned: Iterable[tuple[Workload, Request]]) -> list[Picture]:
+    """The pictures of some requests. Each picture occurs once in a workload.
+
+    Raises:
+        UserError: if one of them cannot be read.
+    """
+    by_image = {(w, request.image): request for w, request in planned}
+    return [picture_of(prepared[w], request) for (w, _), request in by_image.items()]
 
 
 def encode_request(
-    vlm: LoadedVlm, folder: Path, request: Request, n_visual_tokens: int | None = None
+    vlm: LoadedVlm,
+    prepared: PreparedRequests,
+    request: Request,
+    n_visual_tokens: int | None = None,
 ) -> dict[str, Tensor]:
     """Turn a request and its image into the model's inputs, as `encode` does.
 
@@ -40,6 +51,5 @@ def encode_request(
         UserError: if the image cannot be read or the processor does not accept it; the message
             names the image.
     """
-    image = open_image(folder, request.image)
-    name = shown(folder / request.image)
-    return encode(vlm, image, request.prompt, n_visual_tokens, name)
+    image = prepared.open_image(request)
+    return encode(vlm, image, request.prompt, n_visual_tokens, prepared.path_of(request))
