@@ -18,8 +18,8 @@ from m1.profiling import journal as journal_module
 from m1.profiling.entries import Look
 from m1.profiling.journal import journal_key
 from m1.profiling.journals import Journals
-from m1.profiling.lasting_watch import LastingWatch
 from m1.profiling.warmup import WarmUp
+from m1.profiling.watch import MachineWatch
 from m1.schemas.requests import WORKLOADS, Request
 
 N_KILLS = 12
@@ -163,7 +163,7 @@ def test_what_was_seen_of_the_machine_outlives_an_interruption(run, vlm) -> None
         for look in looks:
             journal.look(look)
     with run.open() as journal:
-        watch = LastingWatch(vlm.device, journal)
+        watch = MachineWatch(vlm.device, earlier=journal.looks)
         state = watch.state()
         assert state.cpu_others_share == pytest.approx(0.4, rel=0.01)
         assert state.cpu_mhz is not None

@@ -29,14 +29,14 @@ WORLD = World(
 )
 
 
-def around(warmup_change=0.01, devices=("cpu",), others=0.02, gpu=None) -> Circumstances:
+def around(warmup_change=0.01, others=0.02, gpu=None) -> Circumstances:
     machine = MachineState(
         cpu_others_share=others,
         cpu_mhz=Span(low=2500, median=2600, high=2600, spread=0.02),
         gpu=gpu,
         gpu_not_measured=None if gpu else "no GPU in use",
     )
-    return Circumstances(WarmUp(warmup_change, n_windows=2), machine, devices, ())
+    return Circumstances(WarmUp(warmup_change, n_windows=2), machine, ())
 
 
 QUIET = around()
@@ -275,10 +275,6 @@ def test_a_clock_that_goes_up_and_down_is_found(rows) -> None:
     clock = Span(low=1200, median=2400, high=3000, spread=0.5)
     machine = QUIET.machine.model_copy(update={"cpu_mhz": clock})
     assert failed(rows, replace(QUIET, machine=machine)) == ["cpu_frequency"]
-
-
-def test_mixed_devices_are_found(rows) -> None:
-    assert failed(rows, around(devices=("cpu", "cuda:0"))) == ["devices"]
 
 
 def test_mixed_devices_are_refused_before_anything_is_measured() -> None:

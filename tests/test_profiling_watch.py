@@ -87,7 +87,7 @@ def watched(looks, every_s=1.0, look_s=0.0) -> MachineState:
             time.now_s += look_s
             yield one
 
-    watch = MachineWatch(CUDA, NvmlGpu(Nvml(passing()), "gpu"), time)
+    watch = MachineWatch(CUDA, gpu=NvmlGpu(Nvml(passing()), "gpu"), now=time)
     for _ in looks:
         watch.look()
         time.now_s += every_s

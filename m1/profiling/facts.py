@@ -11,7 +11,7 @@ from m1.errors import UserError
 from m1.plain_text import tell
 from m1.prepared import Prepared, PreparedRequests
 from m1.profiling.device_rates import measure_rates
-from m1.profiling.failures import release_memory
+from m1.profiling.measured_cells import release_memory
 from m1.profiling.runtime_agreement import Compared, agreement_of, compare_runtimes
 from m1.profiling.work import count_work
 from m1.reasons import typed

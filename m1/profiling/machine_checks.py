@@ -47,17 +47,6 @@ def refuse_mixed_devices(devices: Sequence[str]) -> None:
         )
 
 
-def check_devices(devices: Sequence[str]) -> Check:
-    """Check that all weights are on one device."""
-    return Check(
-        name="devices",
-        value=float(len(devices)),
-        threshold=1.0,
-        passed=len(devices) == 1,
-        detail=f"the weights are on {', '.join(devices)}",
-    )
-
-
 def _check(
     name: str, value: float | None, threshold: float, sentence: str, missing: str, form: str = ".2%"
 ) -> Check:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from m1.profiling.failures import Failures
 from m1.profiling.journal import Journal
-from m1.profiling.lasting_watch import LastingWatch
+from m1.profiling.measured_cells import MeasuredCells
 from m1.profiling.progress import ProfileProgress
 from m1.profiling.schedule import Round
+from m1.profiling.watch import MachineWatch
 
 OneRequest = Callable[[], AbstractContextManager[None]]
 """A context around each request and its line in the journal."""
@@ -26,21 +26,20 @@ def left_of(rounds: Sequence[Round], journal: Journal) -> list[Round]:
 
 def measure_rounds(
     rounds: Sequence[Round],
-    failures: Failures,
-    watch: LastingWatch,
+    cells: MeasuredCells,
+    watch: MachineWatch,
     progress: ProfileProgress,
     one_request: OneRequest,
 ) -> None:
     """Measure rounds in their order; skip cells that fail."""
     for one in rounds:
         for n_done, planned in enumerate(one.planned):
-            if failures.has(one):
+            if cells.failed(one):
                 progress.round_dropped(one, len(one.planned) - n_done)
                 break
             with one_request():
-                row = failures.attempt(one, planned)
+                row = cells.measure_and_write(one, planned)
                 if row:
-                    failures.journal.add(row)
                     watch.look()
                     progress.request_done(one, row)
         progress.round_done(one)

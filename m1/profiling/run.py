@@ -10,18 +10,18 @@ from time import monotonic
 from m1.params import ProfileParams, effective_decode_mode
 from m1.plain_text import tell
 from m1.prepared import Prepared, PreparedRequests
-from m1.profiling.failures import Failures
 from m1.profiling.interruptions import Undisturbed
 from m1.profiling.journal import Journal
-from m1.profiling.lasting_watch import LastingWatch
 from m1.profiling.machine_checks import refuse_mixed_devices
 from m1.profiling.measure import Attempt, OutputLimit, measure
+from m1.profiling.measured_cells import MeasuredCells
 from m1.profiling.progress import ProfileProgress
 from m1.profiling.rounds import OneRequest, left_of, measure_rounds
 from m1.profiling.schedule import Planned, Round, one_of_each_shape, plan
 from m1.profiling.validity import Circumstances
 from m1.profiling.warmup import WarmUp, Window, warm_up
 from m1.profiling.warmup_progress import WarmUpProgress
+from m1.profiling.watch import MachineWatch
 from m1.schemas.profile import FailedCell, MeasuredRequest
 from m1.schemas.requests import WORKLOADS, Request, Workload
 from m1.schemas.settings import (
@@ -109,39 +109,34 @@ class Profiler:
         rounds = self._plan()
         left = left_of(rounds, journal)
         undisturbed = Undisturbed(journal, self._measure, on_gpu=self.vlm.device.type != "cpu")
-        failures = Failures(journal, rounds, self.grid[0], undisturbed.measure)
+        cells = MeasuredCells(journal, rounds, self.grid[0], undisturbed.measure)
         progress = ProfileProgress(left)
         with no_search_through_the_model():
             if journal.rows:
                 progress.note(f"resuming: {len(journal.rows)} requests were measured before")
             if left:
-                self.record_prompts(left, failures)
+                self.record_prompts(left, cells)
                 journal.warm(
-                    self.warm_up(
-                        warmup_tolerance, failures, lambda: monotonic() - undisturbed.lost_s
-                    )
+                    self.warm_up(warmup_tolerance, cells, lambda: monotonic() - undisturbed.lost_s)
                 )
             with progress:
                 progress.begin()
-                watch = LastingWatch(self.vlm.device, journal)
-                measure_rounds(left, failures, watch, progress, one_request)
-        return self._measured(journal, failures, watch)
+                watch = MachineWatch(self.vlm.device, earlier=journal.looks, on_look=journal.look)
+                measure_rounds(left, cells, watch, progress, one_request)
+        return self._measured(journal, cells, watch)
 
     def _plan(self) -> list[Round]:
         requests = {workload: one.requests for workload, one in self.prepared.items()}
         return plan(self.params, self.grid, requests, decode_passes(self.decode_mode))
 
-    def _measured(self, journal: Journal, failures: Failures, watch: LastingWatch) -> Measured:
+    def _measured(self, journal: Journal, cells: MeasuredCells, watch: MachineWatch) -> Measured:
         worst = max(journal.warm_ups, key=lambda warm: abs(warm.change))
-        left_out = failures.left_out()
+        left_out = cells.left_out()
         return Measured(
             rows=[row for order, row in sorted(journal.rows.items()) if order not in left_out],
             failed=journal.failed,
             seen=Circumstances(
-                WarmUp(worst.change, worst.n_windows),
-                watch.state(),
-                self._devices(),
-                journal.interruptions,
+                WarmUp(worst.change, worst.n_windows), watch.state(), journal.interruptions
             ),
             duration_s=watch.duration_s,
         )
@@ -185,12 +180,12 @@ class Profiler:
         """The pictures of all requests that will be measured."""
         return pictures_of(self.prepared, self._planned())
 
-    def record_prompts(self, rounds: Sequence[Round], failures: Failures) -> None:
+    def record_prompts(self, rounds: Sequence[Round], cells: MeasuredCells) -> None:
         """Run one request of each shape in the plan, if prompts are recorded by shape."""
         runtime = self.vlm.runtime
         if isinstance(runtime, CompiledRuntime) and runtime.recorder:
             tell("recording prompts, one of each shape")
-            self._run_quietly(one_of_each_shape(rounds, self._shape), failures)
+            self._run_quietly(one_of_each_shape(rounds, self._shape), cells)
 
     def _shape(self, one: Round, request: Request) -> Hashable:
         """The shape of a request at the setting of a round. Equal shapes share a recording."""
@@ -199,13 +194,13 @@ class Profiler:
         return tuple((name, shape_of(tensor)) for name, tensor in sorted(inputs.items()))
 
     def warm_up(
-        self, tolerance: float, failures: Failures, now: Callable[[], float] = monotonic
+        self, tolerance: float, cells: MeasuredCells, now: Callable[[], float] = monotonic
     ) -> WarmUp:
         """Repeat every setting of both workloads until two windows agree."""
-        cells = [one for setting in self.grid for one in self._sample(setting)]
+        rounds = [one for setting in self.grid for one in self._sample(setting)]
         with WarmUpProgress(self.params.warmup_limit) as progress:
             return warm_up(
-                lambda: self._run_quietly(cells, failures, progress.request_done),
+                lambda: self._run_quietly(rounds, cells, progress.request_done),
                 tolerance,
                 Window(self.params.warmup_window, self.params.warmup_s),
                 self.params.warmup_limit,
@@ -224,13 +219,13 @@ class Profiler:
     def _run_quietly(
         self,
         rounds: Sequence[Round],
-        failures: Failures,
+        cells: MeasuredCells,
         request_done: Callable[[], object] = lambda: None,
     ) -> list[float]:
         """Run rounds that do not count; return their times in ms, with NaN for failed cells."""
         times_ms = []
         for one, planned in [(each, planned) for each in rounds for planned in each.planned]:
-            row = None if failures.has(one) else failures.attempt(one, planned)
+            row = None if cells.failed(one) else cells.attempt(one, planned)
             times_ms.append(row.total_ms if row else math.nan)
             request_done()
         return times_ms

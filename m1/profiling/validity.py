@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from m1.params import ValidityParams
 from m1.profiling.checking import at_most
 from m1.profiling.interruptions import check_interruptions
-from m1.profiling.machine_checks import check_devices, check_machine
+from m1.profiling.machine_checks import check_machine
 from m1.profiling.observer import check_observer
 from m1.profiling.row_checks import (
     check_actuation,
@@ -39,8 +39,6 @@ class Circumstances:
     """How warm-up ended."""
     machine: MachineState
     """The load by other processes during the run, and the clocks of the machine."""
-    devices: tuple[str, ...]
-    """Devices that hold the model's weights."""
     interruptions: tuple[Interruption, ...] | None = None
     """Measurements that were interrupted; `None` if that was not recorded."""
 
@@ -70,7 +68,6 @@ def judge(
         check_cut_outputs(rows, limits.cut_outputs),
         *check_interruptions(seen.interruptions, len(rows), limits),
         *check_machine(seen.machine, limits),
-        check_devices(seen.devices),
         *check_runtime(agreement, limits.runtime_difference),
     )
     reasons = tuple(check.detail for check in checks if not check.passed)

@@ -5,12 +5,13 @@ while a request is timed. A background thread would wake in the middle of reques
 Python's lock from the thread that launches kernels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median, quantiles
 from time import monotonic
 
 import torch
 
+from m1.profiling.entries import Look
 from m1.profiling.gpu import GpuSample, NotMeasuredError, NvmlGpu, find_gpu
 from m1.profiling.machine import CpuMeter, core_mhz
 from m1.schemas.profile import GpuState, MachineState, Span
@@ -22,23 +23,38 @@ VINGTILES = 20
 
 
 class MachineWatch:
-    """Looks at the machine between requests, at most once a second."""
+    """Looks at the machine between requests, at most once a second.
+
+    A run that was interrupted starts with its earlier looks. Pauses count neither as time of the
+    run nor as load.
+    """
 
     def __init__(
         self,
         device: torch.device,
+        *,
+        earlier: Sequence[Sequence[Look]] = (),
+        on_look: Callable[[Look], object] = lambda look: None,
         gpu: NvmlGpu | None = None,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        """Start watching the machine, and the GPU if the device is one."""
+        """Start to watch the machine, and the GPU if the device is one.
+
+        Args:
+            device: the device that measures.
+            earlier: the looks of each earlier part of the run.
+            on_look: called with each new look, for example to write it to a journal.
+            gpu: the GPU to ask; by default it is found from the device.
+            now: a clock in seconds.
+        """
         self.gpu, self.gpu_not_measured = gpu, None if gpu else "no GPU in use"
         if gpu is None:
             self._find(device)
-        self.now = now
-        self.due = now()
+        self.on_look, self.now = on_look, now
+        self.due = self.started = now()
         self.cpu = CpuMeter()
-        self.gpu_samples: list[GpuSample] = []
-        self.core_mhz: list[float | None] = []
+        self.last_of_parts = [part[-1] for part in earlier if part]
+        self.looks = [look for part in earlier for look in part]
 
     def _find(self, device: torch.device) -> None:
         try:
@@ -47,24 +63,46 @@ class MachineWatch:
             self.gpu_not_measured = str(reason)
 
     def look(self) -> None:
-        """Take a sample if one is due. Call this right after a request."""
+        """Take a look if one is due. Call this right after a request."""
         started = self.now()
         if started < self.due:
             return
-        self.core_mhz.append(core_mhz())
-        if self.gpu:
-            self.gpu_samples.append(self.gpu.sample())
+        mhz = core_mhz()
+        gpu = self.gpu.sample() if self.gpu else None
         took_s = self.now() - started
         self.due = started + max(INTERVAL_S, took_s / LARGEST_SHARE)
+        look = Look(
+            elapsed_s=self.now() - self.started,
+            cpu_others_share=self.cpu.others_share(),
+            core_mhz=mhz,
+            gpu=gpu,
+        )
+        self.looks.append(look)
+        self.on_look(look)
+
+    @property
+    def duration_s(self) -> float:
+        """Wall time of measuring, without pauses."""
+        return sum(look.elapsed_s for look in self.last_of_parts) + self.now() - self.started
 
     def state(self) -> MachineState:
-        """What was seen since the start."""
+        """The state of the machine since the run began."""
+        samples = [look.gpu for look in self.looks if look.gpu]
         return MachineState(
-            cpu_others_share=self.cpu.others_share(),
-            cpu_mhz=span(self.core_mhz),
-            gpu=gpu_state(self.gpu_samples) if self.gpu_samples else None,
+            cpu_others_share=self._others_share(),
+            cpu_mhz=span([look.core_mhz for look in self.looks]),
+            gpu=gpu_state(samples) if samples else None,
             gpu_not_measured=self.gpu_not_measured,
         )
+
+    def _others_share(self) -> float | None:
+        """Share of CPU time of other processes, over all parts of the run."""
+        now_s, share = self.now() - self.started, self.cpu.others_share()
+        if share is None:
+            return None
+        parts = [(look.elapsed_s, look.cpu_others_share) for look in self.last_of_parts]
+        busy_s = sum(s * of_part for s, of_part in [*parts, (now_s, share)] if of_part)
+        return busy_s / self.duration_s if self.last_of_parts else share
 
 
 def gpu_state(samples: list[GpuSample]) -> GpuState:

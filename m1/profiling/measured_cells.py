@@ -1,4 +1,4 @@
-"""Cells that cannot be measured: noted with their reason, while the others are measured."""
+"""Measure the requests of a plan. A cell that fails is noted, and the others are measured."""
 
 import gc
 from collections.abc import Callable, Sequence
@@ -21,8 +21,8 @@ COMPARED_WITH = {"e1", "e2"}
 Measure = Callable[[Round, Planned], MeasuredRequest]
 
 
-class Failures:
-    """Tries to measure requests, and remembers the cells that failed."""
+class MeasuredCells:
+    """Measures the requests of a plan, writes their rows, and remembers the cells that failed."""
 
     def __init__(
         self, journal: Journal, rounds: Sequence[Round], reference: Setting, measure: Measure
@@ -40,15 +40,29 @@ class Failures:
         for one in rounds:
             self.places.setdefault(one.cell, []).extend(each.order for each in one.planned)
         failed = {cell.order for cell in journal.failed}
-        self.cells = {cell for cell, places in self.places.items() if failed & set(places)}
+        self.failed_cells = {c for c, places in self.places.items() if failed & set(places)}
 
-    def has(self, one: Round) -> bool:
+    def failed(self, one: Round) -> bool:
         """Whether the cell of a round failed."""
-        return one.cell in self.cells
+        return one.cell in self.failed_cells
 
     def left_out(self) -> set[int]:
         """Places in the order of measurement of all requests of failed cells."""
-        return {place for cell in self.cells for place in self.places[cell]}
+        return {place for cell in self.failed_cells for place in self.places[cell]}
+
+    def measure_and_write(self, one: Round, planned: Planned) -> MeasuredRequest | None:
+        """Measure a request of a round, and write its row to the journal.
+
+        Returns:
+            The row; `None` if the cell failed.
+
+        Raises:
+            UserError: as `attempt` does, or if the journal cannot be written.
+        """
+        row = self.attempt(one, planned)
+        if row:
+            self.journal.add(row)
+        return row
 
     def attempt(self, one: Round, planned: Planned) -> MeasuredRequest | None:
         """Measure a request of a round. If that fails, note its cell and return `None`.
@@ -78,7 +92,7 @@ class Failures:
                 "`dvc repro` keeps what was measured"
             )
         places = self.places.get(one.cell, [planned.order])
-        self.cells.add(one.cell)
+        self.failed_cells.add(one.cell)
         self.journal.fail(
             FailedCell(
                 experiment=one.experiment,
