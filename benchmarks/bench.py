@@ -10,7 +10,8 @@ from torch import Tensor
 from m1.params import Params
 from m1.prepared import Prepared, PreparedRequests
 from m1.schemas.requests import WORKLOADS, Request, Workload
-from m1.vlm.encoding import encode
+from m1.schemas.settings import Setting
+from m1.vlm.at_setting import AtSetting
 from m1.vlm.loaded import LoadedVlm
 from m1.workloads.prepare import prepare
 
@@ -49,5 +50,5 @@ class Bench:
         self, vlm: LoadedVlm, workload: Workload, request: Request, vision_tokens: int | None = None
     ) -> Inputs:
         """A request as the model gets it."""
-        image = self.prepared[workload].open_image(request)
-        return encode(vlm, image, request.prompt, vision_tokens)
+        at = AtSetting(vlm, Setting(vision_tokens=vision_tokens))
+        return at.encode_request(self.prepared[workload], request)

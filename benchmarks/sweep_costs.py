@@ -24,10 +24,10 @@ from m1.profiling.run import Profiler, no_search_through_the_model
 from m1.profiling.schedule import Planned, Round
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.settings import Setting, decode_passes
+from m1.vlm.at_setting import AtSetting
 from m1.vlm.batching import answer_in_batches
 from m1.vlm.calibration import calibrated
 from m1.vlm.engine import Generation, text_of
-from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.loading import load_vlm
 
@@ -94,7 +94,7 @@ class Cells:
         request = self.bench.prepared[self.workload].requests[i]
         inputs = self.bench.encoded(self.vlm, self.workload, request, setting.vision_tokens)
         longest = self.bench.params.profile.max_new_tokens.of(self.workload)
-        with applied(self.vlm.structure, setting):
+        with AtSetting(self.vlm, setting).turned():
             tokens = generate(self.vlm, inputs, longest)
         text_of(self.vlm, Generation(tokens, "stop", DynamicCache()))
 
@@ -108,7 +108,7 @@ class Cells:
             for request in self.bench.requests(self.workload, size)
         ]
         encoded = perf_counter()
-        with applied(self.vlm.structure, setting):
+        with AtSetting(self.vlm, setting).turned():
             answer_in_batches(self.vlm, inputs, longest.of(self.workload), size)
         return (encoded - started) / size, (perf_counter() - encoded) / size
 

@@ -12,13 +12,14 @@ from m1.errors import UserError
 from m1.schemas.requests import Request
 from m1.schemas.settings import Setting
 from m1.vlm import encoding, visual_plans
+from m1.vlm.at_setting import AtSetting
 from m1.vlm.encoding import encode
 from m1.vlm.knob_check import check_knobs
 from m1.vlm.loaded import LoadedVlm, VisualPlan
 from m1.vlm.loading import ready
 from m1.vlm.picture_checks import picture_problems
 from m1.vlm.processing import RefusedError
-from m1.vlm.requests import Picture, encode_request
+from m1.vlm.requests import Picture
 from m1.vlm.structure import StructureError
 from m1.vlm.visual_plans import plan_visual_tokens
 
@@ -91,7 +92,9 @@ def test_the_picture_that_is_encoded_is_named(qwen, tmp_path, monkeypatch) -> No
         request_id="qa-1", image_id="1", image="thin.png", prompt="?", references=("a",), kind=None
     )
     with pytest.raises(UserError) as caught:
-        encode_request(qwen, prepared_in(tmp_path, request), request, 50)
+        AtSetting(qwen, Setting(vision_tokens=50)).encode_request(
+            prepared_in(tmp_path, request), request
+        )
     assert str(caught.value) == (
         f"{tmp_path}/thin.png (300 x 10 pixels): the model's processor cannot take it (height must "
         "be > 0); leave it out"

@@ -21,12 +21,13 @@ from m1.schemas.answers import Answer, AnswerKey, AnswersMade
 from m1.schemas.requests import WORKLOADS, Request, Workload
 from m1.schemas.settings import KNOBS, Setting
 from m1.vlm.advice import advice_on
+from m1.vlm.at_setting import AtSetting
 from m1.vlm.batching import BatchedAnswer, answer_in_batches, can_be_batched
 from m1.vlm.end_tokens import refuse_endless
 from m1.vlm.knob_check import check_knobs
-from m1.vlm.knobs import applied, kept_blocks
+from m1.vlm.knobs import kept_blocks
 from m1.vlm.loaded import LoadedVlm
-from m1.vlm.requests import Picture, encode_request, pictures_of
+from m1.vlm.requests import Picture, pictures_of
 
 # The number of encoded requests in memory. Settings with the same visual tokens share them. On
 # large models encoding takes as long as answering.
@@ -127,7 +128,7 @@ class Answering:
 
     def key(self, workload: Workload, setting: Setting) -> AnswerKey:
         """Everything that decides the answers of a cell."""
-        with applied(self.vlm.structure, setting):
+        with AtSetting(self.vlm, setting).turned():
             first = self.encoded(workload, 0, setting.vision_tokens)
         return AnswerKey(
             workload=workload,
@@ -154,7 +155,7 @@ class Answering:
         for workload, wanted in {(key.workload, key.setting.vision_tokens): None for key in due}:
             n = min(TRIED_TOGETHER, len(self.requests[workload]))
             sample = [self.encoded(workload, place, wanted) for place in range(n)]
-            with applied(self.vlm.structure, Setting(vision_tokens=wanted)):
+            with AtSetting(self.vlm, Setting(vision_tokens=wanted)).turned():
                 if not can_be_batched(self.vlm, sample):
                     return 1
         return self.how.quality.batch_size
@@ -172,7 +173,7 @@ class Answering:
     def _answer_cell(self, key: AnswerKey, progress: CellProgress) -> tuple[Answer, ...]:
         at_once = BATCHES_AT_ONCE * key.batch_size
         answers: list[Answer] = []
-        with applied(self.vlm.structure, key.setting):
+        with AtSetting(self.vlm, key.setting).turned():
             for start in range(0, key.n_requests, at_once):
                 places = range(start, min(start + at_once, key.n_requests))
                 try:
@@ -201,7 +202,8 @@ class Answering:
         self, workload: Workload, place: int, n_visual_tokens: int | None
     ) -> dict[str, Tensor]:
         request = self.requests[workload][place]
-        inputs = encode_request(self.vlm, self.prepared[workload], request, n_visual_tokens)
+        at = AtSetting(self.vlm, Setting(vision_tokens=n_visual_tokens))
+        inputs = at.encode_request(self.prepared[workload], request)
         # They are not on the device, whose memory is for the current batch.
         return {name: tensor.cpu() for name, tensor in inputs.items()}
 

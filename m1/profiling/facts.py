@@ -19,10 +19,9 @@ from m1.schemas.profile import CellWork, DeviceRates, RuntimeAgreement
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.settings import Setting
 from m1.stopping import check_not_asked
+from m1.vlm.at_setting import AtSetting
 from m1.vlm.compiled import CompiledRuntime
-from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
-from m1.vlm.requests import encode_request
 from m1.vlm.structure import KnobState
 
 # Number of tokens on which the runtimes are compared, at every state of the knobs.
@@ -96,12 +95,12 @@ class _First:
     def inputs(self, setting: Setting) -> dict[str, Tensor]:
         """The request encoded for a setting."""
         first = self.prepared.requests[0]
-        return encode_request(self.vlm, self.prepared, first, setting.vision_tokens)
+        return AtSetting(self.vlm, setting).encode_request(self.prepared, first)
 
     def work(self, setting: Setting) -> CellWork:
         """The work of the request at a setting."""
         inputs = self.inputs(setting)
-        with applied(self.vlm.structure, setting):
+        with AtSetting(self.vlm, setting).turned():
             stages = count_work(self.vlm, inputs)
         return CellWork(
             workload=self.prepared.record.workload,
@@ -117,7 +116,7 @@ def _agreement(first: _First, grid: Sequence[Setting]) -> RuntimeAgreement:
     compared: dict[KnobState, Compared | None] = {}
     for setting in grid:
         inputs = first.inputs(setting)
-        with applied(first.vlm.structure, setting):
+        with AtSetting(first.vlm, setting).turned():
             state = first.vlm.structure.state
             if state not in compared:
                 compare = partial(compare_runtimes, first.vlm, inputs, N_COMPARED)

@@ -17,9 +17,8 @@ from m1.profiling.standstill import Elapsed
 from m1.schemas.profile import MeasuredRequest, Stage
 from m1.schemas.requests import Request
 from m1.schemas.settings import DecodeMode
-from m1.vlm.encoding import encode
+from m1.vlm.at_setting import AtSetting
 from m1.vlm.engine import Generation, answer, text_of, token_ids
-from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
 from m1.vlm.processing import count_visual_tokens
 from m1.vlm.visual_plans import plan_visual_tokens
@@ -82,12 +81,13 @@ def measure(
         UserError: if the model's stages cannot be separated.
     """
     request = planned.request
+    at = AtSetting(vlm, of.setting)
     image, opening = opened(vlm, request, prepared)
-    inputs, encoding = encoded(vlm, request, image, of.setting.vision_tokens)
+    inputs, encoding = encoded(at, request, image)
     if vlm.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(vlm.device)
     run = timed_with_marks if planned.marked else timed_alone
-    with applied(vlm.structure, of.setting):
+    with at.turned():
         timed = run(vlm, inputs, limit.of(vlm, request), limit.mode == "free")
     timed.generation.check_finite(vlm)
     stages, seen = timed.stages, timed.observed
@@ -134,14 +134,12 @@ def opened(
     return image, stopwatch.stop()
 
 
-def encoded(
-    vlm: LoadedVlm, request: Request, image: Image.Image, vision_tokens: int | None
-) -> tuple[Inputs, Elapsed]:
+def encoded(at: AtSetting, request: Request, image: Image.Image) -> tuple[Inputs, Elapsed]:
     """A request's inputs on the device, and the time of making them from its image."""
     # This is found once for each size of image, so it does not count as preprocessing.
-    plan_visual_tokens(vlm, image.size, vision_tokens)
-    stopwatch = Stopwatch(vlm.device)
-    inputs = encode(vlm, image, request.prompt, vision_tokens)
+    plan_visual_tokens(at.vlm, image.size, at.setting.vision_tokens)
+    stopwatch = Stopwatch(at.vlm.device)
+    inputs = at.encode(image, request.prompt)
     return inputs, stopwatch.stop()
 
 

@@ -31,11 +31,12 @@ from m1.schemas.settings import (
     Setting,
     decode_passes,
 )
+from m1.vlm.at_setting import AtSetting
 from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.end_tokens import refuse_endless
 from m1.vlm.knob_check import check_knobs
 from m1.vlm.loaded import LoadedVlm
-from m1.vlm.requests import Picture, encode_request, pictures_of
+from m1.vlm.requests import Picture, pictures_of
 from m1.vlm.shapes import shape_of
 
 Measure = Callable[[LoadedVlm, Planned, Round, PreparedRequests, OutputLimit], Attempt]
@@ -158,11 +159,11 @@ class Profiler:
 
     def _lengths(self) -> Iterator[int]:
         """The largest number of positions of every request that will be measured."""
-        most = self.grid[0].vision_tokens
+        most = AtSetting(self.vlm, self.grid[0])
         for workload, request in self._planned():
             n = self.params.max_new_tokens.of(workload)
             limits = [OutputLimit(mode, n) for mode in decode_passes(self.decode_mode)]
-            inputs = encode_request(self.vlm, self.prepared[workload], request, most)
+            inputs = most.encode_request(self.prepared[workload], request)
             n_output = max(limit.of(self.vlm, request) for limit in limits)
             yield inputs["input_ids"].shape[1] + n_output
 
@@ -189,8 +190,8 @@ class Profiler:
 
     def _shape(self, one: Round, request: Request) -> Hashable:
         """The shape of a request at the setting of a round. Equal shapes share a recording."""
-        prepared, n_wanted = self.prepared[one.workload], one.setting.vision_tokens
-        inputs = encode_request(self.vlm, prepared, request, n_wanted)
+        at = AtSetting(self.vlm, one.setting)
+        inputs = at.encode_request(self.prepared[one.workload], request)
         return tuple((name, shape_of(tensor)) for name, tensor in sorted(inputs.items()))
 
     def warm_up(

@@ -10,9 +10,8 @@ from m1.plain_text import say
 from m1.quality.captions import CaptionCorpus
 from m1.schemas.base import Record
 from m1.schemas.settings import Setting
+from m1.vlm.at_setting import AtSetting
 from m1.vlm.batching import answer_in_batches
-from m1.vlm.encoding import encode
-from m1.vlm.knobs import applied
 from m1.vlm.loaded import LoadedVlm
 from m1.workloads.scene_language import (
     CAPTION_PROMPT,
@@ -73,11 +72,11 @@ def evaluate(vlm: LoadedVlm, settings: Sequence[Setting], held_out: HeldOut) -> 
     qualities: dict[str, SettingQuality] = {}
     by_kind: dict[str, float] = {}
     for setting in settings:
-        with applied(vlm.structure, setting):
-            questions = [question.text for question in held_out.questions]
-            answers = written_for(vlm, held_out, questions, setting, "qa")
-            prompts = [CAPTION_PROMPT] * len(held_out.scenes)
-            written = written_for(vlm, held_out, prompts, setting, "captioning")
+        at = AtSetting(vlm, setting)
+        questions = [question.text for question in held_out.questions]
+        answers = written_for(at, held_out, questions, "qa")
+        prompts = [CAPTION_PROMPT] * len(held_out.scenes)
+        written = written_for(at, held_out, prompts, "captioning")
         qualities[setting.label] = quality(held_out, answers, written)
         by_kind = by_kind or accuracy_by_kind(held_out.questions, answers)
         say(f"{setting.label}: {qualities[setting.label]}")
@@ -87,12 +86,13 @@ def evaluate(vlm: LoadedVlm, settings: Sequence[Setting], held_out: HeldOut) -> 
 
 
 def written_for(
-    vlm: LoadedVlm, held_out: HeldOut, prompts: Sequence[str], setting: Setting, workload: str
+    at: AtSetting, held_out: HeldOut, prompts: Sequence[str], workload: str
 ) -> list[str]:
-    """Greedy outputs for a prompt about each scene; the knobs are already turned."""
+    """Greedy outputs for a prompt about each scene."""
     pairs = zip(held_out.images, prompts, strict=True)
-    encoded = [encode(vlm, image, prompt, setting.vision_tokens) for image, prompt in pairs]
-    answers = answer_in_batches(vlm, encoded, MAX_NEW_TOKENS[workload], BATCH_SIZE)
+    encoded = [at.encode(image, prompt) for image, prompt in pairs]
+    with at.turned():
+        answers = answer_in_batches(at.vlm, encoded, MAX_NEW_TOKENS[workload], BATCH_SIZE)
     return [answer.text for answer in answers]
 
 

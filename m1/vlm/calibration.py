@@ -6,9 +6,9 @@ from torch import Tensor
 
 from m1.params import KnobParams
 from m1.prepared import Prepared
+from m1.vlm.at_setting import AtSetting
 from m1.vlm.importance import with_block_policy
 from m1.vlm.loaded import LoadedVlm
-from m1.vlm.requests import encode_request
 
 
 def calibrated(vlm: LoadedVlm, knobs: KnobParams, prepared: Prepared) -> LoadedVlm:
@@ -22,4 +22,4 @@ def _encoded(vlm: LoadedVlm, prepared: Prepared, n: int) -> Iterator[dict[str, T
     """The first requests of each workload."""
     for one in prepared.values():
         for request in one.requests[:n]:
-            yield encode_request(vlm, one, request)
+            yield AtSetting(vlm).encode_request(one, request)

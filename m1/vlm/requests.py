@@ -1,14 +1,11 @@
-"""Prepared requests: their inputs for a model, and their pictures with names that users know."""
+"""The pictures of prepared requests, with the names that users know."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from torch import Tensor
-
 from m1.prepared import Prepared, PreparedRequests
 from m1.schemas.requests import Request, Workload
-from m1.vlm.encoding import encode
-from m1.vlm.loaded import LoadedVlm, Size
+from m1.vlm.loaded import Size
 
 
 class Picture(NamedTuple):
@@ -37,19 +34,3 @@ def pictures_of(prepared: Prepared, planned: Iterable[tuple[Workload, Request]])
     """
     by_image = {(w, request.image): request for w, request in planned}
     return [picture_of(prepared[w], request) for (w, _), request in by_image.items()]
-
-
-def encode_request(
-    vlm: LoadedVlm,
-    prepared: PreparedRequests,
-    request: Request,
-    n_visual_tokens: int | None = None,
-) -> dict[str, Tensor]:
-    """Turn a request and its image into the model's inputs, as `encode` does.
-
-    Raises:
-        UserError: if the image cannot be read or the processor does not accept it; the message
-            names the image.
-    """
-    image = prepared.open_image(request)
-    return encode(vlm, image, request.prompt, n_visual_tokens, prepared.path_of(request))
