@@ -3,25 +3,16 @@
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import typer
 
-from m1.analysis.agreement import check_same_origin, compare
-from m1.analysis.cells import of_settings, rows_in_pass
-from m1.analysis.frontiers import find_frontier
+from m1.analysis.agreement import check_same_origin
 from m1.analysis.inputs import AnswerFiles, ProfileFiles, read_scored_requests
-from m1.analysis.scoring import score_rows, scored_answers
-from m1.analysis.trade_off import NoQualityError
+from m1.analysis.pareto import ParetoInputs, make_pareto, outcome
 from m1.errors import run_command
 from m1.files import written_together
-from m1.origin import rows_fingerprint
-from m1.params import AnalysisParams, load_params
+from m1.params import load_params
 from m1.plain_text import say
-from m1.schemas.markup import Markup
-from m1.schemas.profile import FailedCell, ProfileRun
-from m1.schemas.requests import RequestSet, Workload
-from m1.schemas.results import ParetoResult, ScoredAnswer
-from m1.schemas.settings import decode_passes
+from m1.schemas.requests import Workload
 
 
 def main(
@@ -43,72 +34,12 @@ def main(
     answered = AnswerFiles.read(answers)
     check_same_origin(measured, answered)
     requests = read_scored_requests(workload, requests_file, measured, answered)
-    scores: list[ScoredAnswer] = []
-    if answered.table is None:
-        result = without_quality(workload, answered.record.not_available, measured.run)
-    else:
-        table, markup = answered.table, answered.markup
-        result, scores = with_quality(requests, measured, table, params.analysis, markup)
-    made_from = measured.made_from(answered.fingerprint, params.analysis)
-    result = result.model_copy(
-        update={"made_from": made_from, "scores_fingerprint": rows_fingerprint(scores)}
-    )
-    result = result.model_copy(update={"fingerprint": result.content_fingerprint})
+    given = ParetoInputs(requests, measured, answered, params.analysis)
+    result, scores = make_pareto(given)
     with written_together() as results:
         results.rows(scores, scores_file)
         results.record(result, out)
     say(f"{workload}: {outcome(result)}")
-
-
-def without_quality(workload: Workload, reason: str | None, run: ProfileRun) -> ParetoResult:
-    """A result without a frontier, with the reason."""
-    return ParetoResult(
-        workload=workload,
-        quality_not_available=reason,
-        frontier=None,
-        agreement=None,
-        failed=failed_in_e2(run),
-    )
-
-
-def failed_in_e2(run: ProfileRun) -> tuple[FailedCell, ...]:
-    """The cells of E2 that could not be measured."""
-    return tuple(cell for cell in run.failed if cell.experiment == "e2")
-
-
-def with_quality(
-    requests: RequestSet,
-    measured: ProfileFiles,
-    answers: pd.DataFrame,
-    analysis: AnalysisParams,
-    markup: Markup | None,
-) -> tuple[ParetoResult, list[ScoredAnswer]]:
-    """The frontier, and the scored answers that it was found with."""
-    workload, run = requests.workload, measured.run
-    grid = run.measured_grid
-    e2 = of_settings(rows_in_pass("e2", decode_passes(run.decode_mode)[0], measured.rows), grid)
-    answers = of_settings(answers, grid)
-    scores = score_rows(answers[answers["workload"] == workload], requests, markup)
-    try:
-        frontier = find_frontier(e2, answers, scores, requests, grid, analysis)
-    except NoQualityError as reason:
-        return without_quality(workload, str(reason), run), scored_answers(scores)
-    result = ParetoResult(
-        workload=workload,
-        quality_not_available=None,
-        frontier=frontier,
-        agreement=compare(e2[e2["workload"] == workload], scores, requests, analysis, markup),
-        failed=failed_in_e2(run),
-    )
-    return result, scored_answers(scores)
-
-
-def outcome(result: ParetoResult) -> str:
-    """The result in a line."""
-    if result.frontier is None:
-        return f"no frontier. {result.quality_not_available}"
-    on_it = (point.label for point in result.frontier.points if point.on_frontier)
-    return f"on the frontier, fastest first: {', '.join(on_it)}"
 
 
 if __name__ == "__main__":

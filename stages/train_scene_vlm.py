@@ -9,6 +9,7 @@ import torch
 import typer
 
 from m1.errors import run_command
+from m1.files import write_text
 from m1.scene_vlm.architecture import save_model
 from m1.scene_vlm.training import SceneVlmParams, Trainer
 from m1.yaml_text import read_yaml
@@ -29,7 +30,7 @@ def main(
     trainer.train()
     save_model(trainer.model, trainer.processor, folder)
     points = [point.model_dump() for point in trainer.curve]
-    (folder / "training_curve.json").write_text(json.dumps(points, indent=1) + "\n")
+    write_text(json.dumps(points, indent=1) + "\n", folder / "training_curve.json")
     shutil.rmtree(checkpoint.parent, ignore_errors=True)
 
 
