@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from m1.analysis.clusters import clusters_of
+from m1.analysis.ratio import ratio
 from m1.errors import UserError
 from m1.params import AnalysisParams
 from m1.schemas.results import SampleSize
@@ -66,9 +67,7 @@ class Resamples:
         sums = np.zeros((len(self.names), values.shape[1]))
         np.add.at(sums, self.places(images), values)
         sizes = np.bincount(self.places(images), minlength=len(self.names))
-        total, n_requests = self.counts @ sums, (self.counts @ sizes)[:, None]
-        means = np.full_like(total, np.nan)
-        np.divide(total, n_requests, out=means, where=n_requests > 0)
+        means = ratio(self.counts @ sums, (self.counts @ sizes)[:, None])
         # The last bits depend on the order of summation, so they are rounded off. Equal scores
         # then tie on the frontier, and the same rows give the same file.
         return np.asarray(np.round(means, DECIMALS))

@@ -13,6 +13,7 @@ import numpy as np
 from m1.analysis.bootstrap import Draws, Resamples
 from m1.analysis.cells import DECODE, TimedCells
 from m1.analysis.intervals import estimate, estimate_if_defined, is_defined
+from m1.analysis.ratio import ratio
 from m1.analysis.sensitivity import single_knob_moves
 from m1.schemas.decode import DecodeParts, DecodeSplit, DecodeSplits
 from m1.schemas.settings import KNOBS, Setting
@@ -30,8 +31,7 @@ class DecodeDraws:
     @property
     def ms_per_step(self) -> Draws:
         """Time of a step; NaN for a setting without steps [n_draws, n_settings]."""
-        unknown = np.full_like(self.decode_ms, np.nan)
-        return np.divide(self.decode_ms, self.n_steps, out=unknown, where=self.n_steps > 0)
+        return ratio(self.decode_ms, self.n_steps)
 
     @property
     def change_ms(self) -> Draws:

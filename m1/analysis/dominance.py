@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m1.analysis.bootstrap import Draws
+from m1.analysis.ratio import ratio
 
 Mask = NDArray[np.bool_]
 Indices = NDArray[np.intp]
@@ -80,8 +81,7 @@ def steepness(latency_fraction: Draws, quality_fraction: Draws) -> Draws:
     as_fast = latency_fraction == fastest[:, None]
     left = np.where(as_fast, quality_fraction, -np.inf).max(axis=1)
     lost, saved = 1 - left, 1 - fastest
-    unknown = np.full_like(lost, np.nan)
-    return np.asarray(np.divide(lost, saved, out=unknown, where=saved > 0))
+    return ratio(lost, saved)
 
 
 def fastest_keeping(level: float, latency: Draws, quality_fraction: Draws) -> Indices:

@@ -8,6 +8,7 @@ import numpy as np
 from m1.analysis.bootstrap import Draws, Resamples
 from m1.analysis.cells import TimedCells
 from m1.analysis.intervals import estimate
+from m1.analysis.ratio import ratio
 from m1.schemas.profile import STAGES
 from m1.schemas.results import SensitivityPoint
 from m1.schemas.settings import KNOBS, Knob, Setting
@@ -111,8 +112,7 @@ def _with(setting: Setting, knob: Knob, reference: Setting) -> Setting:
 
 
 def _percent(new: Draws, old: Draws) -> Draws:
-    unknown = np.full_like(new, np.nan)
-    return 100 * np.divide(new - old, old, out=unknown, where=old > 0)
+    return 100 * ratio(new - old, old)
 
 
 def sensitivity_points(

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from m1.analysis.bootstrap import Draws, Resamples
 from m1.analysis.cells import ScoredCells, TimedCells
 from m1.analysis.dominance import Indices, fastest_keeping, steepness
+from m1.analysis.ratio import ratio
 from m1.analysis.sensitivity import single_knob_moves
 from m1.errors import UserError
 from m1.params import LatencyStatistic
@@ -40,9 +39,7 @@ class TradeOff:
     @property
     def quality_fraction(self) -> Draws:
         """Quality as a fraction of the reference setting's; NaN in draws where the latter is 0."""
-        reference = self.quality[:, :1]
-        unknown = np.full_like(self.quality, np.nan)
-        return np.divide(self.quality, reference, out=unknown, where=reference > 0)
+        return ratio(self.quality, self.quality[:, :1])
 
     @property
     def steepness(self) -> Draws:

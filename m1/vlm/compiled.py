@@ -20,7 +20,7 @@ from m1.plain_text import tell
 from m1.vlm.graphs import Recorder
 from m1.vlm.prompt_graphs import PromptGraphs
 from m1.vlm.runtime import Runtime
-from m1.vlm.structure import KnobState, VlmStructure
+from m1.vlm.structure import KnobState, VlmStructure, inner_model
 
 # Sizes of the cache are multiples of this, so that few sizes are compiled.
 ROOM = 64
@@ -102,7 +102,7 @@ class CompiledRuntime(Runtime):
 
     def _keep_position(self, n: int) -> None:
         """Store the place of the next token, for models with positions in several dimensions."""
-        owner: Any = getattr(self.structure.model, "model", self.structure.model)
+        owner: Any = inner_model(self.structure.model)
         if (offset := getattr(owner, "rope_deltas", None)) is None:
             return
         if self.position is None:

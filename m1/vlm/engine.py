@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from m1.vlm.loaded import LoadedVlm
+from m1.vlm.structure import inner_model
 
 FinishReason = Literal["stop", "length"]
 
@@ -133,7 +134,7 @@ class Picker:
 @contextmanager
 def position_offset_kept(model: PreTrainedModel) -> Iterator[None]:
     """After the block, restore what models with multi-dimensional positions store of a prompt."""
-    owner: Any = getattr(model, "model", model)
+    owner: Any = inner_model(model)
     noted = vars(owner).get("rope_deltas")
     try:
         yield

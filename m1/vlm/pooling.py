@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from m1.vlm.block_policies import KnobError
-from m1.vlm.structure import VlmStructure
+from m1.vlm.structure import VlmStructure, inner_model
 
 # Part of the names of inputs that hold the grid of an image's patches.
 GRID = "grid_thw"
@@ -168,7 +168,7 @@ def intercepted_features(structure: VlmStructure, change: Callable[[Any], Any]) 
     The changed method is set on the instance, where the model's own forward finds it. It is removed
     afterwards.
     """
-    owner: Any = getattr(structure.model, "model", structure.model)
+    owner: Any = inner_model(structure.model)
     method = getattr(owner, "get_image_features", None)
     shadowed = vars(owner).get("get_image_features")
     if method is None:

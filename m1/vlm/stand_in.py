@@ -22,6 +22,7 @@ from transformers import AutoImageProcessor, PreTrainedModel
 from m1.errors import UserError
 from m1.vlm.pooling import GRID
 from m1.vlm.shapes import shape_of
+from m1.vlm.structure import inner_model
 
 WORDS = re.compile(r"\w+|[^\w\s]")
 POSITION_TYPES = ("token_type_ids", "mm_token_type_ids")
@@ -97,7 +98,7 @@ class StandInProcessor:
 
 def count_image_features(model: PreTrainedModel, tensors: dict[str, Tensor]) -> int:
     """Visual tokens that the model makes from an image, counted by running its vision path."""
-    owner: Any = getattr(model, "model", model)
+    owner: Any = inner_model(model)
     if not hasattr(owner, "get_image_features"):
         raise UserError(
             f"{type(model).__name__}: it has no get_image_features, so how many visual tokens an "

@@ -125,6 +125,11 @@ class VlmStructure:
         return self.block_policy(len(self.blocks), n_active, self.required_blocks)
 
 
+def inner_model(model: Any) -> Any:  # noqa: ANN401 (of transformers)
+    """The model without its head. It owns the positions and the vision path, in most families."""
+    return getattr(model, "model", model)
+
+
 def find_structure(model: PreTrainedModel) -> VlmStructure:
     """Find the stages and knobs of a model.
 
