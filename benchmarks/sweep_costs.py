@@ -135,7 +135,7 @@ def _facts_s(bench: Bench, vlm: LoadedVlm) -> float:
     profiler = Profiler(vlm, bench.prepared, grid, bench.params.profile)
 
     def once() -> None:
-        profiler.prepare()
+        profiler.check_and_reserve()
         gather_facts(vlm, bench.prepared, grid)
 
     return _seconds(once)

@@ -37,10 +37,10 @@ def main(
         return
     # Importing torch takes seconds, so mistakes in parameters are reported first.
     from m1.answering.run import How
-    from m1.answering.whole import answer
+    from m1.answering.whole import answer_requests
 
     how = How(params.model, params.knobs, params.quality, params.profile.max_new_tokens)
-    answer(requests, kept, out, how)
+    answer_requests(requests, kept, out, how)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from import_graph import ROOT
 from m1.report.facts import Parameters
 from m1.report.page import make_page
 from m1.schemas.profile import Check, FailedCell
-from m1.schemas.results import Answers, Finding, NotTested, Verdict, WorkloadContrast
+from m1.schemas.results import Finding, KeyAnswers, NotTested, Verdict, WorkloadContrast
 
 TEMPLATES = ROOT / ".dvc" / "plots"
 NASTY = "</script><script>alert('ran')</script>\x1b[31m\u202ebackwards"
@@ -35,7 +35,7 @@ FINDINGS = (
     finding("near", 2.1, 1.0, 3.0, "inconclusive"),
     finding("opposite", -1.0, -1.5, -0.5, "refuted"),
 )
-ANSWERS = Answers(
+ANSWERS = KeyAnswers(
     latency_difference="Captions take six times as long.",
     dominant_stages="Prefill here, decode there.",
     optimal_settings="They differ.",

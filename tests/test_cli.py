@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from m1.cli import app
 from m1.files import write_record
 from m1.schemas.origin import MadeFrom
-from m1.schemas.results import Answers, Finding, NotTested, WorkloadContrast
+from m1.schemas.results import Finding, KeyAnswers, NotTested, WorkloadContrast
 from m1.show.layouts import NAMES, RESULT_FILES
 
 RUN = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"})
@@ -32,7 +32,7 @@ def contrast() -> WorkloadContrast:
         smallest_effect=5.25,
         verdict="supported",
     )
-    answers = Answers(
+    answers = KeyAnswers(
         latency_difference="Captions take six times as long.",
         dominant_stages="Prefill here, decode there.",
         optimal_settings="They differ.",

@@ -27,9 +27,9 @@ from m1.figures.stage_breakdown import draw_stage_breakdown
 from m1.figures.style import (
     STAGE_COLOURS,
     WORKLOAD_MARKERS,
+    bracketed,
     save_figure,
     whiskers,
-    with_interval,
 )
 from m1.files import read_plot_rows, write_plot_rows, write_record
 from m1.schemas.profile import STAGES, FailedCell
@@ -243,10 +243,10 @@ def test_each_stage_has_its_number_beside_no_other() -> None:
     lines = [legend for legend in figure.findobj(Legend) if isinstance(legend, Legend)]
     labels = [label for line in lines for label in line.get_texts()]
     projector = contrast.stage_breakdown["qa"]["projector"].mean_ms
-    assert f"projector {with_interval(projector)}" in [label.get_text() for label in labels]
+    assert f"projector {bracketed(projector)}" in [label.get_text() for label in labels]
     assert len(labels) == len(WORKLOADS) * (2 * len(STAGES) + 2)
     assert overlapping(figure, labels) == []
-    totals = [f"total {with_interval(contrast.latency[w].mean_ms, 'ms')}" for w in WORKLOADS]
+    totals = [f"total {bracketed(contrast.latency[w].mean_ms, 'ms')}" for w in WORKLOADS]
     assert set(totals) <= set(texts(figure))
 
 
@@ -262,7 +262,7 @@ def test_preprocessing_ends_where_the_total_starts() -> None:
         assert opening.get_x() + opening.get_width() == pytest.approx(processor.get_x())
         widths = opening.get_width(), processor.get_width()
         assert widths == pytest.approx([means[name].value for name in ("open image", "processor")])
-        opened = with_interval(means["open image"], "ms")
+        opened = bracketed(means["open image"], "ms")
         assert f"preprocessing, outside the total: open image {opened}" in texts(figure)
     assert all(patch.get_x() >= 0 for patch in bars(figure.axes[1]))
 
@@ -316,7 +316,7 @@ def test_percentiles_are_marked_and_named() -> None:
     places = [(m.lines[0].get_xdata()[0], m.lines[0].get_ydata()[0]) for m in marks]
     assert len(places) == 6
     assert places[-1] == (p99.value, 0.99)
-    assert f"P99 {with_interval(p99, 'ms')}" in texts(figure)
+    assert f"P99 {bracketed(p99, 'ms')}" in texts(figure)
 
 
 def test_the_caption_of_latencies_says_what_makes_their_tail() -> None:
@@ -421,7 +421,7 @@ def test_a_frontier_of_one_setting_has_no_steepness() -> None:
     assert "steepness undefined: no setting is surely faster" in texts(figure)
     steepness = frontiers["captioning"].steepness
     assert steepness
-    told = with_interval(steepness)
+    told = bracketed(steepness)
     assert f"steepness {told} (quality lost / latency saved)" in texts(figure)
 
 
@@ -520,7 +520,7 @@ def test_each_value_of_a_knob_has_its_frontier_and_shift() -> None:
         drawn = [*(one.hypervolume for one in frontier.single_knob), frontier.hypervolume]
         assert [bar.get_width() for bar in bars(areas)] == pytest.approx([a.value for a in drawn])
         assert frontier.coupling.joint_gain
-        assert with_interval(frontier.coupling.joint_gain) in areas.get_title()
+        assert bracketed(frontier.coupling.joint_gain) in areas.get_title()
 
 
 def test_a_knob_with_one_value_has_no_frontier_of_its_own() -> None:
@@ -590,7 +590,7 @@ def test_each_stage_says_its_times_over_the_floor_and_what_bounds_it() -> None:
     stages = [one for w in WORKLOADS for one in contrast.roofline[w][0].stages.values()]
     assert {one.bound_by for one in stages} == {"operations", "bytes"}
     for one in stages:
-        times = with_interval(one.over_floor)
+        times = bracketed(one.over_floor)
         assert f"{times} × {one.floor_ms:.3g} ms, {one.bound_by}" in said
     marks = [c.lines[0] for c in floors.containers if isinstance(c, ErrorbarContainer)]
     places = sorted(mark.get_xdata()[0] for mark in marks)
@@ -616,7 +616,7 @@ def test_intervals_beside_their_value_still_make_whiskers() -> None:
     ("value", "said"), [(1234.0, "1234 ms"), (31.94, "31.9 ms"), (0.3, "0.30 ms"), (0.0, "0.0 ms")]
 )
 def test_numbers_have_three_digits(value: float, said: str) -> None:
-    assert with_interval(Estimate(value=value, low=value, high=value), "ms").startswith(f"{said} [")
+    assert bracketed(Estimate(value=value, low=value, high=value), "ms").startswith(f"{said} [")
 
 
 def test_drawing_leaves_no_trace_in_matplotlib() -> None:

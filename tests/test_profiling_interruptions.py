@@ -13,9 +13,9 @@ from test_profiling_validity import LIMITS
 from whole_run import ROOT, SMALL, merged, prepare, tiny_model, write_params
 
 from m1.files import read_record, read_rows
+from m1.profiling.cell import Cell
 from m1.profiling.interruptions import LEAST_KNOWN, MOST_ATTEMPTS, Undisturbed, check_interruptions
 from m1.profiling.measure import Attempt
-from m1.profiling.row_checks import cell_of
 from m1.profiling.schedule import Planned, Round
 from m1.profiling.standstill import NS_PER_MS, Elapsed, ThreadClocks, elapsed
 from m1.schemas.profile import Interruption, MeasuredRequest, ProfileRun
@@ -266,7 +266,7 @@ def replayed(path: Path, run: FakedRun, plant: Change) -> tuple[int, list[Interr
     # Whole numbers beside nulls are kept as 8.0.
     rows = [MeasuredRequest.model_validate(record, strict=False) for record in records]
     rows.sort(key=lambda row: row.order)
-    firsts = {cell_of(row)[1:]: row.model_copy(update={"order": -1}) for row in reversed(rows)}
+    firsts = {Cell.of(row)[1:]: row.model_copy(update={"order": -1}) for row in reversed(rows)}
     warm_up = [row for row in firsts.values() for _ in range(LEAST_KNOWN)]
     attempts: list[int] = []
 

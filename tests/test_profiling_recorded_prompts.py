@@ -41,7 +41,7 @@ def test_no_request_that_counts_waits_for_a_recording(tmp_path) -> None:
 
     grid = params.knobs.grid()
     profiler = Profiler(quick, read_prepared(folder), grid, params.profile, watched)
-    profiler.prepare()
+    profiler.check_and_reserve()
     with Journal(tmp_path / "journal", key()) as journal:
         measured = profiler.run(0.1, journal)
     counted = [n for order, n in waited if order >= 0]

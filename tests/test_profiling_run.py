@@ -155,7 +155,7 @@ def test_a_model_spread_over_devices_is_refused_before_anything_is_measured() ->
     vlm.structure.vision_tower.to("meta")
     profiler = Profiler(vlm, {}, params.knobs.grid(), params.profile)
     with pytest.raises(UserError, match="the weights are on cpu, meta; a run measures one device"):
-        profiler.prepare()
+        profiler.check_and_reserve()
 
 
 def test_missing_requests_are_told_in_one_line(tmp_path) -> None:

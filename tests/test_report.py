@@ -24,7 +24,7 @@ from m1.report.forest import Forest
 from m1.report.tables import stage_table
 from m1.schemas.profile import STAGES
 from m1.schemas.requests import WORKLOADS
-from m1.schemas.results import Answers, WorkloadContrast
+from m1.schemas.results import KeyAnswers, WorkloadContrast
 
 MOST_BYTES = 2_000_000
 ALIEN = re.compile(r"(?:src|href|action)\s*=\s*[\"']?(?:https?:)?//|@import|url\(", re.IGNORECASE)
@@ -90,7 +90,7 @@ def test_the_verdict_comes_before_all_numbers(valid: Outline) -> None:
 
 
 def test_questions_are_answered_in_order(valid: Outline) -> None:
-    asked = [field.description for field in Answers.model_fields.values()]
+    asked = [field.description for field in KeyAnswers.model_fields.values()]
     assert valid.texts["h3"][: len(asked)] == asked
     for answer in reports.ANSWERS.model_dump().values():
         assert answer in valid.texts["p"]

@@ -80,6 +80,6 @@ def test_a_model_that_nothing_ends_is_refused_before_anything_is_measured(vlm, m
         profiler = Profiler(given, {}, {}, params.knobs.grid(), profile)
         if refused:
             with pytest.raises(UserError, match="no end-of-sequence token"):
-                profiler.prepare()
+                profiler.check_and_reserve()
         else:
-            profiler.prepare()
+            profiler.check_and_reserve()

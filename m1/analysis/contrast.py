@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from m1.analysis.answers import make_answers
 from m1.analysis.evidence import Evidence
 from m1.analysis.findings import judge_expectations, list_not_tested
 from m1.analysis.frontiers import reference_point
+from m1.analysis.key_questions import answer_key_questions
 from m1.analysis.sensitivity import sensitivity_points
 from m1.analysis.timed_results import TimedResults
 from m1.params import AnalysisParams
@@ -68,7 +68,7 @@ def make_contrast(
         at_reference_length=timed.at_reference_length,
         findings=tuple(findings),
         not_tested=tuple(not_tested),
-        answers=make_answers(
+        answers=answer_key_questions(
             stages,
             {w: timed.decode_split[w].reference_ms_per_step for w in WORKLOADS},
             frontiers,

@@ -14,7 +14,7 @@ from m1.vlm.loading import find_device, load_vlm
 from m1.vlm.prompt_checks import check_prompts
 
 
-def answer(requests: Path, kept: Path, out: Path, how: How) -> None:
+def answer_requests(requests: Path, kept: Path, out: Path, how: How) -> None:
     """Answer the requests of both workloads over the grid.
 
     Args:

@@ -17,12 +17,12 @@ from m1.figures.style import (
     WORKLOAD_COLOURS,
     WORKLOAD_HATCHES,
     WORKLOAD_NAMES,
+    bracketed,
     new_figure,
     reserve_top,
     samples_of,
     styled,
     whiskers,
-    with_interval,
 )
 from m1.schemas.coupling import FixedKnob
 from m1.schemas.requests import WORKLOADS
@@ -149,7 +149,7 @@ def draw_areas(axes: Axes, frontier: Frontier) -> None:
     )
     for name, area in areas.items():
         place = (max(area.value, area.high), name)
-        text = with_interval(area)
+        text = bracketed(area)
         axes.annotate(text, place, (4, 0), textcoords="offset points", va="center", size=6.5)
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
@@ -163,4 +163,4 @@ def gain_of(frontier: Frontier) -> str:
     gain = frontier.coupling.joint_gain
     if gain is None:
         return f"{name}\nno knob is varied"
-    return f"{name}\nall knobs minus the best one alone: {with_interval(gain)}"
+    return f"{name}\nall knobs minus the best one alone: {bracketed(gain)}"

@@ -13,10 +13,10 @@ from m1.figures.style import (
     KNOB_NAMES,
     WORKLOAD_NAMES,
     add_legend,
+    bracketed,
     new_figure,
     styled,
     whiskers,
-    with_interval,
 )
 from m1.schemas.decode import DecodeParts, DecodeSplit, DecodeSplits
 from m1.schemas.requests import WORKLOADS
@@ -72,9 +72,9 @@ def legend_entries() -> list[Patch | Line2D]:
 
 def decode_of(splits: DecodeSplits) -> str:
     """Length and speed at the reference setting."""
-    steps = f"{with_interval(splits.reference_n_steps)} decode steps a request"
+    steps = f"{bracketed(splits.reference_n_steps)} decode steps a request"
     speed = splits.reference_ms_per_step
-    return steps if speed is None else f"{steps} of {with_interval(speed, 'ms')}"
+    return steps if speed is None else f"{steps} of {bracketed(speed, 'ms')}"
 
 
 def draw_knob(axes: Axes, splits: Sequence[DecodeSplit], knob: Knob, reference: int | None) -> None:

@@ -14,10 +14,10 @@ from m1.figures.style import (
     WORKLOAD_DASHES,
     WORKLOAD_NAMES,
     add_legend,
+    bracketed,
     new_figure,
     styled,
     whiskers,
-    with_interval,
 )
 from m1.schemas.base import Record
 from m1.schemas.quantities import Fraction, Positive
@@ -135,7 +135,7 @@ def draw_percentile(axes: Axes, name: str, estimate: Estimate, workload: Workloa
     )
     mark = drawn.lines[0]
     assert mark is not None
-    mark.set_label(f"{name} {with_interval(estimate, 'ms')}")
+    mark.set_label(f"{name} {bracketed(estimate, 'ms')}")
     return mark
 
 

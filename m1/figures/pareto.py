@@ -17,11 +17,11 @@ from m1.figures.style import (
     WORKLOAD_MARKERS,
     WORKLOAD_NAMES,
     add_legend,
+    bracketed,
     new_figure,
     samples_of,
     styled,
     whiskers,
-    with_interval,
 )
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import Frontier, FrontierPoint, WorkloadContrast
@@ -129,7 +129,7 @@ def steepness_of(frontier: Frontier) -> str:
     slope = frontier.steepness
     if slope is None:
         return "steepness undefined: no setting is surely faster"
-    return f"steepness {with_interval(slope)} (quality lost / latency saved)"
+    return f"steepness {bracketed(slope)} (quality lost / latency saved)"
 
 
 def label_frontier(axes: Axes, frontier: Frontier) -> None:

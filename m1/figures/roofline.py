@@ -14,10 +14,10 @@ from m1.figures.style import (
     WORKLOAD_MARKERS,
     WORKLOAD_NAMES,
     add_legend,
+    bracketed,
     new_figure,
     styled,
     whiskers,
-    with_interval,
 )
 from m1.schemas.profile import STAGES, Stage
 from m1.schemas.requests import WORKLOADS, Workload
@@ -89,7 +89,7 @@ def draw_floor(axes: Axes, one: StageRoofline, stage: Stage, workload: Workload,
         capsize=2,
         **DOT,
     )
-    write_beside(axes, y, f"{with_interval(times)} × {one.floor_ms:.3g} ms, {one.bound_by}")
+    write_beside(axes, y, f"{bracketed(times)} × {one.floor_ms:.3g} ms, {one.bound_by}")
 
 
 def write_beside(axes: Axes, y: float, text: str) -> None:

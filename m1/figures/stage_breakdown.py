@@ -14,9 +14,9 @@ from m1.figures.style import (
     STAGE_COLOURS,
     STAGE_HATCHES,
     WORKLOAD_NAMES,
+    bracketed,
     new_figure,
     styled,
-    with_interval,
 )
 from m1.schemas.profile import STAGES, Stage
 from m1.schemas.requests import WORKLOADS, Workload
@@ -54,7 +54,7 @@ def draw_panel(axes: Axes, bars: Bars) -> None:
     """One stacked bar for each workload, with the numbers of its stages in a line above it."""
     for workload in WORKLOADS:
         drawn = draw_stack(axes, bars[workload], POSITIONS[workload])
-        numbers = [f"{s} {with_interval(bars[workload][s])}" for s in STAGES]
+        numbers = [f"{s} {bracketed(bars[workload][s])}" for s in STAGES]
         top = POSITIONS[workload] + BAR_HEIGHT / 2
         add_number_line(axes, drawn, numbers, top, loc="lower left", mode="expand")
     axes.set_yticks(
@@ -141,7 +141,7 @@ def draw_totals(axes: Axes, contrast: WorkloadContrast) -> None:
     for workload, y in POSITIONS.items():
         times = [contrast.stage_breakdown[workload][s].mean_ms for s in STAGES]
         end = sum(t.value for t in times[:-1]) + max(times[-1].value, times[-1].high)
-        text = f"total {with_interval(contrast.latency[workload].mean_ms, 'ms')}"
+        text = f"total {bracketed(contrast.latency[workload].mean_ms, 'ms')}"
         axes.annotate(text, (end, y), (6, 0), textcoords="offset points", va="center", size=7)
     # Room for the longest bar's total.
     left, right = axes.dataLim.x0, axes.dataLim.x1
@@ -156,7 +156,7 @@ def draw_preprocessing(axes: Axes, before: Mapping[Workload, Preprocessing]) -> 
         for part, mean in reversed(before[workload].parts.items()):
             look = PREPROCESSING_COLOURS[part], PREPROCESSING_HATCHES[part]
             drawn.append(draw_bar(axes, y, end - mean.value, mean.value, *look))
-            told.append(f"{part} {with_interval(mean, 'ms')}")
+            told.append(f"{part} {bracketed(mean, 'ms')}")
             draw_whisker(axes, end - mean.high, end - mean.low, y)
             end -= mean.value
         told[-1] = f"preprocessing, outside the total: {told[-1]}"

@@ -129,7 +129,7 @@ def caption_of(contrast: WorkloadContrast, sample: Mapping[Workload, str]) -> st
         f"Reference setting {contrast.reference.label} (visual tokens / top_k / blocks)",
         f"Intervals: {100 * contrast.confidence:g} %",
     )
-    lines = (". ".join(facts) + ".", verdict_of(contrast), *exceptions_of(contrast))
+    lines = (". ".join(facts) + ".", verdict_sentence(contrast), *exceptions_of(contrast))
     return "\n".join(
         textwrap.fill(plain(line), CAPTION_CHARACTERS, break_on_hyphens=False) for line in lines
     )
@@ -156,7 +156,7 @@ def exceptions_of(contrast: WorkloadContrast) -> list[str]:
     return lines + [f"Not measured ({where}): {', '.join(of)}." for where, of in failed.items()]
 
 
-def verdict_of(contrast: WorkloadContrast) -> str:
+def verdict_sentence(contrast: WorkloadContrast) -> str:
     """Whether the run is valid, in a sentence."""
     validity = contrast.validity
     if validity.verdict == "valid":
@@ -185,7 +185,7 @@ def add_legend(figure: Figure, entries: Sequence[Artist], columns: int) -> None:
     reserve_top(figure, TITLE_IN + GAP_IN + legend.get_window_extent().height / figure.dpi)
 
 
-def with_interval(estimate: Estimate, unit: str = "") -> str:
+def bracketed(estimate: Estimate, unit: str = "") -> str:
     """An estimate in three digits, such as "31.9 ms [31.2, 32.6]"."""
     digits = decimals(estimate.value)
     interval = f"[{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"

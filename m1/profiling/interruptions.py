@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from statistics import median
 
 from m1.params import ValidityParams
+from m1.profiling.cell import Cell
 from m1.profiling.checking import at_most, not_measured
 from m1.profiling.journal import Journal
 from m1.profiling.measure import Attempt
-from m1.profiling.row_checks import cell_of
 from m1.profiling.schedule import Planned, Round
 from m1.profiling.standstill import Elapsed
 from m1.schemas.profile import Check, Interruption, MeasuredRequest
@@ -47,8 +47,8 @@ class Undisturbed:
             on_gpu: whether the thread waits for another device.
         """
         self.journal, self.attempt, self.on_gpu = journal, attempt, on_gpu
-        self.measured: dict[object, list[MeasuredRequest]] = defaultdict(list)
-        self.warmed_up: dict[object, list[MeasuredRequest]] = defaultdict(list)
+        self.measured: dict[Cell, list[MeasuredRequest]] = defaultdict(list)
+        self.warmed_up: dict[Cell, list[MeasuredRequest]] = defaultdict(list)
         for row in journal.rows.values():
             self.measured[_kind(row)].append(row)
         self.still_shares: deque[float] = deque(maxlen=MOST_SHARES)
@@ -143,9 +143,9 @@ class Undisturbed:
         )
 
 
-def _kind(row: MeasuredRequest) -> object:
-    """Workload, setting and decode mode, which decide how long requests take."""
-    return cell_of(row)[1:]
+def _kind(row: MeasuredRequest) -> Cell:
+    """The cell of a row, whatever its experiment: that does not change how long it takes."""
+    return Cell.of(row)._replace(experiment="e2")
 
 
 def _total_ms(row: MeasuredRequest) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from m1.errors import UserError
+from m1.profiling.cell import Cell
 from m1.profiling.journal import Journal
 from m1.profiling.schedule import Planned, Round
 from m1.reasons import typed, why
@@ -36,7 +37,7 @@ class MeasuredCells:
             measure: measures a request of a round.
         """
         self.journal, self.reference, self.measure = journal, reference, measure
-        self.places: dict[object, list[int]] = {}
+        self.places: dict[Cell, list[int]] = {}
         for one in rounds:
             self.places.setdefault(one.cell, []).extend(each.order for each in one.planned)
         failed = {cell.order for cell in journal.failed}

@@ -21,7 +21,7 @@ Changes = list[npt.NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class Effect:
+class MarksEffect:
     """Median relative change of latency by the marks, with its 95 % interval."""
 
     workload: Workload
@@ -77,7 +77,7 @@ def check_observer(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> t
     )  # fmt: skip
 
 
-def observer_effect(rows: Sequence[MeasuredRequest], workload: Workload) -> Effect | None:
+def observer_effect(rows: Sequence[MeasuredRequest], workload: Workload) -> MarksEffect | None:
     """The effect on one workload, by a bootstrap over the images of its pairs."""
     changes = pair_changes(rows, workload)
     if not changes:
@@ -87,7 +87,7 @@ def observer_effect(rows: Sequence[MeasuredRequest], workload: Workload) -> Effe
     medians = [float(np.median(np.concatenate([changes[i] for i in one]))) for one in drawn]
     low, high = np.quantile(medians, TAILS)
     every = np.concatenate(changes)
-    return Effect(
+    return MarksEffect(
         workload, float(np.median(every)), float(low), float(high), len(every), len(changes)
     )
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
+from m1.profiling.cell import Cell
 from m1.profiling.schedule import Round
 from m1.progress import CellProgress
 from m1.schemas.profile import MeasuredRequest, place_of
@@ -19,8 +20,8 @@ class ProfileProgress(CellProgress):
         """Count the requests of the plan. With `quiet` no progress is shown."""
         self.rounds_left = Counter(one.cell for one in rounds)
         self.trial_rounds_left = Counter(one.trial for one in rounds)
-        self.failed: set[object] = set()
-        self.latencies: dict[object, list[float]] = {}
+        self.failed: set[Cell] = set()
+        self.latencies: dict[Cell, list[float]] = {}
         n_requests = sum(len(one.planned) for one in rounds)
         super().__init__("profile", n_requests, len(self.rounds_left), console, quiet=quiet)
 
@@ -48,8 +49,8 @@ class ProfileProgress(CellProgress):
             self.tell(f"trial {one.trial + 1} of {max(self.trial_rounds_left) + 1} done")
 
     def _cell_line(self, one: Round) -> str:
-        experiment, workload, label, mode = one.cell
-        what = f"{experiment} {workload} {place_of(label, mode)}"
+        cell = one.cell
+        what = f"{cell.experiment} {cell.workload} {place_of(cell.setting.label, cell.decode_mode)}"
         if one.cell in self.failed:
             return f"{what}: not measured"
         times = self.latencies[one.cell]

@@ -6,6 +6,7 @@ from itertools import combinations
 from statistics import median
 
 from m1.params import ValidityParams
+from m1.profiling.cell import Cell
 from m1.profiling.checking import at_least, at_most, not_measured
 from m1.schemas.profile import Check, MeasuredRequest
 from m1.schemas.requests import WORKLOADS
@@ -27,7 +28,7 @@ def check_closure(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> tu
     cells: dict[tuple[object, ...], list[float]] = defaultdict(list)
     for row in rows:
         if row.marked:
-            cells[cell_of(row)].append(closure_residual(row))
+            cells[Cell.of(row)].append(closure_residual(row))
     residuals = [residual for cell in cells.values() for residual in cell] or [1.0]
     beyond = sum(residual > limits.closure for residual in residuals) / len(residuals)
     typical = max((median(cell) for cell in cells.values()), default=1.0)
@@ -39,12 +40,6 @@ def check_closure(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> tu
                 f"share of requests whose stages leave more than {limits.closure:.2%} unexplained "
                 f"({spread})"),
     )  # fmt: skip
-
-
-def cell_of(row: MeasuredRequest) -> tuple[object, ...]:
-    """Experiment, workload, setting and decode mode of a row."""
-    setting = (row.vision_tokens, row.top_k, row.active_blocks)
-    return row.experiment, row.workload, setting, row.decode_mode
 
 
 def closure_residual(row: MeasuredRequest) -> float:
@@ -119,7 +114,7 @@ def jitter(rows: Sequence[MeasuredRequest], workload: str) -> float | None:
 
 def check_samples(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> tuple[Check, Check]:
     """Check that there are enough requests in E1, and in every cell of E2."""
-    counts = Counter(cell_of(row) for row in rows)
+    counts = Counter(Cell.of(row) for row in rows)
     least = {name: least_requests(counts, name) for name in ("e1", "e2")}
     return (
         at_least("e1_requests", least["e1"], limits.min_e1, "requests of a workload in E1"),
@@ -127,7 +122,7 @@ def check_samples(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> tu
     )
 
 
-def least_requests(counts: Counter[tuple[object, ...]], experiment: str) -> int:
+def least_requests(counts: Counter[Cell], experiment: str) -> int:
     """Requests of the smallest cell of an experiment; 0 if a workload has none."""
     mine = {cell: n for cell, n in counts.items() if cell[0] == experiment}
     there = {cell[1] for cell in mine}

@@ -142,7 +142,7 @@ class Profiler:
             duration_s=watch.duration_s,
         )
 
-    def prepare(self) -> None:
+    def check_and_reserve(self) -> None:
         """Check that the model supports every setting and request; reserve room for the longest.
 
         Raises:

@@ -10,6 +10,7 @@ from itertools import count
 import numpy as np
 
 from m1.params import PerWorkload, ProfileParams
+from m1.profiling.cell import Cell
 from m1.profiling.trials import deal_images
 from m1.schemas.profile import Experiment
 from m1.schemas.requests import WORKLOADS, Request, Workload
@@ -38,9 +39,9 @@ class Round:
     planned: tuple[Planned, ...]
 
     @property
-    def cell(self) -> tuple[Experiment, Workload, str, DecodeMode]:
-        """The cell it belongs to."""
-        return self.experiment, self.workload, self.setting.label, self.decode_mode
+    def cell(self) -> Cell:
+        """The cell that the requests belong to."""
+        return Cell(self.experiment, self.workload, self.setting, self.decode_mode)
 
 
 def plan(

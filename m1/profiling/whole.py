@@ -68,22 +68,22 @@ def profile(
         profiler = Profiler(vlm, prepared, knobs.grid(), params, measure)
         key = journal_key(vlm, prepared, model, knobs, params)
         with journals.open(key) as journal:
-            profiler.prepare()
+            profiler.check_and_reserve()
             facts = gather_facts(vlm, prepared, profiler.grid)
             measured = profiler.run(validity.warmup_plateau, journal, ctrl_c.one_request)
-            origin = origin_of(profiler, model, measured, journal)
+            origin = provenance_of(profiler, model, measured, journal)
             verdict = judge(measured.rows, measured.seen, validity, facts.runtime_agreement)
             run = record_of(profiler, measured, facts, origin, verdict, knobs.block_policy)
             with written_together() as results:
                 results.rows(measured.rows, places.out / "rows.parquet")
                 results.record(run, places.out / "run.json")
-            tell(run, params.beyond({w: len(some) for w, some in requests.items()}))
+            tell_outcome(run, params.beyond({w: len(some) for w, some in requests.items()}))
             if run.failed and params.strict:
                 refuse_failed_cells(run, journal)
             journals.finish(journal)
 
 
-def origin_of(
+def provenance_of(
     profiler: Profiler, model: ModelParams, measured: Measured, journal: Journal
 ) -> Provenance:
     """The provenance of a finished run."""
@@ -128,7 +128,7 @@ def record_of(
     )
 
 
-def tell(run: ProfileRun, fewer_than_asked: Iterable[str]) -> None:
+def tell_outcome(run: ProfileRun, fewer_than_asked: Iterable[str]) -> None:
     """Say what was measured, what was not, and whether the run is valid."""
     verdict = run.validity
     say(f"{run.n_rows} requests measured: {verdict.verdict}")

@@ -139,14 +139,14 @@ def make_charts(
     Raises:
         UserError: if a template is missing or wrong.
     """
-    rows = rows_of(contrast, latencies)
+    rows = chart_data(contrast, latencies)
     return {
         kind.id: Chart(kind, _filled(kind, rows[kind.id], templates), rows[kind.id])
         for kind in KINDS
     }
 
 
-def rows_of(
+def chart_data(
     contrast: WorkloadContrast, latencies: Sequence[LatencyPoint]
 ) -> Mapping[str, list[Row]]:
     """The data of each chart, by its id."""

@@ -25,7 +25,7 @@ from m1.report.tables import (
     setting_rows,
     stage_table,
 )
-from m1.schemas.results import Answers, WorkloadContrast
+from m1.schemas.results import KeyAnswers, WorkloadContrast
 from m1.show.result import RAW_PROMPTS, prompts_are_raw
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
@@ -145,9 +145,9 @@ def _warnings(contrast: WorkloadContrast) -> Iterator[tuple[str, str]]:
         )
 
 
-def _questions(answers: Answers) -> Iterator[tuple[str, str]]:
+def _questions(answers: KeyAnswers) -> Iterator[tuple[str, str]]:
     """Each key question, as in the result file, with its answer."""
-    for name, field in Answers.model_fields.items():
+    for name, field in KeyAnswers.model_fields.items():
         yield field.description or name, getattr(answers, name)
 
 

@@ -24,7 +24,7 @@ MARKUP_BYTES = 1000
 
 
 @dataclass(frozen=True)
-class Picture:
+class EmbeddedPicture:
     """A thumbnail."""
 
     base64: str
@@ -39,7 +39,7 @@ class Section:
     heading: str
     note: str
     """A note on outputs that are left out; empty if there are none."""
-    cards: list[tuple[Picture, Card]]
+    cards: list[tuple[EmbeddedPicture, Card]]
 
 
 def write_answers_page(chosen: Sequence[Chosen], place: Path) -> str:
@@ -63,7 +63,7 @@ def write_answers_page(chosen: Sequence[Chosen], place: Path) -> str:
 
 def section_of(chosen: Chosen, most_bytes: int) -> Section:
     """As many requests as fit into a number of bytes."""
-    cards: list[tuple[Picture, Card]] = []
+    cards: list[tuple[EmbeddedPicture, Card]] = []
     left = most_bytes
     for one in chosen.answered:
         entry = thumbnail(chosen.outputs, one.request), Card.of(one)
@@ -78,16 +78,16 @@ def section_of(chosen: Chosen, most_bytes: int) -> Section:
     return Section(heading(chosen), note, cards)
 
 
-def n_bytes(picture: Picture, card: Card) -> int:
+def n_bytes(picture: EmbeddedPicture, card: Card) -> int:
     """The approximate size of a request on the page, in bytes."""
     texts = escape("".join(map(str, astuple(card)))).encode()
     return len(picture.base64) + len(texts) + MARKUP_BYTES * (1 + len(card.outputs))
 
 
-def thumbnail(outputs: ScoredOutputs, request: Request) -> Picture:
+def thumbnail(outputs: ScoredOutputs, request: Request) -> EmbeddedPicture:
     """The picture of a request, made small."""
     image = open_image(outputs.folder, request.image)
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     content = io.BytesIO()
     image.save(content, "JPEG", quality=QUALITY)
-    return Picture(base64.b64encode(content.getvalue()).decode(), *image.size)
+    return EmbeddedPicture(base64.b64encode(content.getvalue()).decode(), *image.size)

@@ -31,7 +31,7 @@ from m1.vlm.memory_check import check_memory
 from m1.vlm.pooling_place import find_pooling
 from m1.vlm.random_weights import random_model
 from m1.vlm.runtime import EagerRuntime
-from m1.vlm.source import check_source, commit_of, config_of, origin_of, processor_of
+from m1.vlm.source import check_source, commit_of, config_of, hub_options, processor_of
 from m1.vlm.stage_check import check_stages
 from m1.vlm.structure import VlmStructure, find_structure
 from m1.vlm.watched import check_watched
@@ -142,7 +142,7 @@ def _model(params: ModelParams, config: PreTrainedConfig, device: torch.device) 
         use_safetensors=True,
         ignore_mismatched_sizes=True,  # `check_weights` reports them and names one
         output_loading_info=True,
-        **origin_of(params),
+        **hub_options(params),
     )
     model, info = loaded
     check_quantised(params.source, model, config)

@@ -18,7 +18,7 @@ from m1.vlm.memory_check import check_memory, memory_bytes
 from m1.vlm.pooling_place import find_pooling_of_outline
 from m1.vlm.random_weights import random_model
 from m1.vlm.runtime import EagerRuntime
-from m1.vlm.source import origin_of, processor_of
+from m1.vlm.source import hub_options, processor_of
 from m1.vlm.stand_in import StandInProcessor
 from m1.vlm.structure import VlmStructure, find_structure
 
@@ -64,7 +64,7 @@ def _without_weights(params: ModelParams, config: PreTrainedConfig) -> PreTraine
     )
     with suppress(OSError):  # most models have one, which says what ends an answer
         model.generation_config = GenerationConfig.from_pretrained(
-            params.source, **origin_of(params)
+            params.source, **hub_options(params)
         )
     model.eval().requires_grad_(False)
     return model

@@ -58,7 +58,7 @@ def config_of(params: ModelParams) -> PreTrainedConfig:
     Raises:
         UserError: if a change names an entry that the configuration does not have.
     """
-    config: PreTrainedConfig = AutoConfig.from_pretrained(params.source, **origin_of(params))
+    config: PreTrainedConfig = AutoConfig.from_pretrained(params.source, **hub_options(params))
     override(config, params.config)
     return config
 
@@ -81,7 +81,7 @@ def override(config: PreTrainedConfig, changes: Mapping[str, Any], place: str = 
             setattr(config, name, value)
 
 
-def origin_of(params: ModelParams) -> dict[str, Any]:
+def hub_options(params: ModelParams) -> dict[str, Any]:
     """The arguments that tell transformers where files come from."""
     return {"revision": params.revision, "trust_remote_code": params.trust_remote_code}
 
@@ -89,7 +89,7 @@ def origin_of(params: ModelParams) -> dict[str, Any]:
 def processor_of(params: ModelParams, model: PreTrainedModel) -> Any:  # noqa: ANN401
     """The model's own processor. With random weights it is a stand-in if there is none."""
     try:
-        processor = AutoProcessor.from_pretrained(params.source, **origin_of(params))
+        processor = AutoProcessor.from_pretrained(params.source, **hub_options(params))
         # Without a tokenizer, transformers may return the image processor alone.
         if hasattr(processor, "tokenizer"):
             return processor
@@ -104,6 +104,6 @@ def processor_of(params: ModelParams, model: PreTrainedModel) -> Any:  # noqa: A
 def _image_processor(params: ModelParams) -> Any:  # noqa: ANN401 (of transformers)
     """The image processor in the same folder as a configuration, if there is one."""
     try:
-        return AutoImageProcessor.from_pretrained(params.source, **origin_of(params))
+        return AutoImageProcessor.from_pretrained(params.source, **hub_options(params))
     except LOADING_ERRORS:
         return None

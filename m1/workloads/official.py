@@ -30,7 +30,7 @@ class Official(Record):
     model_config = ConfigDict(extra="ignore")
 
 
-class Question(Official):
+class OfficialQuestion(Official):
     """A question of VQA v2."""
 
     question_id: int
@@ -41,14 +41,14 @@ class Question(Official):
     """The question's text."""
 
 
-class Questions(Official):
+class OfficialQuestions(Official):
     """`v2_OpenEnded_*_questions.json`."""
 
-    questions: tuple[Question, ...]
+    questions: tuple[OfficialQuestion, ...]
     """All questions."""
 
 
-class Answer(Official):
+class OfficialAnswer(Official):
     """One person's answer."""
 
     answer: str
@@ -72,7 +72,7 @@ class Annotation(Official):
     """yes/no, number or other."""
     multiple_choice_answer: str | None = None
     """The most frequent answer."""
-    answers: tuple[Answer, ...]
+    answers: tuple[OfficialAnswer, ...]
     """Ten people's answers."""
 
 

@@ -12,12 +12,12 @@ from m1.workloads import scene_language
 from m1.workloads.official import (
     Annotation,
     Annotations,
-    Answer,
     Caption,
     Captions,
     CocoImage,
-    Question,
-    Questions,
+    OfficialAnswer,
+    OfficialQuestion,
+    OfficialQuestions,
     image_name,
 )
 from m1.workloads.scenes import Scene, draw_scene, render
@@ -80,10 +80,10 @@ def _write_questions(
         # In VQA v2 the number of a question is the image's id and three digits.
         for question_id, question in enumerate(of_image, start=1000 * image_id):
             ids = {"question_id": question_id, "image_id": image_id}
-            questions.append(Question(**ids, question=question.text))
+            questions.append(OfficialQuestion(**ids, question=question.text))
             annotations.append(_annotation(question, rng, **ids))
     write_record(
-        Questions(questions=tuple(questions)), folder / "v2_OpenEnded_scenes_questions.json"
+        OfficialQuestions(questions=tuple(questions)), folder / "v2_OpenEnded_scenes_questions.json"
     )
     write_record(Annotations(annotations=tuple(annotations)), folder / "v2_scenes_annotations.json")
 
@@ -98,7 +98,9 @@ def _annotation(
         question_type=question.kind,
         answer_type=_answer_type(question.answer),
         multiple_choice_answer=question.answer,
-        answers=tuple(Answer(answer=a, answer_id=i) for i, a in enumerate(answers, start=1)),
+        answers=tuple(
+            OfficialAnswer(answer=a, answer_id=i) for i, a in enumerate(answers, start=1)
+        ),
     )
 
 

@@ -13,8 +13,8 @@ from m1.workloads.official import (
     Annotation,
     Annotations,
     OfficialImages,
-    Question,
-    Questions,
+    OfficialQuestion,
+    OfficialQuestions,
     check_unique,
     find_one,
     image_name,
@@ -37,7 +37,7 @@ def read_vqa_v2(root: Path, prompt: str, annotations: Sequence[str] | None = Non
         UserError: if a file has a mistake; the message names the file and says how to fix it.
     """
     questions_path, annotations_path = find_questions(root, annotations)
-    questions = read_record(Questions, questions_path).questions
+    questions = read_record(OfficialQuestions, questions_path).questions
     _check_questions(questions, questions_path)
     answered = read_record(Annotations, annotations_path).annotations
     check_unique("question", (a.question_id for a in answered), annotations_path)
@@ -58,7 +58,7 @@ def find_questions(root: Path, names: Sequence[str] | None) -> tuple[Path, Path]
     return find_one(root, QUESTIONS, questions, key), find_one(root, ANNOTATIONS, annotations, key)
 
 
-def _check_questions(questions: Sequence[Question], path: Path) -> None:
+def _check_questions(questions: Sequence[OfficialQuestion], path: Path) -> None:
     check_unique("question", (question.question_id for question in questions), path)
     empty = next((q.question_id for q in questions if not q.question.strip()), None)
     if empty is not None:
@@ -68,8 +68,8 @@ def _check_questions(questions: Sequence[Question], path: Path) -> None:
 
 
 def _paired(
-    questions: Sequence[Question], annotations: Sequence[Annotation], path: Path
-) -> list[tuple[Question, Annotation]]:
+    questions: Sequence[OfficialQuestion], annotations: Sequence[Annotation], path: Path
+) -> list[tuple[OfficialQuestion, Annotation]]:
     """Each question with its annotation, after a check that they belong together."""
     annotation_of = {annotation.question_id: annotation for annotation in annotations}
     for question in questions:
@@ -83,7 +83,9 @@ def _paired(
     return [(question, annotation_of[question.question_id]) for question in questions]
 
 
-def _check_annotation(question: Question, annotation: Annotation | None, path: Path) -> None:
+def _check_annotation(
+    question: OfficialQuestion, annotation: Annotation | None, path: Path
+) -> None:
     place = f"{path}: question {question.question_id}"
     if annotation is None:
         raise UserError(f"{place} has no annotation; take both files from the same split")
@@ -96,7 +98,7 @@ def _check_annotation(question: Question, annotation: Annotation | None, path: P
         raise UserError(f"{place} has no answers; add them, or remove it from both files")
 
 
-def _request(question: Question, annotation: Annotation, prompt: str) -> Request:
+def _request(question: OfficialQuestion, annotation: Annotation, prompt: str) -> Request:
     return Request(
         request_id=f"qa-{question.question_id}",
         image_id=image_name(question.image_id),

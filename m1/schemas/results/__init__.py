@@ -8,7 +8,7 @@ from m1.schemas.estimates import (
     StageEstimate,
 )
 from m1.schemas.results.contrast import StageResult, WorkloadContrast
-from m1.schemas.results.findings import Answers, Finding, NotTested, Verdict
+from m1.schemas.results.findings import Finding, KeyAnswers, NotTested, Verdict
 from m1.schemas.results.frontier import (
     BestSetting,
     Frontier,
@@ -21,12 +21,12 @@ from m1.schemas.results.summary import Summary, WorkloadSummary
 
 __all__ = [
     "Agreement",
-    "Answers",
     "BestSetting",
     "Estimate",
     "Finding",
     "Frontier",
     "FrontierPoint",
+    "KeyAnswers",
     "LatencyDistribution",
     "NotTested",
     "ParetoResult",

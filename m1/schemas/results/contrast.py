@@ -17,7 +17,7 @@ from m1.schemas.origin import MadeFrom
 from m1.schemas.profile import ByStage, DeviceRates, FailedCell, Provenance, Validity
 from m1.schemas.quantities import Fingerprint
 from m1.schemas.requests import ByWorkload
-from m1.schemas.results.findings import Answers, Finding, NotTested
+from m1.schemas.results.findings import Finding, KeyAnswers, NotTested
 from m1.schemas.results.frontier import BestSetting, Frontier, SampleSize
 from m1.schemas.results.pareto import Agreement, check_absence
 from m1.schemas.roofline import CellRoofline
@@ -90,7 +90,7 @@ class WorkloadContrast(Record):
     """The expected differences, tested."""
     not_tested: tuple[NotTested, ...]
     """Those that could not be tested, and why."""
-    answers: Answers
+    answers: KeyAnswers
     """The four key questions, answered."""
     failed: tuple[FailedCell, ...] = ()
     """Cells that could not be measured; settings that E2 misses are left out of both workloads."""

@@ -41,7 +41,7 @@ class NotTested(Record):
     """Why it could not be tested, in a sentence."""
 
 
-class Answers(Record):
+class KeyAnswers(Record):
     """The four key questions, answered from the numbers."""
 
     latency_difference: str

@@ -6,11 +6,11 @@ from m1.analysis.frontiers import best_at
 from m1.schemas.profile import Stage
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import (
-    Answers,
     BestSetting,
     Estimate,
     Finding,
     Frontier,
+    KeyAnswers,
     LatencyDistribution,
     NotTested,
     StageEstimate,
@@ -32,7 +32,7 @@ ABOUT: dict[str, tuple[str, ...]] = {
 """Ids of the findings that help to answer each question."""
 
 
-def make_answers(
+def answer_key_questions(
     stages: StageResult,
     ms_per_token: Mapping[Workload, Estimate | None],
     frontiers: Mapping[Workload, Frontier] | None,
@@ -40,7 +40,7 @@ def make_answers(
     decision_level: float,
     findings: Sequence[Finding],
     not_tested: Sequence[NotTested],
-) -> Answers:
+) -> KeyAnswers:
     """Answer the four key questions.
 
     Args:
@@ -62,11 +62,13 @@ def make_answers(
         "optimal_settings": _optimal_settings(frontiers, decision_level) if frontiers else nothing,
         "frontier_structure": _frontier_structure(frontiers) if frontiers else nothing,
     }
-    judged = {question: judge(ids, findings, not_tested) for question, ids in ABOUT.items()}
-    return Answers(**{question: f"{numbers[question]} {judged[question]}" for question in ABOUT})
+    judged = {question: verdicts_on(ids, findings, not_tested) for question, ids in ABOUT.items()}
+    return KeyAnswers(**{question: f"{numbers[question]} {judged[question]}" for question in ABOUT})
 
 
-def judge(ids: Sequence[str], findings: Sequence[Finding], not_tested: Sequence[NotTested]) -> str:
+def verdicts_on(
+    ids: Sequence[str], findings: Sequence[Finding], not_tested: Sequence[NotTested]
+) -> str:
     """The verdicts on some expectations: a sentence for each verdict or reason that occurs."""
     found = {finding.id: finding for finding in findings if finding.id in ids}
     verdicts: tuple[Verdict, ...] = ("supported", "refuted", "inconclusive")

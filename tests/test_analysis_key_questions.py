@@ -9,13 +9,13 @@ from analysed import evidence_of, frontier_in, make_analysis, measured, of_exper
 from simulated import World
 from test_analysis_findings import EXPECTED, FLAT, MIRRORED, UNDECIDABLE
 
-from m1.analysis.answers import judge, make_answers
 from m1.analysis.evidence import Evidence
 from m1.analysis.experiments import E1
 from m1.analysis.findings import EXPECTATIONS, judge_expectations, list_not_tested
+from m1.analysis.key_questions import answer_key_questions, verdicts_on
 from m1.analysis.latency import make_stage_result
 from m1.schemas.requests import WORKLOADS, Workload
-from m1.schemas.results import Answers, Estimate, Finding, Verdict
+from m1.schemas.results import Estimate, Finding, KeyAnswers, Verdict
 
 ANALYSIS = make_analysis()
 MEASURED = Evidence(
@@ -36,12 +36,12 @@ def answers_in(
     world: World,
     reason: str | None = None,
     speed: Mapping[Workload, Estimate | None] = SPEED,
-) -> Answers:
+) -> KeyAnswers:
     rows = measured(world, seed=1)
     frontiers = None if reason else {w: frontier_in(world, w, seed=1) for w in WORKLOADS}
     evidence = evidence_of(world, seed=1, quality=not reason)
     findings = judge_expectations(evidence["qa"], evidence["captioning"], ANALYSIS)
-    return make_answers(
+    return answer_key_questions(
         make_stage_result(E1.of(of_experiment(rows, "e1"), ANALYSIS), world.grid[0]),
         speed,
         frontiers,
@@ -73,7 +73,7 @@ def true_ms(world: World, workload: Workload) -> tuple[float, float]:
     return sum(times.values()), times["decode"]
 
 
-def assert_captioning_takes_as_much_longer_as_it_does(answers: Answers) -> None:
+def assert_captioning_takes_as_much_longer_as_it_does(answers: KeyAnswers) -> None:
     ratio = true_ms(EXPECTED, "captioning")[0] / true_ms(EXPECTED, "qa")[0]
     told = number_in(answers.latency_difference, "captioning takes ", " times as long")
     assert told == pytest.approx(ratio, rel=0.02)
@@ -183,7 +183,7 @@ def test_every_verdict_is_said(verdicts: dict[str, Verdict], expected: str) -> N
     ids = ("qa-prefill-heavy", "captioning-decode-heavy")
     findings = made_up({**verdicts, "qa-frontier-steeper": "supported"})
     assert (
-        judge(
+        verdicts_on(
             ids,
             findings,
             list_not_tested(findings, {"qa": MEASURED, "captioning": MEASURED}, None, 2),
