@@ -29,7 +29,7 @@ def trade_off(settings: dict[Setting, tuple[float, float]], n_draws: int = 100) 
     """The same latency and quality in every draw."""
     values = np.array(list(settings.values()))
     latency, quality = (np.tile(column, (n_draws, 1)) for column in values.T)
-    return TradeOff(tuple(settings), latency, quality, np.zeros_like(latency))
+    return TradeOff(tuple(settings), latency, quality, np.zeros_like(latency), 0.95)
 
 
 # Two knobs: with few blocks, experts may go at no cost; with many they are worth their time.
@@ -86,7 +86,7 @@ def test_the_shift_is_what_many_levels_find(moved, unmoved) -> None:
 
 
 def test_each_value_of_a_knob_has_the_frontier_of_its_own_settings() -> None:
-    coupling = find_coupling(trade_off(KNOWN), 0.95)
+    coupling = find_coupling(trade_off(KNOWN))
     assert set(coupling.fixed) == {"top_k", "active_blocks"}  # the third has no value to fix
     many, few = coupling.fixed["top_k"]
     assert (many.value, few.value) == (4, 2)
@@ -103,13 +103,13 @@ def test_each_value_of_a_knob_has_the_frontier_of_its_own_settings() -> None:
 
 
 def test_at_its_reference_value_a_knob_moves_nothing() -> None:
-    for values in find_coupling(trade_off(KNOWN), 0.95).fixed.values():
+    for values in find_coupling(trade_off(KNOWN)).fixed.values():
         for estimate in (values[0].hypervolume_change, values[0].latency_shift):
             assert (estimate.value, estimate.low, estimate.high) == (0, 0, 0)
 
 
 def test_the_joint_grid_gains_on_the_best_single_knob() -> None:
-    coupling = find_coupling(trade_off(KNOWN), 0.95)
+    coupling = find_coupling(trade_off(KNOWN))
     joint = 0.5 * 0.55 + 0.25 * 0.25 + 0.25 * 0.05
     experts = 0.75 * 0.25 + 0.25 * 0.05
     blocks = 0.5 * 0.45 + 0.5 * 0.05
@@ -120,7 +120,7 @@ def test_the_joint_grid_gains_on_the_best_single_knob() -> None:
 
 
 def test_a_grid_of_one_setting_has_nothing_to_couple() -> None:
-    coupling = find_coupling(trade_off({Setting(): (10.0, 1.0)}), 0.95)
+    coupling = find_coupling(trade_off({Setting(): (10.0, 1.0)}))
     assert (coupling.fixed, coupling.joint_gains) == ({}, {})
     assert coupling.best_single_knob is coupling.joint_gain is None
 

@@ -360,6 +360,7 @@ def test_a_draw_without_reference_quality_has_no_fraction_of_it() -> None:
         latency_ms=np.array([[2.0, 1.0], [2.0, 1.0]]),
         quality=np.array([[1.0, 0.5], [0.0, 0.5]]),
         cut_share=nothing,
+        confidence=0.95,
     )
     assert drawn.quality_fraction[0].tolist() == [1.0, 0.5]
     assert np.isnan(drawn.quality_fraction[1]).all()

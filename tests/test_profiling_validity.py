@@ -86,7 +86,7 @@ def test_a_quiet_run_is_valid(rows) -> None:
     verdict = judge(rows, QUIET, LIMITS)
     assert (verdict.verdict, verdict.reasons) == ("valid", ())
     names = [check.name for check in verdict.checks]
-    assert len(names) == len(set(names)) == 20
+    assert len(names) == len(set(names)) == 19
 
 
 def test_every_check_has_a_value_or_says_why_not(rows) -> None:

@@ -34,9 +34,9 @@ def make_pareto(given: ParetoInputs) -> tuple[ParetoResult, list[ScoredAnswer]]:
         The frontier, or the reason why there is none; and the scored answers, if outputs are
         answers.
     """
-    answers = given.answered.table
+    answers, scores = given.answered.table, list[ScoredAnswer]()
     if answers is None:
-        result, scores = _result(given, given.answered.record.not_available), []
+        result = _result(given, given.answered.record.not_available)
     else:
         result, scores = _with_answers(given, answers)
     made_from = given.measured.made_from(given.answered.fingerprint, given.analysis)

@@ -124,8 +124,8 @@ def check_samples(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> tu
 
 def least_requests(counts: Counter[Cell], experiment: str) -> int:
     """Requests of the smallest cell of an experiment; 0 if a workload has none."""
-    mine = {cell: n for cell, n in counts.items() if cell[0] == experiment}
-    there = {cell[1] for cell in mine}
+    mine = {cell: n for cell, n in counts.items() if cell.experiment == experiment}
+    there = {cell.workload for cell in mine}
     return min(mine.values()) if there == set(WORKLOADS) else 0
 
 
