@@ -26,18 +26,19 @@ class WorkloadData(Record):
     source: Literal["scenes", "vqa-v2", "coco-captions", "jsonl"]
     """`scenes` are generated; the others are read from `root`."""
     root: PathText
-    """Where the dataset is: the manifest of `m1 fetch` (the files are in the folder beside it that
-    has its name), a folder in the official layout, or a JSON Lines file. Scenes ignore it."""
+    """Place of the dataset: the manifest of `m1 fetch`, a folder in the official layout, or a JSON
+    Lines file. The files of a manifest are in the folder beside it with the same name. Scenes
+    ignore this parameter."""
     annotations: FileNames | None = None
-    """Which files of a folder in the official layout to read, where it has several: that with the
-    captions, or those with the questions and the answers. Null: the one there is, or val2014."""
+    """Files to read if a folder in the official layout has several: the file with the captions, or
+    the files with the questions and with the answers. Null takes the only file, or val2014."""
     n_requests: PositiveInt | None
-    """Requests to prepare; null takes all that the dataset has."""
+    """Number of requests to prepare; null takes all requests of the dataset."""
     prompt: PromptText | None
-    """What the model is asked; `{question}` stands for the question. Null: the source's own."""
+    """Prompt of a request; `{question}` stands for the question. Null takes the source's prompt."""
     resize_to: PictureSize | None = None
-    """Width and height in pixels that every image is given, whatever its shape; null leaves images
-    as they are."""
+    """Width and height in pixels. Every image is made this size, whatever its shape; null leaves
+    images as they are."""
 
 
 class CaptioningData(WorkloadData):
@@ -51,9 +52,9 @@ class SceneData(Record):
     """How many scenes are generated."""
 
     n_images: Annotated[int, Field(ge=1, le=100_000)]
-    """Scenes, shared by both workloads."""
+    """Number of scenes, shared by both workloads."""
     questions_per_image: Annotated[int, Field(ge=1, le=1000)]
-    """Questions about each scene."""
+    """Number of questions about each scene."""
 
 
 class DataParams(Record):

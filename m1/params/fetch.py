@@ -20,10 +20,10 @@ class FetchParams(Record):
     karpathy_url: Url
     """Folder of the archive with the Karpathy split."""
     n_parallel: Annotated[int, Field(ge=1, le=32)]
-    """Images fetched at the same time."""
+    """Number of images that are fetched at the same time."""
     n_attempts: Annotated[int, Field(ge=1, le=100)]
-    """Attempts at each file."""
+    """Largest number of attempts for each file."""
     backoff_s: Seconds
-    """Seconds before the second attempt, twice as many before each further one."""
+    """Seconds before the second attempt. They double before each further attempt."""
     timeout_s: Seconds
-    """Seconds of silence after which an attempt is given up."""
+    """Seconds without an answer after which an attempt ends."""

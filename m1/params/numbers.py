@@ -1,7 +1,7 @@
 """Numbers and texts within bounds, and a number for each workload.
 
-Every parameter has an upper bound: far above what anybody means, and below what no machine bears.
-Infinity and NaN lie outside all bounds.
+Every parameter has an upper bound. It is far above all useful values, and below values that no
+machine can handle. Infinity and NaN are outside all bounds.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,13 +15,13 @@ from m1.schemas.requests import WORKLOADS, Workload
 
 def _without_zero(text: str) -> str:
     if "\0" in text:
-        raise ValueError("no path holds the character zero")
+        raise ValueError("a path cannot contain the null character")
     return text
 
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 RelativeLimit = Annotated[float, Field(gt=0.0, le=1.0)]
-"""Of a change or spread, as a share of the thing itself."""
+"""Limit of a change or a spread, as a share of the quantity that changes."""
 Percent = Annotated[float, Field(ge=0.0, le=100.0)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 PositiveInt = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -35,9 +35,9 @@ class PerWorkload(Record):
     """A number for each workload."""
 
     qa: PositiveInt
-    """For question answering."""
+    """The number for question answering."""
     captioning: PositiveInt
-    """For captioning."""
+    """The number for captioning."""
 
     def of(self, workload: Workload) -> int:
         """The number of one workload."""
@@ -48,7 +48,12 @@ class PerWorkload(Record):
         return {workload: self.of(workload) for workload in WORKLOADS}
 
     def beyond(self, key: str, there: Mapping[Workload, int]) -> Iterator[str]:
-        """Where more is asked for, under a key, than there is: both numbers in words."""
+        """A message for each workload for which a key asks for more than there is.
+
+        Args:
+            key: the key, for the message.
+            there: the existing number for each workload.
+        """
         for workload, asked in self.by_workload().items():
             if asked > there[workload]:
-                yield f"{key}.{workload}: {asked} asked, {there[workload]} there"
+                yield f"{key}.{workload}: {asked} asked for, only {there[workload]} exist"

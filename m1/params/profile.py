@@ -10,41 +10,43 @@ from m1.schemas.base import Record
 from m1.schemas.requests import Workload
 from m1.schemas.settings import DecodeModeChoice, Weights
 
-# As long as the contexts of today's models.
+# The context of today's models is about as long.
 MOST_NEW_TOKENS = 131_072
 
 
 class ProfileParams(Record):
-    """Section `profile`: what is measured and how often."""
+    """Section `profile`: the measurements, and how often they are made."""
 
     session: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
-    """Raise it to measure again where nothing else changed."""
+    """Number of the session. Raise it to measure again although nothing else changed."""
     seed: Seed
     """Seed of the order of requests."""
     max_new_tokens: PerWorkload
     """Longest output in tokens."""
     decode_mode: DecodeModeChoice = "free"
-    """`free` stops at an end-of-sequence token; `reference_length` writes as many tokens as the
-    reference answer has; `both` measures E1 and E2 once in each. Random weights always take the
-    second alone."""
+    """When an output ends. `free`: at an end-of-sequence token. `reference_length`: when it has as
+    many tokens as the reference answer. `both` measures E1 and E2 once in each mode. Random weights
+    always use `reference_length`."""
     e1_requests: PerWorkload
-    """Requests measured at the reference setting (E1); 299 give a P99."""
+    """Requests measured at the reference setting (E1). A P99 needs 299."""
     e2_requests: PerWorkload
     """Requests measured at each setting of the grid (E2)."""
     observer_requests: PerWorkload
     """Requests measured both with and without marks."""
     repeat_requests: PerWorkload
-    """Requests measured once in every trial, which tells how the machine varies."""
+    """Requests measured once in every trial. They show how the speed of the machine varies."""
     n_trials: Annotated[int, Field(ge=2, le=10_000)]
-    """Rounds over all cells, so that drift hits all cells alike; the units of the bootstrap."""
+    """Number of rounds over all cells. With rounds, drift affects all cells alike. The trials are
+    the units of the bootstrap."""
     warmup_window: Annotated[int, Field(ge=1, le=100_000)]
-    """Least requests in each of the two windows that must agree before measuring."""
+    """Smallest number of requests in a window. Two windows must agree before measuring starts."""
     warmup_s: Seconds
-    """Least seconds of a window; both are rounded up to whole passes over all cells."""
+    """Shortest window in seconds. A window reaches both limits, and ends with a complete pass over
+    all cells."""
     warmup_limit: Annotated[int, Field(ge=1, le=10_000)]
-    """Windows after which warm-up gives up."""
+    """Number of windows after which warm-up ends even if they do not agree."""
     strict: bool = False
-    """Whether the stage fails where a cell could not be measured."""
+    """Whether the stage fails if a cell could not be measured."""
 
     @field_validator("max_new_tokens")
     @classmethod
@@ -54,27 +56,30 @@ class ProfileParams(Record):
         return n
 
     def requests_asked(self) -> dict[str, PerWorkload]:
-        """How many requests each part of a run asks for, by the key that says so."""
+        """The number of requests that each part of a run asks for, by the key of the parameter."""
         names = ("e1_requests", "e2_requests", "observer_requests", "repeat_requests")
         return {f"profile.{name}": getattr(self, name) for name in names}
 
     def most_requests(self, workload: Workload) -> int:
-        """Requests of a workload that some part of a run measures: it takes the first."""
+        """The number of a workload's requests that a run measures.
+
+        Each part of a run takes requests from the first on, so the largest number counts.
+        """
         return max(asked.of(workload) for asked in self.requests_asked().values())
 
     def beyond(self, there: Mapping[Workload, int]) -> Iterator[str]:
-        """Where more requests are asked for than there are."""
+        """A message for each parameter that asks for more requests than there are."""
         for key, asked in self.requests_asked().items():
             yield from asked.beyond(key, there)
 
 
 def effective_decode_mode(weights: Weights, decode_mode: DecodeModeChoice) -> DecodeModeChoice:
-    """How long outputs are: random weights never end one, so the reference decides for them."""
+    """The decode mode that is used. Random weights do not end an output, so the reference does."""
     return "reference_length" if weights == "random" else decode_mode
 
 
 def why_no_answers(weights: Weights, decode_mode: DecodeModeChoice) -> str | None:
-    """A sentence about what keeps outputs from being answers, if anything does."""
+    """A sentence that says why outputs are not answers; `None` if they are answers."""
     if weights == "random":
         return "The weights are random, so answers mean nothing."
     if decode_mode == "reference_length":
