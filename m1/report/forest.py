@@ -1,4 +1,4 @@
-"""The findings, each with its effect drawn against the smallest effect that matters."""
+"""The findings. Each effect is drawn together with the smallest effect that matters."""
 
 import math
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Effect:
-    """A finding, and where its effect is drawn, in percent from the left."""
+    """A finding, and the places of its effect and interval, in percent from the left."""
 
     finding: Finding
     number: str
@@ -34,19 +34,19 @@ class Effect:
 
 @dataclass(frozen=True)
 class Forest:
-    """Effects on one scale, in multiples of the smallest effect that matters of each."""
+    """Effects on one scale. Each is a multiple of the smallest effect that matters for it."""
 
     effects: tuple[Effect, ...]
     ticks: tuple[Tick, ...]
     smallest_at: float
-    """Where an effect just matters."""
+    """The place of the smallest effect that matters, in percent from the left."""
 
     @classmethod
     def of(cls, contrast: WorkloadContrast) -> "Forest":
-        """The findings of a run on a scale that holds all of them.
+        """The findings of a run, on a scale on which all of them fit.
 
-        The scale is even near 0 and logarithmic far from it, for effects a hundred times as large
-        as what matters stand beside some that hardly do.
+        The scale is linear near 0 and logarithmic far from it. Some effects are a hundred times as
+        large as the smallest effect that matters, and others hardly matter.
         """
         ends = [x for one in contrast.findings for x in _multiples(one)]
         reach = math.asinh(max([LEAST_REACH, *map(abs, ends)]) * 1.15)
@@ -63,9 +63,9 @@ class Forest:
 
 
 def _multiples(finding: Finding) -> Iterator[float]:
-    """Effect and both ends of its interval, in smallest effects that matter.
+    """The effect and both ends of its interval, as multiples of the smallest effect that matters.
 
-    Where any effect matters, in the largest of them.
+    If every effect matters (the smallest is 0), the unit is the largest of these three numbers.
     """
     ends = (finding.effect, finding.low, finding.high)
     unit = finding.smallest_effect or max(map(abs, ends)) or 1.0
