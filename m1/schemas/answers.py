@@ -1,4 +1,4 @@
-"""What the answers stage writes: one row per answer, and the record of how they were made."""
+"""Files of the answers stage: a row for each answer, and a record of how the answers were made."""
 
 from typing import Literal, Self
 
@@ -12,53 +12,54 @@ from m1.schemas.settings import Setting
 
 
 class Answer(Record):
-    """What the model wrote for one request at one setting, in a batch."""
+    """The model's output for one request at one setting, made in a batch."""
 
     workload: Workload
-    """Whose request."""
+    """Workload of the request."""
     request_id: str
-    """Which request."""
+    """Id of the request."""
     image_id: str
-    """Its image; the unit of the bootstrap where it was not timed."""
+    """Id of its image. If the image was not timed, it is a unit of the bootstrap."""
     vision_tokens: FromOne | None
-    """The setting; null leaves the model as it is."""
+    """Setting of this knob; null leaves the model as it is."""
     top_k: FromOne | None
-    """The setting."""
+    """Setting of this knob; null leaves the model as it is."""
     active_blocks: FromOne | None
-    """The setting."""
+    """Setting of this knob; null leaves the model as it is."""
     n_output_tokens: FromOne
     """Tokens written, the end-of-sequence token included."""
     finish_reason: Literal["stop", "length"]
-    """`length`: cut at the longest output."""
+    """Why the output ended. `stop`: at an end-of-sequence token. `length`: cut at
+    `max_new_tokens`."""
     output_text: str
-    """What the model wrote, with what marks reasoning or the answer in it."""
+    """The model's output, with its marks of reasoning or of the answer."""
 
 
 class AnswerKey(Record):
-    """All that decides the answers of one cell: what has the same key need not run again."""
+    """Everything that decides the answers of one cell. With the same key, answers are reused."""
 
     workload: Workload
-    """Whose requests."""
+    """Workload of the requests."""
     data_fingerprint: str
     """Fingerprint of the request set."""
     n_requests: int
-    """How many of its requests, from the first."""
+    """Number of its requests that are answered, from the first on."""
     setting: Setting
-    """Where the knobs are."""
+    """The setting of the knobs."""
     model_fingerprint: str
-    """SHA-256 over all that was loaded of the model."""
+    """SHA-256 over all loaded parts of the model."""
     inputs_fingerprint: str
-    """SHA-256 over the first request as the model gets it."""
+    """SHA-256 over the model's inputs for the first request."""
     kept_blocks: tuple[int, ...] | None
-    """Decoder blocks that ran; null where the knob leaves them as they are."""
+    """Decoder blocks that ran; null if the knob leaves them as they are."""
     options: dict[str, JsonValue]
-    """Parameters of model and knobs that are part of no fingerprint, such as `dtype`."""
+    """Parameters of model and knobs that are not in a fingerprint, such as `dtype`."""
     device_type: str
     """`cpu` or `cuda`."""
     max_new_tokens: int
     """Longest output in tokens."""
     batch_size: FromOne
-    """Requests answered at once, at the most."""
+    """Largest number of requests answered in one batch."""
     code: str
     """SHA-256 over the source that makes answers."""
     versions: dict[str, str]
@@ -66,14 +67,14 @@ class AnswerKey(Record):
 
 
 class AnsweredCell(Record):
-    """The answers of one cell, as they are kept to be used again."""
+    """The answers of one cell, which are kept to be used again."""
 
     key: AnswerKey
-    """What they are the answers to."""
+    """Everything that decided the answers."""
     answers: tuple[Answer, ...]
-    """In the order of the request set."""
+    """The answers, in the order of the request set."""
     answers_fingerprint: Fingerprint
-    """Of the answers: those that were changed are not used."""
+    """Fingerprint of the answers. Answers that were changed later are not used."""
 
 
 class AnswersMade(Record):
@@ -82,27 +83,28 @@ class AnswersMade(Record):
     model: str
     """`model.source`."""
     model_fingerprint: str
-    """SHA-256 over all that was loaded of the model."""
+    """SHA-256 over all loaded parts of the model."""
     data_fingerprints: ByWorkload[str]
     """Fingerprints of the request sets."""
     dtype: str
-    """Arithmetic."""
+    """Number type of the computations."""
     max_new_tokens: ByWorkload[FromOne]
     """Longest output in tokens."""
     n_requests: ByWorkload[FromOne]
     """Requests answered at each setting."""
     batch_size: FromOne
-    """Requests answered at once, at the most."""
+    """Largest number of requests answered in one batch."""
     kept_blocks: dict[str, tuple[int, ...]]
-    """Number of active blocks to which they are."""
+    """For each number of active blocks, the blocks that are active."""
     markup: Markup | None = None
-    """The part of an output that is scored, by the marks of the model; null: not recorded, all."""
+    """The model's marks, which decide the part of an output that is scored. Null if they were not
+    recorded; then the whole output is scored."""
     n_cells_reused: Count
-    """Cells whose answers were there from an earlier run."""
+    """Cells whose answers were kept from an earlier run."""
     n_cells_computed: Count
     """Cells answered in this run."""
     answers_fingerprint: Fingerprint | None = None
-    """Of the table of answers; null in records of earlier versions."""
+    """Fingerprint of the table of answers; null in records of earlier versions."""
 
 
 class AnswersRun(Record):
@@ -111,9 +113,9 @@ class AnswersRun(Record):
     schema_version: Literal[1] = 1
     """Version of this layout."""
     made: AnswersMade | None
-    """How the answers were made; null where there are none."""
+    """How the answers were made; null if there are no answers."""
     not_available: str | None
-    """Why there are none, in a sentence."""
+    """Why there are no answers, in a sentence; null if there are answers."""
 
     @model_validator(mode="after")
     def _says_which(self) -> Self:

@@ -6,30 +6,34 @@ from m1.schemas.settings import Knob
 
 
 class FixedKnob(Record):
-    """The frontier over the other knobs, one knob fixed at one value."""
+    """The frontier over the other knobs, with one knob fixed at one value."""
 
     value: int
-    """Value of the knob."""
+    """Value of the fixed knob."""
     labels: tuple[str, ...]
     """Settings on the frontier, fastest first."""
     hypervolume: Estimate
     """Its area, comparable with that of the whole grid."""
     hypervolume_change: Estimate
-    """Area minus that with the knob at its reference value, where it is 0."""
+    """Its area minus the area with the knob at the reference value. At that value it is 0."""
     latency_shift: Estimate
-    """Latency needed for a quality minus that needed with the knob at its reference value, in
-    fractions of the reference setting's latency, mean over qualities; negative is faster."""
+    """Latency that is needed for a quality, minus the latency that is needed for it with the knob
+    at the reference value. It is a mean over qualities, as a fraction of the reference setting's
+    latency. Negative is faster."""
 
 
 class Coupling(Record):
     """How far the knobs of one workload depend on each other."""
 
     fixed: dict[Knob, tuple[FixedKnob, ...]]
-    """By knob with more than one value: the frontier at each, the reference value first."""
+    """For each knob with more than one value: the frontier at each value, the reference value
+    first."""
     joint_gains: dict[Knob, Estimate]
-    """By knob with more than one value: area of the whole grid minus that of the knob alone."""
+    """For each knob with more than one value: area of the whole grid minus area of this knob
+    alone."""
     best_single_knob: Knob | None
-    """The knob that alone has the largest area; null where no knob has two values."""
+    """The knob that alone has the largest area; null if no knob has two values."""
     joint_gain: Estimate | None
-    """Area of the whole grid minus that of the best single knob, which is chosen anew in each
-    resample. Never below 0, for the grid holds every single knob's settings."""
+    """Area of the whole grid minus area of the best single knob. The best knob is chosen again in
+    each resample. It is never below 0, since the grid contains the settings of every single
+    knob. Null if no knob has two values."""

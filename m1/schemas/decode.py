@@ -1,4 +1,4 @@
-"""What is said about decode time: how much of its change is length, and how much speed."""
+"""Results about decode time: the parts of its change that are due to length and to speed."""
 
 from m1.schemas.base import Record
 from m1.schemas.estimates import Estimate, LatencyDistribution, SensitivityPoint, StageEstimate
@@ -7,31 +7,32 @@ from m1.schemas.settings import Knob, Setting
 
 
 class DecodeParts(Record):
-    """A change of mean decode time in two parts; on the sample they sum to it."""
+    """A change of mean decode time, and its two parts. On the sample they sum to the change."""
 
     change: Estimate
-    """From the reference setting's mean decode time; negative is faster."""
+    """Change from the reference setting's mean decode time; negative is faster."""
     length: Estimate
-    """What outputs of another length make of it."""
+    """The part that is due to a different length of outputs."""
     speed: Estimate
-    """What tokens of another speed make of it."""
+    """The part that is due to a different time per token."""
 
 
 class DecodeSplit(Record):
-    """Decode at one setting, against the reference setting."""
+    """Decode at one setting, compared with the reference setting."""
 
     setting: Setting
     """The setting."""
     label: str
     """Its short name: visual tokens / top_k / blocks."""
     n_steps: Estimate
-    """Mean decode steps of a request: its tokens after the first."""
+    """Mean decode steps of a request, which are its tokens after the first."""
     ms_per_step: Estimate | None
-    """Mean decode time over mean steps; null where outputs are single tokens."""
+    """Mean decode time divided by mean steps; null if outputs are single tokens."""
     ms: DecodeParts
     """Change of mean decode time in milliseconds."""
     percent: DecodeParts | None
-    """The same in percent of the reference setting's; null where that has no decode step."""
+    """The same in percent of the reference setting's mean decode time; null if the reference
+    setting has no decode step."""
 
 
 class DecodeSplits(Record):
@@ -40,15 +41,15 @@ class DecodeSplits(Record):
     reference_n_steps: Estimate
     """Mean decode steps of a request at the reference setting."""
     reference_ms_per_step: Estimate | None
-    """Mean decode time over mean steps there; null where outputs are single tokens."""
+    """Mean decode time divided by mean steps there; null if outputs are single tokens."""
     settings: tuple[DecodeSplit, ...]
-    """Every setting but the reference, in the grid's order."""
+    """Every setting except the reference, in the order of the grid."""
     knobs: dict[Knob, tuple[DecodeSplit, ...]]
-    """Those in which one knob alone moves, by knob, largest value first."""
+    """For each knob, the settings in which it alone moves, largest value first."""
 
 
 class AtReferenceLength(Record):
-    """Latency of one workload where every output is as long as the reference answer."""
+    """Latency of one workload if every output is as long as the reference answer."""
 
     stage_breakdown: ByStage[StageEstimate]
     """E1: each stage's time and share."""
@@ -57,6 +58,6 @@ class AtReferenceLength(Record):
     mean_output_tokens: Estimate
     """E1: tokens written."""
     sensitivity: dict[Knob, tuple[SensitivityPoint, ...]]
-    """E2: what each knob does to latency with length held constant, largest value first."""
+    """E2: how each knob changes latency at constant length, largest value first."""
     decode_split: DecodeSplits
-    """E2: change of decode time; the part of length is 0."""
+    """E2: change of decode time. The part that is due to length is 0."""

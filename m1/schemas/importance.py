@@ -1,14 +1,14 @@
-"""Scores of a model's decoder blocks, kept to be used again."""
+"""Scores of a model's decoder blocks, which are kept to be used again."""
 
 from m1.schemas.base import Record
 
 
 class BlockImportance(Record):
-    """How much each decoder block of a model changes what passes through it."""
+    """How much each decoder block of a model changes its input."""
 
     fingerprint: str
-    """Of the model, how it was run, and the requests that the blocks were scored by."""
+    """Fingerprint of the model, of how it was run, and of the requests used to score the blocks."""
     n_requests: int
-    """Requests."""
+    """Number of these requests."""
     scores: tuple[float, ...]
-    """One for each block; 0 changes nothing."""
+    """A score for each block. A block with score 0 changes nothing."""

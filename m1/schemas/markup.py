@@ -1,29 +1,30 @@
-"""What a model writes around its answer."""
+"""The marks that a model writes around its reasoning and its answer."""
 
 from m1.schemas.base import Record
 
 
 class Marks(Record):
-    """What stands before and after a part of an output."""
+    """The marks before and after a part of an output."""
 
     opening: str
-    """Before it."""
+    """The mark before it."""
     closing: str
-    """After it."""
+    """The mark after it."""
     opened_by_prompt: bool = False
-    """Whether the prompt ends with the opening mark, so that outputs hold the closing one alone."""
+    """Whether the prompt already has the opening mark, so that outputs have only the closing
+    mark."""
 
 
 class Markup(Record):
-    """What a model's chat template or tokenizer marks in its outputs.
+    """The marks in a model's outputs, as its chat template or tokenizer defines them.
 
-    Outputs are kept as they are; this says what of them is scored.
+    Outputs are kept unchanged. The marks decide the part of an output that is scored.
     """
 
     reasoning: tuple[Marks, ...] = ()
-    """Around reasoning, which is no part of the answer."""
+    """Marks around reasoning, which is not part of the answer."""
     box: tuple[Marks, ...] = ()
-    """Around the answer, where the model marks it; the outer marks first."""
+    """Marks around the answer, if the model marks it; the outer marks first."""
 
     @property
     def all(self) -> tuple[Marks, ...]:
@@ -32,7 +33,7 @@ class Markup(Record):
 
     @property
     def told(self) -> str:
-        """What is not scored, in a line; empty where all of an output is."""
-        parts = [f"what stands in {m.opening}...{m.closing} is not scored" for m in self.reasoning]
-        parts += [f"of {m.opening}...{m.closing} only what stands inside is" for m in self.box]
+        """A line about the text that is not scored; empty if the whole output is scored."""
+        parts = [f"text in {m.opening}...{m.closing} is not scored" for m in self.reasoning]
+        parts += [f"only text inside {m.opening}...{m.closing} is scored" for m in self.box]
         return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""What results were made from."""
+"""The inputs from which results were made."""
 
 from pydantic import JsonValue
 
@@ -8,13 +8,13 @@ from m1.schemas.requests import ByWorkload
 
 
 class MadeFrom(Record):
-    """What results were made from: those that belong together were all made from the same."""
+    """The inputs from which results were made. Results that belong together have the same ones."""
 
     run: Fingerprint
-    """Of the profile run: its record, and its rows."""
+    """Fingerprint of the profile run: its record, and its rows."""
     answers: Fingerprint | None
-    """Of the answers that were scored; null where outputs are no answers."""
+    """Fingerprint of the answers that were scored; null if outputs are not answers."""
     requests: ByWorkload[str]
-    """Of the request sets that were measured."""
+    """Fingerprints of the request sets that were measured."""
     analysis: dict[str, JsonValue]
     """Section `analysis` of the parameters."""

@@ -1,4 +1,4 @@
-"""What is planned before anything runs: the requests that were drawn, and what is made of them."""
+"""The plan that is made before a run: the drawn requests, and the measurements on them."""
 
 from typing import Annotated, Literal
 
@@ -16,42 +16,45 @@ class DrawnRequests(Record):
     """The requests that `prepare` will write for one workload."""
 
     source: str
-    """Where they come from."""
+    """Source of the requests."""
     n_in_dataset: FromOne
-    """Requests that the dataset has."""
+    """Number of requests in the dataset."""
     requests: Annotated[tuple[Request, ...], Field(min_length=1)]
-    """Those that are drawn, in the order of the dataset."""
+    """The drawn requests, in the order of the dataset."""
     image_sizes: dict[str, PixelSize]
-    """Size of each image, by its id."""
+    """Size of each image, by the image's id."""
 
     def images_of_first(self, n: int) -> dict[str, PixelSize]:
-        """The images of the first requests by what they are called, with their sizes."""
+        """The sizes of the images of the first `n` requests, by the image's path."""
         return {one.image: self.image_sizes[one.image_id] for one in self.requests[:n]}
 
 
 class Drawn(Record):
-    """The requests of both workloads (`data/plan/requests.json`), for `prepare` to come after."""
+    """The drawn requests of both workloads (`data/plan/requests.json`).
+
+    `prepare` depends on this file, so it runs after the check.
+    """
 
     schema_version: Literal[1] = 1
     """Version of this layout."""
     made_from: str | None
-    """SHA-256 over parameters, records of the datasets and code; null where a dataset is a folder,
-    whose content it does not cover."""
+    """SHA-256 over parameters, records of the datasets and code. Null if a dataset is a folder,
+    since it would not cover the folder's content."""
     by_workload: ByWorkload[DrawnRequests]
     """The requests of each workload."""
 
 
 class WorkloadPlan(Record):
-    """How many requests of a workload there are, and what they are used for."""
+    """The number of requests of a workload, and their use."""
 
     source: str
-    """Where they come from."""
+    """Source of the requests."""
     n_in_dataset: FromOne
-    """Requests that the dataset has."""
+    """Number of requests in the dataset."""
     n_requests: FromOne
-    """Requests that are prepared."""
+    """Number of prepared requests."""
     n_images: FromOne
-    """Images that they are about."""
+    """Number of images of these requests."""
     e1: FromOne
     """Requests measured at the reference setting."""
     e2: FromOne
@@ -61,52 +64,54 @@ class WorkloadPlan(Record):
     repeat: FromOne
     """Requests measured again in every trial."""
     answers: Count
-    """Requests answered at each setting, to be scored; 0 where outputs would be no answers."""
+    """Requests answered and scored at each setting; 0 if outputs would not be answers."""
 
 
 class KnobLimits(Record):
-    """What values the knobs of the model can take."""
+    """The possible values of the model's knobs."""
 
     image_size: PixelSize
-    """The commonest size of an image; visual tokens are those of such an image."""
+    """The most frequent size of image that the model accepts. All numbers of visual tokens are for
+    this size."""
     native_vision_tokens: Count
-    """Visual tokens that the model makes of it untouched."""
+    """Number of visual tokens that the unchanged model makes of such an image."""
     largest_vision_tokens: Count
-    """The most that it came to when asked for four times as many."""
+    """The largest number that it reached when four times the native number was asked for."""
     can_have_more: bool
-    """Whether that was no limit: larger images have more tokens."""
+    """Whether four times the native number was reached. Then larger images can have even more
+    tokens."""
     near_vision_tokens: tuple[Count, ...]
-    """Some numbers that it can do, the largest first."""
+    """Some possible numbers, the largest first."""
     reached: dict[str, Count]
-    """Each value of `knobs.vision_tokens`, and the number that it comes to."""
+    """For each value of `knobs.vision_tokens`, the number that the model reaches."""
     experts_per_token: FromOne | None
-    """The most experts per token; null in a dense model."""
+    """Largest number of experts per token; null in a dense model."""
     n_blocks: FromOne
-    """Decoder blocks."""
+    """Number of decoder blocks."""
     least_blocks: FromOne
-    """Fewest of them that can be active."""
+    """Smallest number of decoder blocks that can be active."""
 
 
 class Plan(Record):
-    """What a run will measure on a model, and what it cannot show (`data/plan/plan.json`)."""
+    """The measurements of a run on a model, and what it cannot show (`data/plan/plan.json`)."""
 
     schema_version: Literal[1] = 1
     """Version of this layout."""
     workloads: ByWorkload[WorkloadPlan]
     """The requests of each workload."""
     limits: KnobLimits
-    """What values the knobs can take."""
+    """The possible values of the knobs."""
     n_settings: FromOne
-    """Settings of the grid."""
+    """Number of settings of the grid."""
     n_measurements: FromOne
-    """Requests that will be measured, over all settings; warm-up comes on top."""
+    """Number of requests that will be measured, over all settings, without warm-up."""
     n_answers: Count
-    """Answers that will be scored, over all settings."""
+    """Number of answers that will be scored, over all settings."""
     fewer_than_asked: tuple[str, ...]
-    """Where parameters ask for more requests than there are, in words."""
+    """Sentences about parameters that ask for more requests than there are."""
     cannot_pass: tuple[str, ...]
-    """Checks of validity that this run cannot pass, whatever the machine does."""
+    """Checks of validity that this run cannot pass on any machine."""
     cannot_tell: tuple[str, ...]
-    """What this run cannot decide or report, whatever comes out."""
+    """Findings and numbers that this run cannot decide or report, whatever it measures."""
     not_checked: tuple[str, ...]
-    """What only loading the model, or measuring, will tell."""
+    """Facts that are known only after the model is loaded or measured."""

@@ -1,4 +1,4 @@
-"""Numbers that can only be so large or small."""
+"""Numbers and fingerprints with limits."""
 
 from typing import Annotated
 

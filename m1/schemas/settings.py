@@ -1,4 +1,4 @@
-"""Knobs and their settings, and the ways in which a model is run."""
+"""Knobs and their settings, and the ways to run a model."""
 
 from typing import Literal
 
@@ -13,26 +13,26 @@ DecodeModeChoice = Literal["free", "reference_length", "both"]
 Weights = Literal["pretrained", "random"]
 RuntimeName = Literal["eager", "compiled"]
 PromptTemplate = Literal["processor", "tokenizer", "none"]
-"""Whose chat template is put around a prompt; `none`: the image and the prompt alone."""
+"""Source of the chat template around a prompt. `none`: only the image and the prompt are used."""
 GraphedModule = Literal["vision_tower", "language_model"]
-"""The modules of a prompt that the compiled runtime records."""
+"""The modules whose computation of a prompt the compiled runtime records."""
 GraphExtent = Literal["whole", "blocks", "none"]
-"""How much of a module is recorded: all as one graph, some of its blocks, or nothing."""
+"""How much of a module is recorded: all of it as one graph, some of its blocks, or nothing."""
 EndTokenSource = Literal["generation_config", "tokenizer", "config"]
 
 
 class EndTokens(Record):
-    """Which tokens end an answer."""
+    """The tokens that end an answer."""
 
     ids: tuple[int, ...]
-    """Their numbers; empty where nothing says which."""
+    """Ids of the tokens; empty if they are not known."""
     source: EndTokenSource | None
-    """Who says so: `generation_config`, as `generate` takes them; or, where that has none, the
-    tokenizer or the model's configuration. Null where nobody does."""
+    """Source of the ids: `generation_config`, which `generate` also uses. If it has none, the
+    tokenizer or the model's configuration. Null if none of them has ids."""
 
 
 class Setting(Record):
-    """One value for each knob; `None` leaves the model as it is (a knob it does not have)."""
+    """One value for each knob. `None` leaves the model as it is, such as for a missing knob."""
 
     vision_tokens: FromOne | None = None
     """Visual tokens the language model sees."""
@@ -49,5 +49,5 @@ class Setting(Record):
 
 
 def decode_passes(choice: DecodeModeChoice) -> tuple[DecodeMode, ...]:
-    """The modes that E1 and E2 are measured in; the first is what everything else rests on."""
+    """The modes in which E1 and E2 are measured. All other results use the first mode."""
     return ("free", "reference_length") if choice == "both" else (choice,)

@@ -1,4 +1,4 @@
-"""Measurements that something outside of the program interrupted."""
+"""Measurements that were interrupted from outside the program."""
 
 from m1.schemas.base import Record
 from m1.schemas.profile.rows import Experiment
@@ -12,14 +12,15 @@ class Interruption(Record):
     order: Count
     """Place of the request in the order of measurement."""
     experiment: Experiment
-    """As in the rows."""
+    """Experiment, as in the rows."""
     workload: Workload
-    """Whose request."""
+    """Workload of the request."""
     request_id: str
-    """Which request."""
+    """Id of the request."""
     total_ms: Positive
     """T_total of the interrupted measurement."""
     reason: str
-    """What gave it away, in words."""
+    """How the interruption was noticed, in words."""
     kept: bool
-    """Whether it is in the rows all the same, since each further attempt was interrupted, too."""
+    """Whether the rows contain this measurement. This happens if it was the last allowed attempt
+    and all attempts were interrupted."""

@@ -1,10 +1,10 @@
-"""What was seen of the machine during a run."""
+"""Observations of the machine during a run."""
 
 from m1.schemas.base import Record
 
 
 class Span(Record):
-    """Where the readings of something lie."""
+    """The range and spread of several readings."""
 
     low: float
     """Lowest."""
@@ -17,14 +17,15 @@ class Span(Record):
 
 
 class GpuState(Record):
-    """What NVML said of the GPU, in samples between requests; null where it does not tell."""
+    """Reports of NVML about the GPU, in samples between requests. Null: NVML reports no value."""
 
     n_samples: int
-    """Samples, at most one a second."""
+    """Number of samples, at most one per second."""
     n_samples_at_work: int
-    """Those with utilisation: all spans are of these."""
+    """Number of samples in which the GPU had been computing. All spans are of these samples."""
     other_processes: int | None
-    """Most other processes that computed on it at once; null where processes are hidden."""
+    """Largest number of other processes that computed on the GPU at the same time; null if
+    processes are hidden."""
     sm_mhz: Span | None
     """Clock of the multiprocessors."""
     memory_mhz: Span | None
@@ -34,19 +35,21 @@ class GpuState(Record):
     power_w: Span | None
     """Power drawn."""
     slowed_share: float | None
-    """Share of samples in which heat, power or a fault held its clocks down."""
+    """Share of samples in which heat, power or a fault slowed its clocks."""
     clock_reasons: dict[str, float]
-    """Share of samples with each reason for the present clocks, harmless ones too."""
+    """For each reason that NVML gives for the clocks, the share of samples with it. Harmless
+    reasons are included."""
 
 
 class MachineState(Record):
-    """What was seen of the machine during a run."""
+    """Observations of the machine during a run."""
 
     cpu_others_share: float | None
-    """Share of the machine's CPU time that other processes took."""
+    """Share of the machine's CPU time that other processes took; null if it is not known."""
     cpu_mhz: Span | None
-    """Clock of the core that the run was on, right after requests; null if not told."""
+    """Clock of the core that the run used, read right after requests; null if the system does not
+    report it."""
     gpu: GpuState | None
-    """The GPU; null where none was used or NVML does not answer."""
+    """The GPU; null if no GPU was used, or if NVML does not answer."""
     gpu_not_measured: str | None
-    """Why there is nothing of a GPU."""
+    """Why no GPU was observed; null if a GPU was observed."""
