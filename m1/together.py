@@ -51,7 +51,7 @@ class Together:
             self._clear()
 
     def file(self, place: Path) -> Path:
-        """A path to write to, for a file whose place is `place`."""
+        """A path to write a file to, before it is moved to `place`."""
         self._begin(place)
         _refuse_folder(place)
         partial = self._beside(place)
@@ -59,7 +59,7 @@ class Together:
         return partial
 
     def folder(self, place: Path) -> Path:
-        """An empty folder to write into, whose place is `place`."""
+        """An empty folder to write into, before it is moved to `place`."""
         self._begin(place)
         if place.is_file():
             raise NoPlaceError("a file, not a folder")

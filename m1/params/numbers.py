@@ -48,10 +48,10 @@ class PerWorkload(Record):
         return {workload: self.of(workload) for workload in WORKLOADS}
 
     def beyond(self, key: str, there: Mapping[Workload, int]) -> Iterator[str]:
-        """A message for each workload for which a key asks for more than there is.
+        """A message for each workload in which these numbers are larger than the existing ones.
 
         Args:
-            key: the key, for the message.
+            key: the key of the parameter, for the message.
             there: the existing number for each workload.
         """
         for workload, asked in self.by_workload().items():

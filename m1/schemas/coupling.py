@@ -17,9 +17,9 @@ class FixedKnob(Record):
     hypervolume_change: Estimate
     """Its area minus the area with the knob at the reference value. At that value it is 0."""
     latency_shift: Estimate
-    """Latency that is needed for a quality, minus the latency that is needed for it with the knob
-    at the reference value. It is a mean over qualities, as a fraction of the reference setting's
-    latency. Negative is faster."""
+    """Additional latency that is needed for the same quality, compared with the knob at its
+    reference value. It is a mean over qualities, as a fraction of the reference setting's latency.
+    Negative is faster."""
 
 
 class Coupling(Record):

@@ -15,7 +15,7 @@ RuntimeName = Literal["eager", "compiled"]
 PromptTemplate = Literal["processor", "tokenizer", "none"]
 """Source of the chat template around a prompt. `none`: only the image and the prompt are used."""
 GraphedModule = Literal["vision_tower", "language_model"]
-"""The modules whose computation of a prompt the compiled runtime records."""
+"""Modules that process a prompt, and that the compiled runtime records."""
 GraphExtent = Literal["whole", "blocks", "none"]
 """How much of a module is recorded: all of it as one graph, some of its blocks, or nothing."""
 EndTokenSource = Literal["generation_config", "tokenizer", "config"]
