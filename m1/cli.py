@@ -1,6 +1,6 @@
-"""The `m1` command: fetch datasets, check parameters, look at results and their layout.
+"""The `m1` command: fetch datasets, check parameters, show results and their layout.
 
-Each command imports what it needs when it runs, so that `m1 --help` answers at once.
+A command imports its modules only when it runs, so that `m1 --help` answers at once.
 """
 
 import json
@@ -15,8 +15,8 @@ from m1.workloads.fetchable import Dataset
 
 app = typer.Typer(
     help="How prefill-heavy and decode-heavy vision-language work differ. `m1 fetch` gets a real "
-    "dataset, `m1 check` says what is wrong before anything runs, `dvc repro` measures, `m1 show` "
-    "prints what came out.",
+    "dataset. `m1 check` reports mistakes before anything runs. `dvc repro` measures. `m1 show` "
+    "prints the results.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     add_completion=False,
@@ -24,7 +24,7 @@ app = typer.Typer(
 
 
 def print_version(asked: bool) -> None:
-    """Print the version and exit, if that was asked for."""
+    """Print the version and end, if the user asked for it."""
     if asked:
         from importlib.metadata import version
 
@@ -39,24 +39,24 @@ def begin(
         typer.Option("--version", is_eager=True, callback=print_version, help="Print the version."),
     ] = False,
 ) -> None:
-    """Common options of all commands. The help text is that of the app."""
+    """Do nothing before a command. The help shows the text of the app, not this one."""
 
 
 @app.command(name="fetch")
 @in_one_line
 def fetch_dataset(
-    dataset: Annotated[Dataset, typer.Argument(help="Which dataset.")],
+    dataset: Annotated[Dataset, typer.Argument(help="The dataset to fetch.")],
     params_path: Annotated[
-        Path, typer.Option("--params", help="Says how many requests, from where, and to where.")
+        Path, typer.Option("--params", help="Parameters: number of requests, source and folder.")
     ] = Path("params.yaml"),
 ) -> None:
     """Fetch VQA v2 or the COCO captions: the annotations, then only the images of the sample.
 
-    The sample is the one that `dvc repro` will draw: it follows from data.seed and from
+    The sample is the same that `dvc repro` will draw. It follows from data.seed and from
     n_requests in the dataset's section of params.yaml (data.qa for vqa-v2, data.captioning for
-    coco-captions). `root` of that section is the manifest that is written, for git: every file
-    with its SHA-256. The files go to the folder beside it; what is there is checked and not
-    fetched again. Stop it at any time: the same command resumes.
+    coco-captions). The command writes a manifest to `root` of that section: every file with its
+    SHA-256, small enough for git. The files go to the folder beside it. Files that are already
+    there are checked and not fetched again. You can stop it at any time: the same command resumes.
 
     Then measure on it:
 
@@ -73,7 +73,7 @@ def fetch_dataset(
         end_stopped("the same command resumes")
 
 
-REVISION = typer.Option("--rev", help="An experiment or revision, in the place of the workspace.")
+REVISION = typer.Option("--rev", help="An experiment or revision, instead of the workspace.")
 
 
 @app.command(name="check")
@@ -87,7 +87,7 @@ def check_params(
         typer.Option("--set", help="Change a parameter, as in model.device=cuda; repeatable."),
     ] = None,
 ) -> None:
-    """List all mistakes in parameters, data and model, or say what will be measured."""
+    """Report all mistakes in parameters, data and model, and what a run would measure."""
     from m1.planning.command import check_and_tell
 
     if not check_and_tell(params_path, changes or ()):
@@ -121,11 +121,11 @@ def findings(
     ),
     document: Annotated[
         Path | None,
-        typer.Option("--into", help="Replace the table between the marks in this document."),
+        typer.Option("--into", help="Document in which the table between the marks is replaced."),
     ] = None,
     revision: Annotated[str | None, REVISION] = None,
 ) -> None:
-    """Print the findings as a Markdown table, or bring the table in a document up to date."""
+    """Print the findings as a Markdown table, or update the table in a document."""
     from m1.files import read_record
     from m1.plain_text import say
     from m1.schemas.results import WorkloadContrast
@@ -144,13 +144,13 @@ def findings(
 @in_one_line
 def answers(
     workload: Annotated[
-        Literal["qa", "captioning"] | None, typer.Option(help="Of one workload, not of both.")
+        Literal["qa", "captioning"] | None, typer.Option(help="Only one workload, not both.")
     ] = None,
     setting: Annotated[
-        str | None, typer.Option(help="Such as 144/4/8, or all; without it the reference.")
+        str | None, typer.Option(help="Such as 144/4/8, or all. Default: the reference.")
     ] = None,
-    n: Annotated[int, typer.Option("--n", min=0, help="Requests of a workload; 0 for all.")] = 20,
-    best: Annotated[bool, typer.Option("--best", help="Best first, not worst.")] = False,
+    n: Annotated[int, typer.Option("--n", min=0, help="Requests of a workload; 0: all.")] = 20,
+    best: Annotated[bool, typer.Option("--best", help="Best first, not worst first.")] = False,
     request: Annotated[
         str | None, typer.Option(help="Id of one request, to see it at all settings.")
     ] = None,
@@ -159,10 +159,11 @@ def answers(
     ] = None,
     revision: Annotated[str | None, REVISION] = None,
 ) -> None:
-    """Print what the model wrote and how it was scored, the worst first.
+    """Print the model's outputs and their scores, the worst first.
 
     The score is that of one output: VQA accuracy (0 to 1), or CIDEr-D (0 to 10) with document
-    frequencies of the whole corpus. Several settings are ordered by their mean.
+    frequencies of the whole corpus. With several settings, requests are ordered by their mean
+    score.
     """
     from m1.schemas.requests import WORKLOADS
     from m1.show.answers import show_answers
@@ -177,16 +178,14 @@ def answers(
 def report(
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="Where the page goes; without it a file in data/report.", show_default=False
-        ),
+        typer.Option(help="File of the page. Default: a file in data/report.", show_default=False),
     ] = None,
     revision: Annotated[str | None, REVISION] = None,
 ) -> None:
-    """Write the last run as one HTML page: open it in a browser, no network is needed.
+    """Write the last run as one HTML page. Open it in a browser; no network is needed.
 
-    It holds the answers, the findings, the figures as charts that tell their numbers, tables, the
-    checks, and how to repeat the run. `dvc repro` writes it, too.
+    It contains the answers, the findings, charts that show their numbers, tables, the checks, and
+    how to repeat the run. `dvc repro` writes it, too.
     """
     from m1.report.write import TEMPLATES, RunFiles, page_file, write_report
     from m1.show.revision import project_at
@@ -201,10 +200,11 @@ def report(
 @in_one_line
 def schema(
     name: Annotated[
-        str | None, typer.Argument(help="Of one file: summary, contrast, pareto, profile-run, ...")
+        str | None,
+        typer.Argument(help="Only one file: summary, contrast, pareto, profile-run, ..."),
     ] = None,
 ) -> None:
-    """Print the JSON Schema of every result file, one object with a key for each, or of one."""
+    """Print the JSON Schema of one result file, or an object with the schemas of all of them."""
     from m1.show.layouts import RESULT_FILES, layout_of
 
     if name is not None:

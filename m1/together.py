@@ -1,4 +1,4 @@
-"""Write several files and folders together: either all of them change, or none."""
+"""Move several files and folders to their places together, or none of them."""
 
 import os
 import re
@@ -7,26 +7,28 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
-# Beside the place of a file, and gone when the writer is: `.<name>.<process>.<what it is>`.
+# Names of temporary files beside the place of a file: `.<name>.<process>.<kind>`. Their writer
+# removes them when it ends.
 EARLIER = "earlier"
 NEW = "new"
 LEFT = re.compile(rf"\.(?P<name>.+)\.(?P<writer>[0-9]+)\.(?P<what>{EARLIER}|{NEW}\w*)")
-# By how much the clocks of processes and of files may differ, at the most.
+# The largest difference between the clock of processes and the clock of files.
 CLOCK_S = 2.0
-# Links of this folder lead to files where outputs are files, and are still no results.
+# A link in this folder, such as /dev/stdout, may lead to a regular file. It is still no place for a
+# result.
 DEVICES = Path("/dev")
 
 
 class NoPlaceError(OSError):
-    """A path at which no result can be written."""
+    """A path to which no result can be written."""
 
 
 class Together:
-    """What is written beside its places, until all of it is moved there at once.
+    """Files and folders that are written beside their places, and then moved there together.
 
-    As a context it moves what was written once the block ends well, and raises `OSError` if
-    something cannot be moved; all places are then as they were. Files are on the disk before they
-    are moved, so that a power cut leaves one of both.
+    Use it as a context. If the block ends without an error, everything is moved to its place. If
+    something cannot be moved, all places are as before and `OSError` is raised. Files are on the
+    disk before they are moved. So after a power cut, a place has the old file or the new one.
     """
 
     def __init__(self) -> None:
@@ -34,14 +36,14 @@ class Together:
         self._new: dict[Path, Path | None] = {}
         self._earlier: dict[Path, Path | None] = {}
         self.at = Path()
-        """The place of the current step. An error is about this place."""
+        """The place that is handled now. An error is about this place."""
 
     def __enter__(self) -> Self:
-        """Start to write; files are made when they are asked for."""
+        """Do nothing: files and folders are made when they are asked for."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Move everything to its place, or nothing if there was an error."""
+        """Move everything to its place; if the block raised an error, move nothing."""
         try:
             if kind is None:
                 self._move()
@@ -49,7 +51,7 @@ class Together:
             self._clear()
 
     def file(self, place: Path) -> Path:
-        """A temporary path to write to, for a file that will be at `place`."""
+        """A path to write a file to, before it is moved to `place`."""
         self._begin(place)
         _refuse_folder(place)
         partial = self._beside(place)
@@ -57,39 +59,40 @@ class Together:
         return partial
 
     def folder(self, place: Path) -> Path:
-        """An empty temporary folder to write into, which will be at `place`."""
+        """An empty folder to write into, before it is moved to `place`."""
         self._begin(place)
         if place.is_file():
-            raise NoPlaceError("a file, where a folder is to be")
+            raise NoPlaceError("a file, not a folder")
         partial = self._beside(place)
         partial.mkdir()
         return partial
 
     def nothing(self, place: Path) -> None:
-        """Make sure that there is nothing at a place, where an earlier run may have left a file."""
+        """Leave nothing at a place. A file of an earlier run is removed from it."""
         self._begin(place)
         _refuse_folder(place)
         self._new[place] = None
 
     def _begin(self, place: Path) -> None:
-        """Reserve a place. Nothing else may be written to it."""
+        """Take a place to which nothing else is written."""
         self.at = place
         self._check(place)
         _clean_up(place)
 
     def _beside(self, place: Path) -> Path:
-        """A temporary path in the folder of a place, so that the move is a single step."""
+        """A new path in a folder beside a place, so that moving it there is one step."""
         place.parent.mkdir(parents=True, exist_ok=True)
         own = tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.{os.getpid()}.{NEW}")
-        # Some writers choose the format by the ending.
+        # Some writers choose the format by the suffix of the name.
         partial = Path(own) / f"new{place.suffix}"
         self._new[place] = partial
         return partial
 
     def _check(self, place: Path) -> None:
-        """See that a place is one that a file or folder can take, and no other result takes.
+        """Check that a file or folder can be at a place, and that no other result is written there.
 
-        Whoever may write anywhere would else replace `/dev/null` for all programs.
+        Without this check, a user with write permission everywhere could replace `/dev/null` for
+        all programs.
         """
         if not place.name:
             raise NoPlaceError("no name")
@@ -120,10 +123,10 @@ class Together:
             raise
 
     def _put_back(self, place: Path) -> None:
-        """Restore a place. If one place cannot be restored, the others still are."""
+        """Restore a place. If this fails, no error is raised, so that others are still restored."""
         earlier, new = self._earlier[place], self._new[place]
         if new and new.exists() and place.exists():
-            return  # It was never taken.
+            return  # Nothing was moved to this place.
         try:
             if earlier is None:
                 _remove(place)
@@ -132,11 +135,11 @@ class Together:
                 shutil.rmtree(place)
             earlier.replace(place)
         except OSError:
-            # What was there stays beside it, and the next to write there puts it back.
+            # The earlier content stays beside the place. The next writer puts it back.
             del self._earlier[place]
 
     def _clear(self) -> None:
-        """Remove files that were not moved, and earlier files that were set aside."""
+        """Remove new files that were not moved, and the earlier files that were set aside."""
         for earlier in self._earlier.values():
             if earlier:
                 _remove(earlier)
@@ -146,20 +149,21 @@ class Together:
 
 
 def _plain(place: Path) -> Path:
-    """A place as a normalised path; links stay, since two may lead to one file of DVC's cache."""
+    """An absolute path without `..`. Links are kept: two may lead to one file of DVC's cache."""
     return Path(os.path.abspath(place))  # noqa: PTH100 (pathlib would follow them)
 
 
 def _refuse_folder(place: Path) -> None:
-    """Check that there is no folder at the place of a file. All its content would be lost."""
+    """Refuse a folder at the place of a file, since its content would be lost."""
     if place.is_dir():
         raise NoPlaceError("a folder")
 
 
 def _clean_up(place: Path) -> None:
-    """Remove what writers that were killed left beside a place; put back what they took from it.
+    """Remove files that killed writers left beside a place; put back what they took from it.
 
-    Of other places there, whose writers may never come again, what they had begun goes, too.
+    New files for other places in the same folder are removed, too, since nobody may write to those
+    places again. Earlier files of other places stay.
     """
     for path in _inside(place.parent):
         left = LEFT.fullmatch(path.name)
@@ -177,18 +181,19 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _is_of_the_dead(writer: int, path: Path, *, own: bool) -> bool:
-    """Whether the writer of something is no more; `own`: of the place that is begun now."""
+    """Whether the writer of a path has ended; `own`: the path is of the place that begins now."""
     import psutil
 
     if own and writer == os.getpid():
         return True  # This process has written nothing there yet.
     try:
-        # Numbers are given again, in containers soon: who began later did not write this.
+        # The system uses process numbers again, in containers soon. A process that began after the
+        # file was written is another one.
         return psutil.Process(writer).create_time() > path.lstat().st_ctime + CLOCK_S
     except (psutil.NoSuchProcess, OverflowError):
         return True
     except (psutil.Error, OSError):
-        return False  # Somebody else's, and alive; or just gone.
+        return False  # The process is another user's and alive, or the path was just removed.
 
 
 def _sync(path: Path) -> None:
@@ -197,7 +202,7 @@ def _sync(path: Path) -> None:
 
 
 def _set_aside(place: Path, new: Path | None) -> Path | None:
-    """Keep the present content of a place under another name, so that it can be restored."""
+    """Keep the content of a place under another name, so that it can be put back."""
     if not place.exists() and not place.is_symlink():
         return None
     aside = place.with_name(f".{place.name}.{os.getpid()}.{EARLIER}")

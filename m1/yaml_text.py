@@ -1,4 +1,4 @@
-"""Read YAML for parameters: small and shallow, where each key is text and occurs once."""
+"""Read parameters from YAML: small, not deeply nested, with text keys that do not repeat."""
 
 import datetime
 import json
@@ -23,18 +23,18 @@ STR_TAG, MERGE_TAG = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 
 
 class NotTakenError(Exception):
-    """YAML that is correct but cannot be parameters: the reason, and the line."""
+    """Valid YAML that is not accepted as parameters. The message has the reason and the line."""
 
     def __init__(self, what: str, at: Any) -> None:  # noqa: ANN401 (a node or event of PyYAML)
-        """Note the reason and the place."""
+        """Take the reason and the place."""
         super().__init__(f"{what}, in line {at.start_mark.line + 1}")
 
 
 def read_yaml(kind: type[R], path: Path, changes: Sequence[str] = ()) -> R:
-    """Read parameters of one kind.
+    """Read a file of parameters.
 
     Args:
-        kind: the record that they make.
+        kind: the type of record to make from them.
         path: the file.
         changes: parameters to change, each a dotted key, `=` and a YAML value.
 
@@ -56,7 +56,7 @@ def read_yaml(kind: type[R], path: Path, changes: Sequence[str] = ()) -> R:
 
 
 def _set(raw: Any, change: str) -> None:  # noqa: ANN401 (whatever YAML holds)
-    """Change one parameter; strict validation tells what does not exist."""
+    """Change one parameter. An unknown key is found later, by strict validation."""
     key, equals, value = change.partition("=")
     *sections, name = key.split(".")
     place = f"--set {shown(change)}"
@@ -72,18 +72,18 @@ def _set(raw: Any, change: str) -> None:  # noqa: ANN401 (whatever YAML holds)
 
 
 def parse_yaml(text: str, place: str) -> Any:  # noqa: ANN401 (whatever YAML holds)
-    """Parse YAML into what JSON can hold too; dates are texts, and nothing is shared by aliases.
+    """Parse YAML into values that JSON has, too. Dates become texts, and aliases become copies.
 
     Args:
         text: the YAML.
-        place: where it stands, for errors.
+        place: the source of the text, for errors.
 
     Raises:
-        UserError: if it is not YAML, or larger, deeper or stranger than parameters are.
+        UserError: if it is not YAML, is too large or too deep, or is not accepted as parameters.
     """
     if len(text) > MOST_BYTES:
         raise UserError(
-            f"{place}: {len(text):,} characters, where at most {MOST_BYTES:,} are taken"
+            f"{place}: {len(text):,} characters, but at most {MOST_BYTES:,} are allowed"
         )
     try:
         return json.loads(json.dumps(yaml.load(text, Loader=_Loader), default=_as_text))
@@ -97,19 +97,19 @@ def parse_yaml(text: str, place: str) -> Any:  # noqa: ANN401 (whatever YAML hol
 
 
 def _as_text(value: object) -> str:
-    """A date as text, as it was written."""
+    """A date as text. If a date is wrong there, validation can then name the key."""
     if isinstance(value, datetime.date):
         return str(value)
-    raise TypeError(f"a {type(value).__name__} is no value of a parameter")
+    raise TypeError(f"a parameter cannot have a value of type {type(value).__name__}")
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses YAML that would take much time or memory, before it does."""
+    """A loader that refuses YAML that would take much time or memory."""
 
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Like PyYAML, up to a limit of depth."""
+        """Compose a node as PyYAML does, but refuse one that is nested too deep."""
         if self.depth >= MOST_DEPTH:
             event = self.peek_event()  # type: ignore[no-untyped-call]
             raise NotTakenError(f"nested deeper than {MOST_DEPTH} levels", event)
@@ -120,7 +120,7 @@ class _Loader(yaml.SafeLoader):
             self.depth -= 1
 
     def construct_document(self, node: yaml.Node) -> Any:  # noqa: ANN401 (whatever YAML holds)
-        """Like PyYAML, up to a limit of values. Aliases count as often as they are used."""
+        """Construct a document as PyYAML does, but refuse too many values, aliases written out."""
         for n_values, _ in enumerate(_written_out(node), start=1):
             if n_values > MOST_VALUES:
                 raise NotTakenError(f"more than {MOST_VALUES:,} values with all aliases", node)
@@ -128,7 +128,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _written_out(node: yaml.Node, depth: int = 0) -> Iterator[yaml.Node]:
-    """A node and all nodes below it, as often as aliases repeat them."""
+    """A node and all nodes below it. A node is repeated as often as aliases repeat it."""
     if depth > MOST_DEPTH:
         raise NotTakenError(f"nested deeper than {MOST_DEPTH} levels, or in itself", node)
     yield node
@@ -141,13 +141,13 @@ def _written_out(node: yaml.Node, depth: int = 0) -> Iterator[yaml.Node]:
 
 
 def _check_keys(keys: list[yaml.Node]) -> None:
-    """Check that each key is text and occurs once. PyYAML would silently take the last one."""
+    """Check that each key is text and is not repeated. PyYAML would silently use the last one."""
     seen: set[str] = set()
     for key in keys:
         if key.tag not in (STR_TAG, MERGE_TAG):
             raise NotTakenError(f"keys must be text, not {_written(key)}", key)
         if key.value in seen:
-            raise NotTakenError(f"key {_written(key)} stands twice", key)
+            raise NotTakenError(f"key {_written(key)} is given twice", key)
         seen.add(key.value)
 
 

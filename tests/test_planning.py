@@ -123,7 +123,7 @@ def test_an_own_model_and_six_photos_take_two_attempts(
         "validity.min_e1 = 59: there will be 6 qa and 6 captioning requests in E1",
         "validity.min_observer = 20: there will be 6 qa and 6 captioning images with and without",
         "validity.min_answers = 50: there will be 6 qa and 6 captioning answers at each setting",
-        "profile.e1_requests.qa: 300 asked, 6 there",
+        "profile.e1_requests.qa: 300 asked for, only 6 exist",
         "qa has no P95: 6 requests; at 95% confidence it takes 59",
     ):
         assert line in second.stdout

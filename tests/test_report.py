@@ -304,7 +304,7 @@ def test_a_missing_or_wrong_template_is_an_error_in_one_line(tmp_path, content) 
     if content is not None:
         for template in reports.TEMPLATES.glob("*.json"):
             (tmp_path / template.name).write_text(content)
-    with pytest.raises(UserError, match="no template of a chart") as error:
+    with pytest.raises(UserError, match="not a valid chart template") as error:
         make_charts(reports.contrast(), example.cdf_points(), tmp_path)
     assert "\n" not in str(error.value)
 

@@ -166,7 +166,11 @@ def test_a_checkpoint_of_other_params_is_not_taken_up(tmp_path) -> None:
         ),
         ("learning_rate: 0.0015", "learning_rate: .inf", "training.learning_rate = Infinity: "),
         ("question_share: 0.7", "question_share: .nan", "curriculum.question_share = NaN: "),
-        ("hidden_size: 128", "hidden_size: 128\n  hidden_size: 64", "key hidden_size stands twice"),
+        (
+            "hidden_size: 128",
+            "hidden_size: 128\n  hidden_size: 64",
+            "key hidden_size is given twice",
+        ),
         ("top_k:\n  - 4\n  - 2\n", "top_k: &a [*a]\n", "nested deeper than 20 levels"),
     ],
 )

@@ -296,7 +296,7 @@ def test_one_result_is_not_lost_in_the_place_of_another(tmp_path: Path, second: 
 def test_no_file_takes_the_place_of_a_folder_and_all_in_it(folder: Path) -> None:
     with pytest.raises(NoPlaceError, match="a folder"), Together() as files:
         files.file(folder / "c")
-    with pytest.raises(NoPlaceError, match="a file, where"), Together() as files:
+    with pytest.raises(NoPlaceError, match="a file, not a folder"), Together() as files:
         files.folder(folder / "a.json")
     assert contents(folder) == EARLIER
 

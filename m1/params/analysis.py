@@ -15,11 +15,11 @@ class SmallestEffects(Record):
     """The smallest effect that matters, for each kind of finding."""
 
     share: Percent
-    """Margin between shares of latency, percentage points."""
+    """Difference between shares of latency, in percentage points."""
     sensitivity: Percent
-    """Difference in latency saved by a knob, percentage points."""
+    """Difference in latency saved by a knob, in percentage points."""
     preference: Share
-    """Difference of a knob between the best settings, fraction of its reference value."""
+    """Difference of a knob between the best settings, as a fraction of its reference value."""
     steepness: Annotated[float, Field(ge=0.0, le=1000.0)]
     """Difference in share of quality lost per share of latency saved."""
 
@@ -43,17 +43,16 @@ class AnalysisParams(Record):
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)]
     """Confidence of every interval."""
     min_clusters: Annotated[int, Field(ge=2, le=1_000_000)]
-    """Smallest number of clusters (trials, or images that are only scored) that can decide a
-    finding."""
+    """Smallest number of clusters that decides a finding. Clusters are trials, and images that are
+    only scored."""
     smallest_effect: SmallestEffects
-    """The smallest effects that matter, which decide findings."""
-    latency_statistic: LatencyStatistic
-    """The statistic that is a setting's latency on the frontier."""
+    """The smallest effects that matter; findings are compared with them."""
+    latency_statistic: Literal["median", "mean"]
+    """How the frontier computes the latency of a setting."""
     quality_levels: Annotated[tuple[Share, ...], Field(max_length=20)]
-    """Shares of reference quality at which the fastest setting is named."""
+    """Shares of the reference quality. For each, the fastest setting that keeps it is reported."""
     decision_level: Share
-    """The level at which the best settings of the workloads are compared; one of
-    `quality_levels`."""
+    """The quality level at which the optimal settings of the workloads are compared."""
 
     @model_validator(mode="after")
     def _decides_at_a_level(self) -> Self:

@@ -26,19 +26,19 @@ class WorkloadData(Record):
     source: Literal["scenes", "vqa-v2", "coco-captions", "jsonl"]
     """`scenes` are generated; the others are read from `root`."""
     root: PathText
-    """Path of the dataset: the manifest of `m1 fetch` (its files are in the folder of the same name
-    beside it), a folder in the official layout, or a JSON Lines file. Scenes ignore it."""
+    """Place of the dataset: the manifest of `m1 fetch`, a folder in the official layout, or a JSON
+    Lines file. The files of a manifest are in the folder beside it with the same name. Scenes
+    ignore this parameter."""
     annotations: FileNames | None = None
-    """Files to read from a folder in the official layout, if it has several: the file of captions,
-    or the files of questions and answers. Null: the only file, or val2014."""
+    """Files to read if a folder in the official layout has several: the file with the captions, or
+    the files with the questions and with the answers. Null takes the only file, or val2014."""
     n_requests: PositiveInt | None
     """Number of requests to prepare; null takes all requests of the dataset."""
     prompt: PromptText | None
-    """The prompt; `{question}` is replaced by the question. Null: the default prompt of the
-    source."""
+    """Prompt of a request; `{question}` stands for the question. Null takes the source's prompt."""
     resize_to: PictureSize | None = None
-    """Width and height in pixels to which every image is changed, whatever its shape; null leaves
-    images unchanged."""
+    """Width and height in pixels. Every image is made this size, whatever its shape; null leaves
+    images as they are."""
 
 
 class CaptioningData(WorkloadData):

@@ -24,6 +24,6 @@ class FetchParams(Record):
     n_attempts: Annotated[int, Field(ge=1, le=100)]
     """Largest number of attempts for each file."""
     backoff_s: Seconds
-    """Seconds before the second attempt. The time doubles before each further attempt."""
+    """Seconds before the second attempt. They double before each further attempt."""
     timeout_s: Seconds
-    """Seconds without data after which an attempt ends."""
+    """Seconds without an answer after which an attempt ends."""

@@ -38,12 +38,12 @@ class KnobParams(Record):
     active_blocks: KnobValues
     """Number of decoder blocks that run; null runs all blocks."""
     block_policy: Literal["evenly_spaced", "first", "importance"] = "evenly_spaced"
-    """The rule that chooses the blocks that run."""
+    """How the blocks that stay active are chosen."""
     design: Literal["grid", "one_at_a_time"] = "grid"
     """`one_at_a_time` leaves out settings in which several knobs differ from the reference. This is
     enough for sensitivity, and too little for a frontier."""
     calibration_requests: PositiveInt = 16
-    """Number of requests of each workload that `importance` uses to score the blocks."""
+    """Number of requests of each workload with which `importance` scores the blocks."""
 
     @field_validator("vision_tokens", "top_k", "active_blocks")
     @classmethod
@@ -51,15 +51,15 @@ class KnobParams(Record):
         if len(set(values)) < len(values):
             raise ValueError("the values must differ from each other")
         if None in values and len(values) > 1:
-            raise ValueError("null stands alone: it leaves the knob as the model has it")
+            raise ValueError("null must be the only value: it leaves the knob as the model has it")
         return values
 
     @model_validator(mode="after")
     def _measurable(self) -> Self:
         if (n := len(self._combinations())) > MOST_SETTINGS:
             raise ValueError(
-                f"the values make {n} settings, of at most {MOST_SETTINGS}; leave some out, or set "
-                "design to one_at_a_time"
+                f"the values make {n} settings, but at most {MOST_SETTINGS} are allowed; leave "
+                "some out, or set design to one_at_a_time"
             )
         return self
 
@@ -78,7 +78,7 @@ class KnobParams(Record):
 
 
 def _n_differences(one: Sequence[int | None], other: Sequence[int | None]) -> int:
-    """Number of knobs with different values."""
+    """The number of knobs whose values differ."""
     return sum(a != b for a, b in zip(one, other, strict=True))
 
 

@@ -1,7 +1,7 @@
 """Numbers and texts with limits, and a number for each workload.
 
-Every parameter has an upper limit. It is far above any sensible value, and below values that no
-machine can handle. Infinity and NaN are outside all limits.
+Every parameter has an upper bound. It is far above all useful values, and below values that no
+machine can handle. Infinity and NaN are outside all bounds.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,13 +15,13 @@ from m1.schemas.requests import WORKLOADS, Workload
 
 def _without_zero(text: str) -> str:
     if "\0" in text:
-        raise ValueError("no path holds the character zero")
+        raise ValueError("a path cannot contain the null character")
     return text
 
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 RelativeLimit = Annotated[float, Field(gt=0.0, le=1.0)]
-"""Limit of a relative change or spread."""
+"""Limit of a change or a spread, as a share of the quantity that changes."""
 Percent = Annotated[float, Field(ge=0.0, le=100.0)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 PositiveInt = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -35,9 +35,9 @@ class PerWorkload(Record):
     """A number for each workload."""
 
     qa: PositiveInt
-    """Number for question answering."""
+    """The number for question answering."""
     captioning: PositiveInt
-    """Number for captioning."""
+    """The number for captioning."""
 
     def of(self, workload: Workload) -> int:
         """The number of one workload."""
@@ -48,7 +48,12 @@ class PerWorkload(Record):
         return {workload: self.of(workload) for workload in WORKLOADS}
 
     def beyond(self, key: str, there: Mapping[Workload, int]) -> Iterator[str]:
-        """A line for each workload with too few requests, with both numbers."""
+        """A message for each workload in which these numbers are larger than the existing ones.
+
+        Args:
+            key: the key of the parameter, for the message.
+            there: the existing number for each workload.
+        """
         for workload, asked in self.by_workload().items():
             if asked > there[workload]:
-                yield f"{key}.{workload}: {asked} asked, {there[workload]} there"
+                yield f"{key}.{workload}: {asked} asked for, only {there[workload]} exist"

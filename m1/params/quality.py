@@ -11,13 +11,13 @@ from m1.schemas.requests import Workload
 
 
 class QualityParams(Record):
-    """Section `quality`: what is answered in batches, apart from the rows that are timed."""
+    """Section `quality`: requests that are answered in batches, separate from timed requests."""
 
     n_requests: PerWorkload
     """Requests answered at each setting of the grid."""
     batch_size: Annotated[int, Field(ge=1, le=4096)]
-    """Requests answered at once."""
+    """Requests answered in one batch."""
 
     def beyond(self, there: Mapping[Workload, int]) -> Iterator[str]:
-        """Where more requests are asked for than there are."""
+        """A message for each parameter that asks for more requests than there are."""
         yield from self.n_requests.beyond("quality.n_requests", there)

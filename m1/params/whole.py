@@ -1,4 +1,4 @@
-"""All sections of params.yaml, and how it is read."""
+"""All sections of params.yaml, and the function that reads them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +31,7 @@ class Params(Record):
     quality: QualityParams
     """Answers."""
     validity: ValidityParams
-    """What makes a run valid."""
+    """The conditions of a valid run."""
     analysis: AnalysisParams
     """Statistics."""
 
@@ -44,6 +44,6 @@ def load_params(path: Path, changes: Sequence[str] = ()) -> Params:
         changes: parameters to change, each a dotted key, `=` and a YAML value.
 
     Raises:
-        UserError: naming the key, its value and what is allowed.
+        UserError: naming each wrong key, its value and what is allowed.
     """
     return read_yaml(Params, path, changes)

@@ -1,1 +1,1 @@
-"""The report: the results of a run on one page for a browser."""
+"""The report: one page for a browser about one run."""

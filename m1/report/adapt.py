@@ -1,4 +1,4 @@
-"""Change chart specifications, which DVC makes for several revisions, for a page about one run."""
+"""Adapt chart specifications from DVC, which are for several revisions, to a page about one run."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from m1.figures.style import WORKLOAD_COLOURS, WORKLOAD_NAMES
 Spec = dict[str, Any]
 
 REVISION = {"rev", "revision"}
-"""Fields that name the revision of a mark. This page has only one revision."""
+"""Fields with the revision of a mark. This page has only one revision."""
 NAMES: dict[str, str] = dict(WORKLOAD_NAMES.items())
 WORKLOAD_COLOUR = {
     "field": "workload",
@@ -19,8 +19,8 @@ WORKLOAD_COLOUR = {
     "legend": None,
 }
 PICKED = "picked"
-# Behind every point, which has to be what the pointer finds. All but one have no size: a layer
-# without points would have no scale.
+# A ring is behind every point, so that the pointer finds the point and not the ring. All rings but
+# the picked one have size 0. They are still drawn, since a layer without points has no scale.
 PICKED_RING: Spec = {
     "mark": {"type": "point", "filled": False, "strokeWidth": 2.5, "tooltip": None},
     "encoding": {
@@ -40,11 +40,11 @@ CONFIG: Spec = {
 
 
 def for_a_page(spec: Spec, alternative: str) -> Spec:
-    """A specification without the parts that distinguish revisions.
+    """A specification for a page about one run, without the parts that distinguish revisions.
 
-    Workloads have the names and colours of the figures, title and version are left to the page,
-    rows of panels have their names above them, the wheel
-    turns the page and not the chart, and the parameter `picked` puts a ring around a setting.
+    Workloads have the names and colours of the figures. Title and version are removed, since the
+    page has them. Rows of panels have their names above them. The wheel scrolls the page and does
+    not zoom the chart. The parameter `picked` puts a ring around a setting.
     """
     page: Spec = _of_one_run(spec)
     if row := page.get("facet", {}).get("row"):
@@ -78,9 +78,10 @@ def _changed(name: str, value: Any) -> Any:  # noqa: ANN401 (any JSON value)
 
 
 def _is_superfluous(part: object) -> bool:
-    """Tooltips that name the revision, zoom by mouse wheel, and counts of points.
+    """Whether a part is not needed: the revision in a tooltip, zooming by the wheel, point counts.
 
-    Points of a distribution are quantiles here, and say themselves how many requests there are.
+    The points of a distribution are quantiles here. Each of them has the number of requests, so
+    points need not be counted.
     """
     if not isinstance(part, dict):
         return False

@@ -1,4 +1,4 @@
-"""The charts of the report: the charts of `dvc plots`, filled with one run by DVC's own code."""
+"""The charts of the report: the charts of `dvc plots`, which DVC's code fills with one run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,17 +21,17 @@ from m1.schemas.results import WorkloadContrast
 Spec = dict[str, Any]
 
 MOST_STEPS = 200
-"""Number of points of a distribution. A page shows the distribution, and no single request."""
+"""Largest number of steps of a distribution. A page shows the distribution, not each request."""
 
 
 @dataclass(frozen=True)
 class ChartKind:
-    """A chart of section `plots` in `dvc.yaml`, with the texts for its readers."""
+    """A chart as it is under `plots` in `dvc.yaml`, with its texts for the reader."""
 
     id: str
     heading: str
     alternative: str
-    """Description of the chart, for readers who cannot see it."""
+    """A description of the chart, also for readers who cannot see it."""
     template: str
     x: str
     y: str
@@ -43,8 +43,8 @@ KINDS = (
     ChartKind(
         "stage_breakdown",
         "Where a request spends its time",
-        "Bars of the mean time of each stage, one after another, a row for each workload; pale and "
-        "left of zero what comes before (preprocessing), where it was measured.",
+        "Bars of the mean time of each stage, one after another, in a row for each workload. "
+        "Preprocessing comes before the stages: if it was measured, it is pale and left of zero.",
         "m1_stage_breakdown",
         x="end_ms",
         y="workload",
@@ -53,7 +53,7 @@ KINDS = (
     ChartKind(
         "latency_cdf",
         "How latencies are spread",
-        "A rising line for each workload: the share of requests that took at most so long.",
+        "A rising line for each workload: the share of requests with at most this latency.",
         "m1_latency_cdf",
         x="latency_ms",
         y="share_of_requests",
@@ -82,8 +82,9 @@ KINDS = (
     ),
     ChartKind(
         "knob_sensitivity",
-        "What each knob does to latency",
-        "Bars of the change of mean latency at each value of a knob, the others at the reference.",
+        "How each knob changes latency",
+        "Bars of the change of mean latency at each value of a knob. The other knobs are at the "
+        "reference.",
         "m1_knob_sensitivity",
         x="value",
         y="change_percent",
@@ -93,8 +94,9 @@ KINDS = (
     ChartKind(
         "decode_split",
         "Why decode time changes",
-        "Two bars at each value of a knob, the others at the reference: the change of decode time "
-        "by the length of outputs (pale) and by the speed of tokens.",
+        "Two bars at each value of a knob, with the other knobs at the reference: the change of "
+        "decode time that is due to the length of outputs (pale), and the change that is due to "
+        "the time per token.",
         "m1_decode_split",
         x="value",
         y="change_percent",
@@ -104,8 +106,8 @@ KINDS = (
     ChartKind(
         "knob_coupling",
         "How far knobs depend on each other",
-        "Bars of the area of the frontier, one knob fixed at each of its values; then with one "
-        "knob moving alone, and with all.",
+        "Bars of the area of the frontier. First one knob is fixed at each of its values; then one "
+        "knob moves alone, and then all knobs move.",
         "m1_knob_coupling",
         x="value",
         y="hypervolume",
@@ -121,9 +123,9 @@ class Chart:
 
     kind: ChartKind
     spec: Spec | None
-    """Vega-Lite specification with its data; `None` if the run has no data for it."""
+    """Vega-Lite, with its data; `None` if the run has no data for the chart."""
     rows: Sequence[Row]
-    """The data of the chart."""
+    """The data that is drawn."""
 
 
 def make_charts(
@@ -133,7 +135,7 @@ def make_charts(
 
     Args:
         contrast: the results of the run.
-        latencies: of the requests of E1, sorted in each workload.
+        latencies: latencies of the requests of E1, sorted in each workload.
         templates: folder of the Vega-Lite templates.
 
     Raises:
@@ -149,7 +151,7 @@ def make_charts(
 def chart_data(
     contrast: WorkloadContrast, latencies: Sequence[LatencyPoint]
 ) -> Mapping[str, list[Row]]:
-    """The data of each chart, by its id."""
+    """The data of each chart, by the chart's id."""
     frontiers = contrast.frontiers or dict.fromkeys(WORKLOADS)
     return {
         **chart_rows(contrast, frontiers),
@@ -158,7 +160,7 @@ def chart_data(
 
 
 def _steps(contrast: WorkloadContrast, latencies: Sequence[LatencyPoint]) -> Iterator[Row]:
-    """The distribution of each workload. If it has too many requests, quantiles stand for them."""
+    """At most `MOST_STEPS` quantiles of each workload, each with the number of all its requests."""
     for workload in WORKLOADS:
         times = [point.latency_ms for point in latencies if point.workload == workload]
         shares = np.linspace(0, 1, min(len(times), MOST_STEPS) + 1)[1:]
@@ -173,7 +175,7 @@ def _steps(contrast: WorkloadContrast, latencies: Sequence[LatencyPoint]) -> Ite
 
 
 def _filled(kind: ChartKind, rows: Sequence[Row], templates: Path) -> Spec | None:
-    """The specification that DVC makes for one revision, changed for the page."""
+    """The specification that DVC makes of a plot with one revision, adapted to the page."""
     if not rows:
         return None
     labels = {"x_label": kind.x_label, "y_label": kind.y_label}
@@ -191,6 +193,6 @@ def _filled(kind: ChartKind, rows: Sequence[Row], templates: Path) -> Spec | Non
     except (DvcRenderError, OSError, ValueError) as error:
         file = shown(templates / f"{kind.template}.json")
         raise UserError(
-            f"{file}: no template of a chart ({describe(error)}); take back the project's own "
-            "(`git checkout .dvc/plots`), and run this in the project's folder"
+            f"{file}: not a valid chart template ({describe(error)}); restore the project's "
+            "templates (`git checkout .dvc/plots`), and run this in the project's folder"
         ) from None

@@ -1,4 +1,4 @@
-"""Facts about the run: model, data, device, software, and the commands to repeat it."""
+"""What was measured, with which model and device, and how to repeat it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ CHANGES = "+changes"
 SHORT = 12  # digits of a fingerprint
 
 Facts = tuple[tuple[str, str], ...]
-"""Names with their values."""
+"""Pairs of a name and its value."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Command:
-    """A shell command, and its purpose."""
+    """A command line for a shell, and its purpose."""
 
     line: str
     purpose: str
 
 
 def measured(contrast: WorkloadContrast) -> Facts:
-    """Model, data and device, in a few lines."""
+    """What was measured, on which model and device, in a few lines."""
     seen = contrast.provenance
     threads = f", {_times(seen.n_threads, 'thread')}" if seen.device_type == "cpu" else ""
     sizes = (
@@ -68,7 +68,7 @@ def measured(contrast: WorkloadContrast) -> Facts:
 
 
 def provenance(contrast: WorkloadContrast) -> Facts:
-    """Everything that is recorded about how the run was made."""
+    """All recorded facts about how the run was made."""
     seen, made_from = contrast.provenance, contrast.made_from
     return (
         ("Model", seen.model_title),
@@ -99,13 +99,13 @@ def commands(seen: Provenance, parameters: Parameters) -> Iterator[Command]:
         changed = commit.endswith(CHANGES)
         yield Command(
             f"git checkout {commit.removesuffix(CHANGES)}",
-            "the code that ran" + (", but for changes that were not committed" if changed else ""),
+            "the code that ran" + (", without changes that were not committed" if changed else ""),
         )
     yield Command("make install", "the pinned environment")
     yield Command("dvc repro", "with the parameters below as params.yaml")
     yield Command(
         f"dvc exp run -S profile.session={parameters.session + 1}",
-        "measures again: with nothing changed, DVC brings back the recorded times",
+        "measures again; if nothing is changed, DVC restores the recorded times",
     )
 
 
@@ -114,7 +114,7 @@ def _times(n: int, what: str) -> str:
 
 
 def _readable(time: str) -> str:
-    """An ISO 8601 time in UTC, in readable form."""
+    """An ISO 8601 time in UTC, in a form that is easy to read."""
     return time.replace("T", " ").replace("+00:00", " UTC").replace("Z", " UTC")
 
 

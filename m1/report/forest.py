@@ -1,4 +1,4 @@
-"""The findings. Each effect is drawn on a scale of its smallest effect that matters."""
+"""The findings. Each effect is drawn together with the smallest effect that matters."""
 
 import math
 from collections.abc import Iterator
@@ -34,19 +34,19 @@ class Effect:
 
 @dataclass(frozen=True)
 class Forest:
-    """Effects on one scale. Each is a multiple of its own smallest effect that matters."""
+    """Effects on one scale. Each is a multiple of the smallest effect that matters for it."""
 
     effects: tuple[Effect, ...]
     ticks: tuple[Tick, ...]
     smallest_at: float
-    """Place from the left, in percent, at which an effect just matters."""
+    """The place of the smallest effect that matters, in percent from the left."""
 
     @classmethod
     def of(cls, contrast: WorkloadContrast) -> "Forest":
-        """The findings of a run, on a scale that fits all of them.
+        """The findings of a run, on a scale on which all of them fit.
 
-        The scale is linear near 0 and logarithmic far from it. So very large effects and effects
-        that hardly matter are readable on the same scale.
+        The scale is linear near 0 and logarithmic far from it. Some effects are a hundred times as
+        large as the smallest effect that matters, and others hardly matter.
         """
         ends = [x for one in contrast.findings for x in _multiples(one)]
         reach = math.asinh(max([LEAST_REACH, *map(abs, ends)]) * 1.15)
@@ -63,9 +63,9 @@ class Forest:
 
 
 def _multiples(finding: Finding) -> Iterator[float]:
-    """Effect and both ends of its interval, as multiples of the smallest effect that matters.
+    """The effect and both ends of its interval, as multiples of the smallest effect that matters.
 
-    If any effect matters, they are multiples of the largest of these numbers.
+    If every effect matters (the smallest is 0), the unit is the largest of these three numbers.
     """
     ends = (finding.effect, finding.low, finding.high)
     unit = finding.smallest_effect or max(map(abs, ends)) or 1.0

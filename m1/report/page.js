@@ -5,9 +5,9 @@
   const places = [...document.querySelectorAll("[data-chart]")];
   const table = document.querySelector("table.settings");
   const rows = table ? [...table.tBodies[0].rows] : [];
-  const marking = new Map(); // views that can mark a setting, by the name of their chart
+  const marking = new Map(); // views that can mark a setting, by the name of the chart
 
-  // A chart whose panels fit into the page: side by side if there is room, else in one column.
+  // A chart with panels that fit into the page: side by side if there is room, else in one column.
   function fitted(spec, width) {
     const copy = structuredClone(spec), column = copy.facet?.column;
     const values = new Set(copy.data.values.map((row) => column && row[column.field]));

@@ -1,4 +1,4 @@
-"""The report of a run, as one page that loads nothing."""
+"""The report of a run: one page that loads nothing from elsewhere."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ from m1.show.result import RAW_PROMPTS, prompts_are_raw
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
 NO_NUMBERS = {"latency_cdf", "frontier_qa", "frontier_captioning"}
-"""Charts without a table of their own: their numbers are in another table, or are too many."""
+"""Charts without a table of numbers. The page has their numbers elsewhere, or has too many."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart, as the page shows it."""
+    """A chart on the page."""
 
     id: str
     heading: str
@@ -43,7 +43,7 @@ class Figure:
     drawn: bool
     """Whether the chart has data."""
     numbers: Table | None
-    """Table of the chart's data."""
+    """A table of the data that is drawn; `None` if the page shows none."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Settings:
     columns: tuple[str, ...]
     rows: tuple[SettingRow, ...]
     samples: tuple[str, ...]
-    """Lines about the sample of each frontier."""
+    """The samples of the frontiers, a line each."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Report:
 
     contrast: WorkloadContrast
     warnings: tuple[tuple[str, str], ...]
-    """Notes that a reader must know first: a name and a sentence for each."""
+    """Facts that a reader must know first, each with a name and a sentence."""
     measured: Facts
     questions: tuple[tuple[str, str], ...]
     """The key questions with their answers."""
@@ -117,11 +117,11 @@ def make_page(
     """The page as HTML.
 
     Args:
-        contrast: what came out of the run.
-        latencies: of the requests of E1, sorted in each workload.
-        parameters: those of the run.
+        contrast: the results of the run.
+        latencies: latencies of the requests of E1, sorted in each workload.
+        parameters: the parameters of the run.
         templates: folder of the Vega-Lite templates.
-        scripts: what draws charts.
+        scripts: JavaScript that draws charts.
     """
     charts = make_charts(contrast, latencies, templates)
     content = {
@@ -140,14 +140,14 @@ def _warnings(contrast: WorkloadContrast) -> Iterator[tuple[str, str]]:
     if contrast.failed:
         yield (
             "Incomplete.",
-            f"{len(contrast.failed)} of the planned measurements failed: see “Not measured”. "
-            "Settings that E2 misses in one workload are left out of both.",
+            f"{len(contrast.failed)} of the planned cells could not be measured: see “Not "
+            "measured”. A setting that failed in E2 in one workload is left out of both.",
         )
 
 
-def _questions(answers: KeyAnswers) -> Iterator[tuple[str, str]]:
-    """Each key question, as in the result file, with its answer."""
-    for name, field in KeyAnswers.model_fields.items():
+def _questions(answers: Answers) -> Iterator[tuple[str, str]]:
+    """Each key question, in the words of the result file's schema, and its answer."""
+    for name, field in Answers.model_fields.items():
         yield field.description or name, getattr(answers, name)
 
 

@@ -32,29 +32,28 @@ class Table:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a sortable table."""
+    """A cell of a table that can be sorted."""
 
     text: str
     key: float
-    """The value to sort by."""
+    """The number by which it is sorted."""
 
 
 @dataclass(frozen=True)
 class SettingRow:
-    """A row: one setting in both workloads."""
+    """A row of the table of settings: one setting in both workloads."""
 
     setting: str
     cells: tuple[Cell, ...]
 
 
 PLACES = {"start_ms", "end_ms"}
-"""Columns of a chart's data that a table leaves out: places of marks, which follow from the other
-columns."""
+"""Columns of chart data that say where a mark is drawn. They follow from the other columns."""
 WORKLOAD_COLUMNS = tuple(WORKLOAD_NAMES[w] for w in WORKLOADS)
 
 
 def stage_table(contrast: WorkloadContrast) -> Table:
-    """The stages, and the preprocessing beside the total."""
+    """The time of each stage, the total, and the time before the total."""
     columns = (f"{WORKLOAD_NAMES[w]}, {unit}" for w in WORKLOADS for unit in ("ms", "share"))
     return Table(
         f"Mean time of each stage at the reference setting {contrast.reference.label}",
@@ -75,7 +74,7 @@ def _stage_rows(contrast: WorkloadContrast) -> Iterator[tuple[str, ...]]:
 
 
 def _rows_before(both: Sequence[Preprocessing]) -> Iterator[tuple[str, ...]]:
-    """Preprocessing, which ends before the clock of the total starts."""
+    """Preprocessing, which comes before the clock of the total and is not part of it."""
     for part in both[0].parts:
         cells = ((_in_ms(one.parts[part]), "") for one in both if part in one.parts)
         yield f"before the total: {part}", *(text for pair in cells for text in pair)
@@ -94,34 +93,34 @@ def _in_ms(estimate: Estimate) -> str:
 
 
 def latency_table(contrast: WorkloadContrast) -> Table:
-    """Mean and percentiles, their upper bounds, and the cause of the tails."""
+    """Mean and percentiles, upper bounds of percentiles, and the causes of slow requests."""
     columns = (f"{WORKLOAD_NAMES[w]} (n = {contrast.latency[w].n})" for w in WORKLOADS)
     rows = (*latency_rows(contrast), *tail_rows(contrast))
     return Table(
-        "Latency of a request, in ms where nothing else is said",
+        "Latency of a request, in ms unless a unit is given",
         ("", *columns),
         tuple((name.removesuffix("_ms"), *cells) for name, *cells in rows),
     )
 
 
 def quality_table(contrast: WorkloadContrast) -> Table:
-    """Facts about quality that the frontiers do not show."""
+    """Facts about quality that are not on the frontiers."""
     return Table(
-        "Best settings, and how outputs were made",
+        "Best settings, and facts about the outputs",
         ("", *WORKLOAD_COLUMNS),
         tuple(quality_rows(contrast)),
     )
 
 
 def roofline_table(contrast: WorkloadContrast) -> Table | None:
-    """How close each stage is to the limits of the device; `None` if no work was counted."""
+    """How close each stage is to the device's limits; `None` if no work was counted."""
     cells = cells_at(contrast.reference, contrast.roofline)
     if not cells:
         return None
     rates = contrast.device_rates
     columns = (f"{WORKLOAD_NAMES[w]}, {what}" for w in cells for what in ("times", "floor set by"))
     return Table(
-        "Measured time as a multiple of the least that the device allows (its floor: "
+        "Measured time as a multiple of the shortest time that the device allows (its floor: "
         f"{rates.matrix_tflop_per_s:.3g} TFLOP/s, {rates.copy_gb_per_s:.4g} GB/s)",
         ("", *columns),
         tuple(
@@ -204,7 +203,7 @@ def _of_workload(point: FrontierPoint | None) -> tuple[Cell, Cell, Cell]:
 
 
 def sample_of(frontier: Frontier) -> str:
-    """The sample of a frontier, in a line."""
+    """The sample behind a frontier, in a line."""
     return (
         f"{WORKLOAD_NAMES[frontier.workload]}: {frontier.latency_statistic} latency of "
         f"{frontier.timed.n_requests} timed requests and quality of "
@@ -228,7 +227,7 @@ def _said(value: object) -> str:
 
 
 def failed_table(contrast: WorkloadContrast) -> Table | None:
-    """The cells that could not be measured; `None` if all were measured."""
+    """Cells that could not be measured; `None` if all cells were measured."""
     if not contrast.failed:
         return None
     names: dict[Workload, str] = WORKLOAD_NAMES

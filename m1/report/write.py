@@ -1,4 +1,4 @@
-"""Write the report of a run from the files of the run."""
+"""Write the report of a run from its files."""
 
 import re
 from dataclasses import astuple, dataclass
@@ -16,7 +16,7 @@ TEMPLATES = Path(".dvc/plots")
 
 @dataclass(frozen=True)
 class RunFiles:
-    """The files that a report is made from, as paths from the root of a project."""
+    """The files from which a report is made, as paths from the root of a project."""
 
     contrast: Path = Path("metrics/m1_workload_contrast.json")
     cdf: Path = Path("plots/data/latency_cdf.json")
@@ -24,16 +24,16 @@ class RunFiles:
 
     @property
     def all(self) -> tuple[Path, ...]:
-        """All of these files."""
+        """All files."""
         return astuple(self)
 
     def inside(self, project: Path) -> "RunFiles":
-        """The same files of another copy of the project."""
+        """The same files in another copy of the project."""
         return RunFiles(*(project / file for file in self.all))
 
 
 def page_file(revision: str | None) -> Path:
-    """The default path of the page. For the workspace it is the path that `dvc repro` uses."""
+    """The default file of the page. For the workspace, `dvc repro` writes the same file."""
     of = "" if revision is None else "_" + re.sub(r"[^\w.-]+", "-", revision)
     return Path("data/report") / f"m1_report{of}.html"
 
@@ -42,9 +42,9 @@ def write_report(files: RunFiles, templates: Path, out: Path) -> None:
     """Write the report of a run.
 
     Args:
-        files: those of the run.
+        files: the files of the run.
         templates: folder of the Vega-Lite templates.
-        out: where the page goes.
+        out: file of the page.
 
     Raises:
         UserError: if a file cannot be read, files do not belong together, or the page cannot be

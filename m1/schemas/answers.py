@@ -1,4 +1,4 @@
-"""What the answers stage writes: one row per answer, and the record of how they were made."""
+"""Files of the answers stage: a row for each answer, and a record of how the answers were made."""
 
 from typing import Literal, Self
 
@@ -12,68 +12,69 @@ from m1.schemas.settings import Setting
 
 
 class Answer(Record):
-    """What the model wrote for one request at one setting, in a batch."""
+    """The model's output for one request at one setting, made in a batch."""
 
     workload: Workload
     """Workload of the request."""
     request_id: str
     """Id of the request."""
     image_id: str
-    """Id of the image. An image that was not timed is a unit of the bootstrap."""
+    """Id of its image. If the image was not timed, it is a unit of the bootstrap."""
     vision_tokens: FromOne | None
-    """Value of this knob; null leaves the model as it is."""
+    """Setting of this knob; null leaves the model as it is."""
     top_k: FromOne | None
-    """Value of this knob."""
+    """Setting of this knob; null leaves the model as it is."""
     active_blocks: FromOne | None
-    """Value of this knob."""
+    """Setting of this knob; null leaves the model as it is."""
     n_output_tokens: FromOne
     """Number of tokens in the output, including the end-of-sequence token."""
     finish_reason: Literal["stop", "length"]
-    """`length`: the output was cut at its largest length."""
+    """Why the output ended. `stop`: at an end-of-sequence token. `length`: cut at
+    `max_new_tokens`."""
     output_text: str
-    """The output as the model wrote it, with the marks of reasoning or answer."""
+    """The model's output, with its marks of reasoning or of the answer."""
 
 
 class AnswerKey(Record):
-    """All that decides the answers of one cell. Cells with equal keys need not run again."""
+    """Everything that decides the answers of one cell. With the same key, answers are reused."""
 
     workload: Workload
     """Workload of the requests."""
     data_fingerprint: str
     """Fingerprint of the request set."""
     n_requests: int
-    """Number of requests, counted from the first."""
+    """Number of its requests that are answered, from the first on."""
     setting: Setting
     """The setting of the knobs."""
     model_fingerprint: str
-    """SHA-256 of everything that was loaded for the model."""
+    """SHA-256 over all loaded parts of the model."""
     inputs_fingerprint: str
-    """SHA-256 of the first request as the model receives it."""
+    """SHA-256 over the model's inputs for the first request."""
     kept_blocks: tuple[int, ...] | None
     """Decoder blocks that ran; null if the knob leaves them as they are."""
     options: dict[str, JsonValue]
-    """Parameters of model and knobs that no fingerprint covers, such as `dtype`."""
+    """Parameters of model and knobs that are not in a fingerprint, such as `dtype`."""
     device_type: str
     """`cpu` or `cuda`."""
     max_new_tokens: int
     """Longest output in tokens."""
     batch_size: FromOne
-    """Largest number of requests in a batch."""
+    """Largest number of requests answered in one batch."""
     code: str
     """SHA-256 of the source code that makes answers."""
     versions: dict[str, str]
     """Versions of the libraries that make answers."""
 
 
-class AnsweredCell(Keyed):
-    """The answers of one cell, as they are stored for later runs."""
+class AnsweredCell(Record):
+    """The answers of one cell, which are kept to be used again."""
 
     key: AnswerKey
-    """The key of the cell."""
+    """Everything that decided the answers."""
     answers: tuple[Answer, ...]
     """The answers, in the order of the request set."""
     answers_fingerprint: Fingerprint
-    """Fingerprint of the answers. Answers that do not match it are not used."""
+    """Fingerprint of the answers. Answers that were changed later are not used."""
 
 
 class AnswersMade(Record):
@@ -82,24 +83,24 @@ class AnswersMade(Record):
     model: str
     """`model.source`."""
     model_fingerprint: str
-    """SHA-256 of everything that was loaded for the model."""
+    """SHA-256 over all loaded parts of the model."""
     data_fingerprints: ByWorkload[str]
     """Fingerprints of the request sets."""
     dtype: str
-    """Number format of weights and arithmetic."""
+    """Number type of the computations."""
     max_new_tokens: ByWorkload[FromOne]
     """Longest output in tokens."""
     n_requests: ByWorkload[FromOne]
     """Requests answered at each setting."""
     batch_size: FromOne
-    """Largest number of requests in a batch."""
+    """Largest number of requests answered in one batch."""
     kept_blocks: dict[str, tuple[int, ...]]
-    """For each number of active blocks: the blocks that ran."""
+    """For each number of active blocks, the blocks that are active."""
     markup: Markup | None = None
-    """The marks that decide which part of an output is scored; null: not recorded, all is
-    scored."""
+    """The model's marks, which decide the part of an output that is scored. Null if they were not
+    recorded; then the whole output is scored."""
     n_cells_reused: Count
-    """Number of cells with answers from an earlier run."""
+    """Cells whose answers were kept from an earlier run."""
     n_cells_computed: Count
     """Number of cells that this run answered."""
     answers_fingerprint: Fingerprint | None = None
@@ -112,9 +113,9 @@ class AnswersRun(Record):
     schema_version: Literal[1] = 1
     """Version of this layout."""
     made: AnswersMade | None
-    """How the answers were made; null if there are none."""
+    """How the answers were made; null if there are no answers."""
     not_available: str | None
-    """Why there are no answers, in a sentence."""
+    """Why there are no answers, in a sentence; null if there are answers."""
 
     @model_validator(mode="after")
     def _says_which(self) -> Self:

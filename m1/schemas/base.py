@@ -1,4 +1,4 @@
-"""The one base of every record M1 reads or writes."""
+"""The base class of all records that M1 reads or writes."""
 
 import difflib
 import json
@@ -21,13 +21,13 @@ T = TypeVar("T")
 
 
 class Record(BaseModel):
-    """A strict, frozen record: no unknown keys, no silent conversions, no NaN, no changes."""
+    """A strict, frozen record: no unknown keys, silent conversions, NaN, infinity or changes."""
 
     model_config = ConfigDict(
         strict=True,
         frozen=True,
         extra="forbid",
-        # JSON cannot write NaN or infinity, and neither is a result.
+        # JSON has no infinity and no NaN, and neither of them is a result.
         allow_inf_nan=False,
         use_attribute_docstrings=True,
     )
@@ -41,7 +41,7 @@ class Keyed(Record):
 
 
 def with_each(names: Sequence[str]) -> AfterValidator:
-    """A validator of mappings that must have an entry for each of some names."""
+    """A validator for mappings that must have an entry for each name."""
 
     def complete(found: dict[str, T]) -> dict[str, T]:
         if missing := [name for name in names if name not in found]:
@@ -52,23 +52,23 @@ def with_each(names: Sequence[str]) -> AfterValidator:
 
 
 def repeated(values: Iterable[Hashable]) -> str | None:
-    """The first value that occurs more than once, as Python writes it."""
+    """The `repr` of the first value that is repeated; `None` if no value is."""
     return next((repr(value) for value, n in Counter(values).items() if n > 1), None)
 
 
 def describe(error: Exception) -> str:
-    """One line about the first mistake: its key, its value, and the allowed values."""
+    """One line about the first mistake: the key, its value, and the allowed values."""
     told = _first_of(error) if isinstance(error, ValidationError) else why(error)
-    # Keys and values may hold line breaks.
+    # Keys and values may contain line breaks.
     return " ".join(told.split())
 
 
 def mistakes(kind: type[BaseModel], error: ValidationError) -> list[str]:
-    """A line about each thing that is wrong: the key, the value, what is allowed, what is near.
+    """A line about each mistake: the key, its value, the allowed values, and a similar name.
 
     Args:
-        kind: the record that was to be made.
-        error: what pydantic says of it.
+        kind: the type of record that could not be made.
+        error: the error of pydantic.
     """
     found = error.errors(include_url=False)
     near = {one["loc"]: _nearest_key(kind, one["loc"]) for one in found if _is_unknown(one)}
@@ -85,7 +85,7 @@ def _is_unknown(details: Mapping[str, Any]) -> bool:
 
 
 def _with_hint(details: Mapping[str, Any], near: str | None) -> str:
-    """What is wrong, and the nearest correct word."""
+    """A message about a mistake, with the most similar correct name if there is one."""
     if details["type"] == "literal_error":
         near = nearest(str(details["input"]), QUOTED.findall(details["ctx"]["expected"]))
         return _wrong(details) + (f"; did you mean {near}?" if near else "")
@@ -94,14 +94,17 @@ def _with_hint(details: Mapping[str, Any], near: str | None) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant."""
-    # No typing error is longer, and the time to compare grows with the square of the length.
+    """The known word that a wrong word probably stands for; `None` if no known word is similar."""
+    # No misspelt word is longer. The time to compare grows with the square of the length.
     close = difflib.get_close_matches(word[:LONGEST_VALUE], known, n=1)
     return close[0] if close else None
 
 
 def _nearest_key(kind: type[BaseModel], loc: tuple[int | str, ...]) -> str | None:
-    """The known key that was probably meant: a key of the same section, or of another one."""
+    """The known key that an unknown key probably stands for; `None` if there is none.
+
+    It has a similar name in the same section, or the same name in a single other section.
+    """
     *above, name = map(str, loc)
     keys = list(_keys_of(kind))
     section = ".".join(above)
@@ -113,7 +116,7 @@ def _nearest_key(kind: type[BaseModel], loc: tuple[int | str, ...]) -> str | Non
 
 
 def _keys_of(kind: type[BaseModel], place: str = "") -> Iterator[str]:
-    """All keys of a record and of the records in it, as people write them."""
+    """All keys of a record and of the records in it, with dots between the levels."""
     for name, field in kind.model_fields.items():
         yield f"{place}{name}"
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
@@ -143,13 +146,13 @@ def _wrong(details: Mapping[str, Any]) -> str:
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
-    """The keys as people write them: `knobs.top_k[0]`."""
+    """The place of a value in the usual notation, such as `knobs.top_k[0]`."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{_cut(part)}" for part in loc[1:])
     return "".join([_cut(str(loc[0])), *parts]) if loc else "the whole"
 
 
 def _shown(value: object) -> str:
-    """The value as JSON and YAML write it. Long values are cut."""
+    """A value in the notation of JSON and YAML, cut if it is long."""
     return _cut(json.dumps(value, default=repr, ensure_ascii=False))
 
 

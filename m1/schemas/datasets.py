@@ -15,12 +15,12 @@ class JsonlRequest(Record):
     image: Annotated[str, Field(min_length=1)] | None = None
     """Path of the image, relative to the file."""
     image_size: PictureSize | None = None
-    """Width and height in pixels. A picture of random squares is made in place of an image. This
-    measures latency if the image itself is not available."""
+    """Width and height in pixels. An image of random squares is made in this size. Latency can then
+    be measured without the original image."""
     prompt: str
-    """The question to the model. It replaces `{question}` in `data.<workload>.prompt`."""
+    """The question or instruction. It replaces `{question}` in `data.<workload>.prompt`."""
     references: tuple[str, ...]
-    """Answers or captions that people gave."""
+    """Answers or captions by people."""
     request_id: str | None = None
     """Unique id; by default the workload and the number of the line."""
     image_id: str | None = None
@@ -36,10 +36,11 @@ class JsonlRequest(Record):
 
 
 class FetchedFile(Record):
-    """A fetched file, as it was when it was fetched."""
+    """A file as it was when it was fetched."""
 
     url: Annotated[str, AfterValidator(public_address)]
-    """Address of the file, or of its archive, without parts that may be secret."""
+    """Address of the file, or of the archive that contained it, without parts that may be
+    secret."""
     size_bytes: int
     """Size of the file."""
     sha256: str
@@ -47,12 +48,12 @@ class FetchedFile(Record):
 
 
 class FetchManifest(Record):
-    """What `m1 fetch` fetched of a dataset (`data/raw/<dataset>.json`).
+    """The files of a dataset that `m1 fetch` fetched (`data/raw/<dataset>.json`).
 
-    Small enough for git, where it says which images were sampled; DVC watches it.
+    It is small enough for git, and records the images of the sample. DVC watches it for changes.
     """
 
     schema_version: Literal[1] = 1
     """Version of this layout."""
     files: dict[str, FetchedFile]
-    """Each file by its path in the dataset's folder."""
+    """The fetched files, by their path from the dataset's folder."""

@@ -1,4 +1,4 @@
-"""The change of decode time, split into a part of length and a part of speed."""
+"""Results about decode time: the parts of its change that are due to length and to speed."""
 
 from m1.schemas.base import Record
 from m1.schemas.estimates import Estimate, LatencyDistribution, SensitivityPoint, StageEstimate
@@ -7,14 +7,14 @@ from m1.schemas.settings import Knob, Setting
 
 
 class DecodeParts(Record):
-    """A change of mean decode time in two parts, which sum to it on the sample."""
+    """A change of mean decode time, and its two parts. On the sample they sum to the change."""
 
     change: Estimate
-    """Change from the reference setting's mean decode time; negative means faster."""
+    """Change from the reference setting's mean decode time; negative is faster."""
     length: Estimate
-    """The part that comes from longer or shorter outputs."""
+    """The part that is due to a different length of outputs."""
     speed: Estimate
-    """The part that comes from slower or faster tokens."""
+    """The part that is due to a different time per token."""
 
 
 class DecodeSplit(Record):
@@ -25,14 +25,14 @@ class DecodeSplit(Record):
     label: str
     """Short name of the setting: visual tokens / top_k / blocks."""
     n_steps: Estimate
-    """Mean number of decode steps of a request: its tokens after the first one."""
+    """Mean decode steps of a request, which are its tokens after the first."""
     ms_per_step: Estimate | None
     """Mean decode time divided by mean steps; null if outputs are single tokens."""
     ms: DecodeParts
     """Change of mean decode time in milliseconds."""
     percent: DecodeParts | None
-    """The same in percent of the reference setting's decode time; null if that setting has no
-    decode step."""
+    """The same in percent of the reference setting's mean decode time; null if the reference
+    setting has no decode step."""
 
 
 class DecodeSplits(Record):
@@ -41,12 +41,11 @@ class DecodeSplits(Record):
     reference_n_steps: Estimate
     """Mean number of decode steps of a request at the reference setting."""
     reference_ms_per_step: Estimate | None
-    """Mean decode time divided by mean steps at the reference setting; null if outputs are single
-    tokens."""
+    """Mean decode time divided by mean steps there; null if outputs are single tokens."""
     settings: tuple[DecodeSplit, ...]
     """Every setting except the reference, in the order of the grid."""
     knobs: dict[Knob, tuple[DecodeSplit, ...]]
-    """For each knob: the settings in which this knob alone moves, largest value first."""
+    """For each knob, the settings in which it alone moves, largest value first."""
 
 
 class AtReferenceLength(Record):
@@ -59,6 +58,6 @@ class AtReferenceLength(Record):
     mean_output_tokens: Estimate
     """E1: mean number of output tokens."""
     sensitivity: dict[Knob, tuple[SensitivityPoint, ...]]
-    """E2: effect of each knob on latency at constant length, largest value first."""
+    """E2: how each knob changes latency at constant length, largest value first."""
     decode_split: DecodeSplits
-    """E2: change of decode time. Its part of length is 0."""
+    """E2: change of decode time. The part that is due to length is 0."""

@@ -16,9 +16,9 @@ class Estimate(Record):
     """A number with its confidence interval, from the bootstrap over clusters."""
 
     value: float
-    """Value on the measured sample."""
+    """The number for the measured sample."""
     low: float
-    """Lower end of the interval; its coverage is in docs/coverage.md."""
+    """Lower end of the interval. docs/coverage.md has its coverage."""
     high: float
     """Upper end of the interval."""
 
@@ -39,53 +39,53 @@ class StageEstimate(Record):
 
 
 class Preprocessing(Record):
-    """What comes before the clock of the total: from an image's file to inputs on the device.
+    """Time before the clock of the total starts: from an image's file to inputs on the device.
 
-    Files are in memory, so that neither a disk nor a download is in it.
+    Files are already in memory, so this time contains no disk access and no download.
     """
 
     mean_ms: Estimate | None = None
-    """Mean time. It is null in runs that did not time opening, like the numbers that depend on
-    it."""
+    """Mean. It is null in runs that did not time the opening of images, and so are the numbers that
+    need it."""
     p50_ms: Estimate | None = None
-    """Median. It is also null with fewer than 5 requests."""
+    """Median; also null with fewer than 5 requests."""
     p95_ms: Estimate | None = None
-    """95th percentile. It is also null with fewer than 59 requests."""
+    """95th percentile; also null with fewer than 59 requests."""
     relative_to_total: Estimate | None = None
-    """Mean divided by the mean total. Preprocessing is not part of the total: at 0.2 a request
-    takes 1.2 totals."""
+    """Mean divided by the mean total. Preprocessing is not part of the total: at 0.2, a request
+    takes 1.2 times its total."""
     open_image_ms: Estimate | None = None
-    """Mean time of opening: reading the file, and decoding it to upright RGB pixels."""
+    """Mean time to open the image: to read the file, and to decode it to upright RGB pixels."""
     processor_ms: Estimate
-    """Mean time of the rest: resizing the image for `vision_tokens`, image processor, tokenizer,
-    and the copy to the device."""
+    """Mean time of the other steps: making the image larger or smaller for `vision_tokens`, image
+    processor, tokenizer, copy to the device."""
 
     @property
     def parts(self) -> dict[PreprocessingPart, Estimate]:
-        """The measured parts, in the order in which they happen."""
+        """The parts that were measured, in the order in which they happen."""
         opening: dict[PreprocessingPart, Estimate]
         opening = {"open image": self.open_image_ms} if self.open_image_ms else {}
         return opening | {"processor": self.processor_ms}
 
 
 class Variation(Record):
-    """Why latency varies: the machine varies at the same request (jitter), or requests differ."""
+    """The causes of variation: the machine (jitter at one request), or different requests."""
 
     n_requests: FromOne
     """Number of requests that every trial measured again."""
     n_measurements: FromOne
-    """Number of measurements of these requests."""
+    """Number of their measurements."""
     jitter: Amount
-    """Spread around the request's own median, as a share of the median (1.48 times the median
+    """Spread around a request's own median, as a share of this median (1.48 times the median
     absolute deviation)."""
     between_requests: Amount
-    """Spread of E1 without jitter, on the same scale."""
+    """Spread of E1 that jitter does not explain, on the same scale."""
     request_share: Fraction
     """Share of the variance of E1 that is due to the requests."""
     tail_cause: dict[str, TailCause]
-    """What P95 and P99 are about: `requests` that are slow whenever they are measured, or the
-    `machine`, where jitter alone explains half of the squared distance from the median or more.
-    Without entries where too few measurements were repeated, or the percentile is missing."""
+    """The cause of P95 and P99. `requests`: some requests are slow whenever they are measured.
+    `machine`: jitter alone explains at least half of the squared distance from the median. There is
+    no entry if too few measurements were repeated, or if the percentile is missing."""
 
 
 class LatencyDistribution(Record):
@@ -96,18 +96,18 @@ class LatencyDistribution(Record):
     mean_ms: Estimate
     """Mean latency."""
     p50_ms: Estimate | None
-    """Median latency."""
+    """Median; null with fewer than 5 requests."""
     p95_ms: Estimate | None
     """95th percentile; null with fewer than 59 requests."""
     p99_ms: Estimate | None
     """99th percentile; null with fewer than 299 requests."""
     not_available: dict[str, str]
-    """Percentiles that the sample is too small for, and why."""
+    """Percentiles for which the sample is too small, and the reason."""
     upper_bound_ms: dict[str, float]
-    """Upper confidence bound of each available percentile, by order statistics: the latency of the
-    fastest request that is not faster than the percentile, at this confidence."""
+    """Upper confidence bound of each available percentile, from order statistics. It is the latency
+    of the fastest request that, with this confidence, is not faster than the percentile."""
     variation: Variation | None
-    """Jitter, separated from variation between requests; null if no request was repeated."""
+    """Jitter, and the variation between requests; null if no request was repeated."""
 
 
 class SensitivityPoint(Record):

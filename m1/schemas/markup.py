@@ -1,4 +1,4 @@
-"""The text that a model writes around its answer."""
+"""The marks that a model writes around its reasoning and its answer."""
 
 from m1.schemas.base import Record
 
@@ -7,23 +7,24 @@ class Marks(Record):
     """The marks before and after a part of an output."""
 
     opening: str
-    """The opening mark."""
+    """The mark before it."""
     closing: str
-    """The closing mark."""
+    """The mark after it."""
     opened_by_prompt: bool = False
-    """Whether the prompt ends with the opening mark. Then outputs contain only the closing mark."""
+    """Whether the prompt already has the opening mark, so that outputs have only the closing
+    mark."""
 
 
 class Markup(Record):
-    """The marks that a model's chat template or tokenizer uses in its outputs.
+    """The marks in a model's outputs, as its chat template or tokenizer defines them.
 
-    Outputs are stored unchanged. The marks decide which part of an output is scored.
+    Outputs are kept unchanged. The marks decide the part of an output that is scored.
     """
 
     reasoning: tuple[Marks, ...] = ()
-    """Marks of reasoning, which is not part of the answer."""
+    """Marks around reasoning, which is not part of the answer."""
     box: tuple[Marks, ...] = ()
-    """Marks of the answer, if the model uses them; outer marks first."""
+    """Marks around the answer, if the model marks it; the outer marks first."""
 
     @property
     def all(self) -> tuple[Marks, ...]:
@@ -32,7 +33,7 @@ class Markup(Record):
 
     @property
     def told(self) -> str:
-        """The parts that are not scored, in a line; empty if the whole output is scored."""
-        parts = [f"what stands in {m.opening}...{m.closing} is not scored" for m in self.reasoning]
-        parts += [f"of {m.opening}...{m.closing} only what stands inside is" for m in self.box]
+        """A line about the text that is not scored; empty if the whole output is scored."""
+        parts = [f"text in {m.opening}...{m.closing} is not scored" for m in self.reasoning]
+        parts += [f"only text inside {m.opening}...{m.closing} is scored" for m in self.box]
         return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""The files that results were made from."""
+"""The inputs from which results were made."""
 
 from pydantic import JsonValue
 
@@ -8,16 +8,13 @@ from m1.schemas.requests import ByWorkload
 
 
 class MadeFrom(Record):
-    """Fingerprints of the files that results were made from.
-
-    Results that belong together have equal fingerprints.
-    """
+    """The inputs from which results were made. Results that belong together have the same ones."""
 
     run: Fingerprint
-    """Fingerprint of the profile run: its record and its rows."""
+    """Fingerprint of the profile run: its record, and its rows."""
     answers: Fingerprint | None
-    """Fingerprint of the scored answers; null if outputs are no answers."""
+    """Fingerprint of the answers that were scored; null if outputs are not answers."""
     requests: ByWorkload[str]
-    """Fingerprints of the measured request sets."""
+    """Fingerprints of the request sets that were measured."""
     analysis: dict[str, JsonValue]
     """Fingerprint of section `analysis` of the parameters."""

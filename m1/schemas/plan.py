@@ -1,4 +1,4 @@
-"""The plan, made before anything runs: the drawn requests, and their use."""
+"""The plan that is made before a run: the drawn requests, and the measurements on them."""
 
 from typing import Annotated, Literal
 
@@ -22,21 +22,24 @@ class DrawnRequests(Record):
     requests: Annotated[tuple[Request, ...], Field(min_length=1)]
     """The drawn requests, in the order of the dataset."""
     image_sizes: dict[str, PixelSize]
-    """Size of each image by its id."""
+    """Size of each image, by the image's id."""
 
     def images_of_first(self, n: int) -> dict[str, PixelSize]:
-        """The images of the first requests by name, with their sizes."""
+        """The sizes of the images of the first `n` requests, by the image's path."""
         return {one.image: self.image_sizes[one.image_id] for one in self.requests[:n]}
 
 
 class Drawn(Record):
-    """The requests of both workloads (`data/plan/requests.json`), which `prepare` reads."""
+    """The drawn requests of both workloads (`data/plan/requests.json`).
+
+    `prepare` depends on this file, so it runs after the check.
+    """
 
     schema_version: Literal[1] = 1
     """Version of this layout."""
     made_from: str | None
-    """SHA-256 of parameters, records of the datasets and code. It is null if a dataset is a folder,
-    because it does not cover a folder's content."""
+    """SHA-256 over parameters, records of the datasets and code. Null if a dataset is a folder,
+    since it would not cover the folder's content."""
     by_workload: ByWorkload[DrawnRequests]
     """The requests of each workload."""
 
@@ -49,7 +52,7 @@ class WorkloadPlan(Record):
     n_in_dataset: FromOne
     """Number of requests in the dataset."""
     n_requests: FromOne
-    """Number of requests to prepare."""
+    """Number of prepared requests."""
     n_images: FromOne
     """Number of images of these requests."""
     e1: FromOne
@@ -61,52 +64,54 @@ class WorkloadPlan(Record):
     repeat: FromOne
     """Number of requests measured again in every trial."""
     answers: Count
-    """Number of requests answered and scored at each setting; 0 if outputs would be no answers."""
+    """Requests answered and scored at each setting; 0 if outputs would not be answers."""
 
 
 class KnobLimits(Record):
-    """The values that the knobs of the model can take."""
+    """The possible values of the model's knobs."""
 
     image_size: PixelSize
-    """The most common image size. Numbers of visual tokens are for this size."""
+    """The most frequent size of image that the model accepts. All numbers of visual tokens are for
+    this size."""
     native_vision_tokens: Count
-    """Visual tokens that the unchanged model makes from an image of this size."""
+    """Number of visual tokens that the unchanged model makes of such an image."""
     largest_vision_tokens: Count
-    """The largest number that it reached when four times as many were asked for."""
+    """The largest number that it reached when four times the native number was asked for."""
     can_have_more: bool
-    """Whether larger images have even more tokens, so the number above is no limit."""
+    """Whether four times the native number was reached. Then larger images can have even more
+    tokens."""
     near_vision_tokens: tuple[Count, ...]
-    """Examples of numbers that it can reach, largest first."""
+    """Some possible numbers, the largest first."""
     reached: dict[str, Count]
-    """Each value of `knobs.vision_tokens`, and the number that the model reaches for it."""
+    """For each value of `knobs.vision_tokens`, the number that the model reaches."""
     experts_per_token: FromOne | None
     """Largest number of experts per token; null in a dense model."""
     n_blocks: FromOne
     """Number of decoder blocks."""
     least_blocks: FromOne
-    """Smallest number of active blocks."""
+    """Smallest number of decoder blocks that can be active."""
 
 
 class Plan(Record):
-    """The measurements of a run, and what the run cannot show (`data/plan/plan.json`)."""
+    """The measurements of a run on a model, and what it cannot show (`data/plan/plan.json`)."""
 
     schema_version: Literal[1] = 1
     """Version of this layout."""
     workloads: ByWorkload[WorkloadPlan]
     """The requests of each workload."""
     limits: KnobLimits
-    """The values that the knobs can take."""
+    """The possible values of the knobs."""
     n_settings: FromOne
-    """Number of settings in the grid."""
+    """Number of settings of the grid."""
     n_measurements: FromOne
-    """Number of requests to measure at all settings together, without warm-up."""
+    """Number of requests that will be measured, over all settings, without warm-up."""
     n_answers: Count
-    """Number of answers to score at all settings together."""
+    """Number of answers that will be scored, over all settings."""
     fewer_than_asked: tuple[str, ...]
     """Sentences about parameters that ask for more requests than there are."""
     cannot_pass: tuple[str, ...]
-    """Validity checks that this run cannot pass on any machine."""
+    """Checks of validity that this run cannot pass on any machine."""
     cannot_tell: tuple[str, ...]
-    """Results that this run cannot decide or report on any machine."""
+    """Findings and numbers that this run cannot decide or report, whatever it measures."""
     not_checked: tuple[str, ...]
-    """Facts that are known only after loading the model, or after measuring."""
+    """Facts that are known only after the model is loaded or measured."""

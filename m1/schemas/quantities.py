@@ -1,4 +1,4 @@
-"""Numbers with a smallest or largest value."""
+"""Numbers and fingerprints with limits."""
 
 from typing import Annotated
 

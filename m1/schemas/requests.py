@@ -1,4 +1,4 @@
-"""A request: one image, one prompt, and its references."""
+"""Requests: one image, one prompt, and its references."""
 
 import hashlib
 from typing import Annotated, Literal, Self, TypeVar
@@ -11,12 +11,12 @@ Workload = Literal["qa", "captioning"]
 WORKLOADS: tuple[Workload, ...] = ("qa", "captioning")
 T = TypeVar("T")
 ByWorkload = Annotated[dict[Workload, T], with_each(WORKLOADS)]
-"""A value for each workload; both must be there."""
-# Limit of a picture that is read or made: from here on Pillow warns of a decompression bomb (268 MB
-# as RGB).
+"""A value for each workload. Both workloads must have one."""
+# Limit of pictures that are read or made. Pillow warns of a decompression bomb above it (268 MB as
+# RGB).
 MOST_PIXELS = 89_478_485
-# Where the shorter side is made a few hundred pixels, as many processors do it, the longer one is
-# made as many times as long: 1 x 60,000 pixels would take 12 GB.
+# Many processors scale the shorter side to a few hundred pixels, and the longer side by the same
+# factor. A picture of 1 x 60,000 pixels would then take 12 GB.
 MOST_TIMES_AS_LONG = 200
 
 
@@ -34,7 +34,7 @@ PictureSize = Annotated[tuple[Pixels, Pixels], AfterValidator(_workable)]
 
 
 class Request(Record):
-    """One question or task for the model."""
+    """One image and prompt for the model."""
 
     request_id: str
     """Id of the request; unique within the workload, and the same in every run."""
@@ -43,11 +43,11 @@ class Request(Record):
     image: str
     """Path of the image, relative to the folder of the request set."""
     prompt: str
-    """The prompt, without chat template."""
+    """The prompt for the model, without chat template."""
     references: tuple[str, ...]
     """Answers of ten people, or several captions."""
     kind: str | None
-    """Kind of question, if the dataset names it."""
+    """Kind of question; null if the dataset does not name it."""
 
 
 class RequestSet(Record):
@@ -60,7 +60,7 @@ class RequestSet(Record):
     source: str
     """Source of the requests."""
     resize_to: PictureSize | None = None
-    """Size to which every image was changed; null if images are unchanged."""
+    """Size of every image after resizing; null if images were not resized."""
     fingerprint: str
     """SHA-256 of workload, requests, digests of images and corpus."""
     requests: Annotated[tuple[Request, ...], Field(min_length=1)]
@@ -68,10 +68,11 @@ class RequestSet(Record):
     image_digests: dict[str, str]
     """SHA-256 of each image's bytes, by its path in `requests`."""
     corpus: dict[str, tuple[str, ...]]
-    """References by image id for the whole dataset. CIDEr's document frequencies need them
-    (captioning)."""
+    """For captioning: the references of the whole dataset by image id, for the document frequencies
+    of CIDEr."""
     image_names: dict[str, str] = Field(default_factory=dict)
-    """Place of each image in its dataset, by its path in `requests`. Errors use it as the name."""
+    """Place of each image in its dataset, by its path in `requests`. Errors use it as the image's
+    name."""
 
     @classmethod
     def of(
@@ -99,10 +100,7 @@ class RequestSet(Record):
 
     @property
     def content_fingerprint(self) -> str:
-        """The fingerprint of the present content, which `fingerprint` must equal.
-
-        No image is read for it.
-        """
+        """The correct `fingerprint` of the present content. No image is read."""
         content = {"workload", "requests", "image_digests", "corpus"}
         return hashlib.sha256(self.model_dump_json(include=content).encode()).hexdigest()
 
@@ -117,7 +115,7 @@ class RequestSet(Record):
 
 
 class Sample(Record):
-    """The drawn requests, in a file small enough for git (`data/samples/<workload>.json`)."""
+    """The ids of the drawn requests, small enough for git (`data/samples/<workload>.json`)."""
 
     schema_version: Literal[1] = 1
     """Version of this layout."""
@@ -126,9 +124,9 @@ class Sample(Record):
     source: str
     """Source of the requests."""
     resize_to: PictureSize | None = None
-    """Size to which every image was changed; null if images are unchanged."""
+    """Size of every image after resizing; null if images were not resized."""
     fingerprint: str
-    """Fingerprint of the request set. Equal requests have equal fingerprints."""
+    """Fingerprint of the request set. It is the same if the same requests were prepared."""
     request_ids: tuple[str, ...]
     """The ids of the requests, in the order of the dataset."""
 

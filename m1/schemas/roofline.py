@@ -16,16 +16,16 @@ class StageRoofline(Record):
     operations: float
     """Number of additions and multiplications."""
     read_bytes: float
-    """Bytes of weights, keys and values that must be read."""
+    """Bytes of weights, and of keys and values, that must be read."""
     floor_ms: float
-    """The larger of two times: operations divided by the matrix rate, and bytes divided by the
+    """The longer of two times: operations divided by the matrix rate, and bytes divided by the
     bandwidth."""
     bound_by: Literal["operations", "bytes"]
-    """Which of the two times is larger."""
+    """Which of the two times is the longer one."""
     measured_ms: Estimate
     """Mean measured time."""
     over_floor: Estimate
-    """Measured time divided by the floor. At 1 the stage is as fast as the device allows."""
+    """Measured time divided by the floor. At 1, the device cannot be faster."""
     share_of_matrix_rate: float
     """Operations divided by measured time, as a share of the measured matrix rate."""
     share_of_bandwidth: float
@@ -33,7 +33,7 @@ class StageRoofline(Record):
 
 
 class CellRoofline(Record):
-    """The stages of a workload at one setting. Decode is one step, for one token."""
+    """The stages of a workload at one setting. For decode, the numbers are for one token."""
 
     setting: Setting
     """The setting."""
@@ -46,5 +46,5 @@ class CellRoofline(Record):
 def cells_at(
     setting: Setting, roofline: Mapping[Workload, tuple[CellRoofline, ...]]
 ) -> dict[Workload, CellRoofline]:
-    """The cells at a setting, except cells whose work was not counted."""
+    """The cells at a setting. Cells whose work was not counted are left out."""
     return {w: cell for w, cells in roofline.items() for cell in cells if cell.setting == setting}

@@ -1,4 +1,4 @@
-"""Knobs and their settings, and the ways in which a model is run."""
+"""Knobs and their settings, and the ways to run a model."""
 
 from typing import Literal
 
@@ -13,11 +13,11 @@ DecodeModeChoice = Literal["free", "reference_length", "both"]
 Weights = Literal["pretrained", "random"]
 RuntimeName = Literal["eager", "compiled"]
 PromptTemplate = Literal["processor", "tokenizer", "none"]
-"""Owner of the chat template around a prompt; `none`: only the image and the prompt."""
+"""Source of the chat template around a prompt. `none`: only the image and the prompt are used."""
 GraphedModule = Literal["vision_tower", "language_model"]
-"""The modules of a prompt that the compiled runtime records."""
+"""Modules that process a prompt, and that the compiled runtime records."""
 GraphExtent = Literal["whole", "blocks", "none"]
-"""How much of a module is recorded: the whole module as one graph, its blocks, or nothing."""
+"""How much of a module is recorded: all of it as one graph, some of its blocks, or nothing."""
 EndTokenSource = Literal["generation_config", "tokenizer", "config"]
 
 
@@ -25,14 +25,14 @@ class EndTokens(Record):
     """The tokens that end an answer."""
 
     ids: tuple[int, ...]
-    """Ids of these tokens; empty if they are unknown."""
+    """Ids of the tokens; empty if they are not known."""
     source: EndTokenSource | None
-    """Where the ids come from: `generation_config`, as `generate` uses them; or, if it has none,
-    the tokenizer or the model's configuration. Null if they are unknown."""
+    """Source of the ids: `generation_config`, which `generate` also uses. If it has none, the
+    tokenizer or the model's configuration. Null if none of them has ids."""
 
 
 class Setting(Record):
-    """One value for each knob; `None` leaves the model unchanged, or it lacks the knob."""
+    """One value for each knob. `None` leaves the model as it is, such as for a missing knob."""
 
     vision_tokens: FromOne | None = None
     """Number of visual tokens that the language model receives."""
@@ -49,5 +49,5 @@ class Setting(Record):
 
 
 def decode_passes(choice: DecodeModeChoice) -> tuple[DecodeMode, ...]:
-    """The modes in which E1 and E2 are measured. All other results use the first one."""
+    """The modes in which E1 and E2 are measured. All other results use the first mode."""
     return ("free", "reference_length") if choice == "both" else (choice,)

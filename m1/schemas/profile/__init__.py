@@ -1,4 +1,4 @@
-"""What the profile stage writes: one row per measured request, and the record of the run."""
+"""Files of the profile stage: a row for each measured request, and the record of the run."""
 
 from m1.schemas.profile.interruptions import Interruption
 from m1.schemas.profile.machine import GpuState, MachineState, Span

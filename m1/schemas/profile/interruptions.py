@@ -20,6 +20,7 @@ class Interruption(Record):
     total_ms: Positive
     """T_total of the interrupted measurement."""
     reason: str
-    """The sign of the interruption, in words."""
+    """How the interruption was noticed, in words."""
     kept: bool
-    """Whether it is in the rows nevertheless, because every attempt was interrupted."""
+    """Whether the rows contain this measurement. This happens if it was the last allowed attempt
+    and all attempts were interrupted."""

@@ -1,10 +1,10 @@
-"""The state of the machine during a run."""
+"""Observations of the machine during a run."""
 
 from m1.schemas.base import Record
 
 
 class Span(Record):
-    """The range of some readings."""
+    """The range and spread of several readings."""
 
     low: float
     """Lowest."""
@@ -17,15 +17,15 @@ class Span(Record):
 
 
 class GpuState(Record):
-    """State of the GPU by NVML, sampled between requests; null if NVML does not report a value."""
+    """Reports of NVML about the GPU, in samples between requests. Null: NVML reports no value."""
 
     n_samples: int
     """Number of samples, at most one per second."""
     n_samples_at_work: int
-    """Number of samples with utilisation. All ranges are from these samples."""
+    """Number of samples in which the GPU had been computing. All spans are of these samples."""
     other_processes: int | None
-    """Largest number of other processes that computed on the GPU at once; null if processes are
-    hidden."""
+    """Largest number of other processes that computed on the GPU at the same time; null if
+    processes are hidden."""
     sm_mhz: Span | None
     """Clock of the multiprocessors."""
     memory_mhz: Span | None
@@ -35,19 +35,21 @@ class GpuState(Record):
     power_w: Span | None
     """Power drawn."""
     slowed_share: float | None
-    """Share of samples in which heat, power or a fault reduced the clocks."""
+    """Share of samples in which heat, power or a fault slowed its clocks."""
     clock_reasons: dict[str, float]
-    """Share of samples with each reason for the clocks, including harmless reasons."""
+    """For each reason that NVML gives for the clocks, the share of samples with it. Harmless
+    reasons are included."""
 
 
 class MachineState(Record):
-    """The state of the machine during a run."""
+    """Observations of the machine during a run."""
 
     cpu_others_share: float | None
-    """Share of the machine's CPU time that other processes took."""
+    """Share of the machine's CPU time that other processes took; null if it is not known."""
     cpu_mhz: Span | None
-    """Clock of the run's core, read right after requests; null if the system does not report it."""
+    """Clock of the core that the run used, read right after requests; null if the system does not
+    report it."""
     gpu: GpuState | None
-    """State of the GPU; null if the run used none, or NVML does not answer."""
+    """The GPU; null if no GPU was used, or if NVML does not answer."""
     gpu_not_measured: str | None
-    """Why there is no state of a GPU."""
+    """Why no GPU was observed; null if a GPU was observed."""

@@ -1,4 +1,4 @@
-"""What was measured: the model, the data, the device and the software."""
+"""The origin of a run: model, data, device, and software."""
 
 from collections.abc import Iterator, Mapping
 
@@ -16,35 +16,35 @@ class Quantisation(Record):
     method: str
     """Name of the method in transformers, for example `gptq`."""
     bits: int | None
-    """Bits per weight; null if the model's configuration does not tell."""
+    """Bits of a weight; null if the model's configuration does not give them."""
 
     @property
     def title(self) -> str:
-        """In a few words."""
+        """Method and bits in a few words."""
         return self.method if self.bits is None else f"{self.method}, {self.bits} bits"
 
 
 class Provenance(Record):
-    """What was measured: the model, the data, the device and the software."""
+    """The origin of a run: model, data, device, and software."""
 
     started_at: str
     """Start of the run (UTC, ISO 8601)."""
     duration_s: Amount
-    """Wall time of the run, without the pauses of an interrupted one."""
+    """Wall time of the run. If the run was interrupted, pauses are not included."""
     model: str
     """`model.source`."""
     model_changes: dict[str, JsonValue]
-    """`model.config`: entries of the configuration that differ from the published model."""
+    """`model.config`: entries of the configuration that differ from the published ones."""
     model_class: str
     """Class of the model."""
     model_fingerprint: str
-    """SHA-256 over configurations, weights, processor and the model's own code, as loaded."""
+    """SHA-256 over the loaded configurations, weights, processor and model code."""
     revision: str | None
     """Commit of the model on the hub; null if the model is a folder."""
     weights: Weights
     """`random`: only the architecture was measured, and outputs have no meaning."""
     quantisation: Quantisation | None = None
-    """Quantisation of the weights; null: none, or not recorded."""
+    """Quantisation of the weights; null if there is none, or if it was not recorded."""
     data_fingerprints: ByWorkload[str]
     """Fingerprints of the request sets."""
     device: str
@@ -60,10 +60,10 @@ class Provenance(Record):
     platform: str
     """Operating system and processor architecture."""
     dtype: str
-    """Number format of weights and arithmetic."""
+    """Number type of the computations."""
     image_processor: str
-    """Class that turned images into pixels. Transformers uses another class if torchvision is
-    installed."""
+    """Class that prepared the pixels of images. Transformers uses a different class if torchvision
+    is installed."""
     experts_implementation: str
     """How experts were computed."""
     attention_implementation: str
@@ -71,14 +71,15 @@ class Provenance(Record):
     runtime: RuntimeName
     """`eager`, or `compiled`: one graph for each decode step, with a cache of fixed size."""
     prompt_template: PromptTemplate | None = None
-    """Owner of the chat template around prompts; `none`: there was no template, so prompts were
-    raw; null: not recorded."""
+    """Source of the chat template around prompts. `none`: the model had no template, so prompts
+    were raw. Null: not recorded."""
     versions: dict[str, str]
     """Python and library versions."""
     git_commit: str | None
-    """Commit of the project, with `+changes` if files differed from it; null outside git."""
+    """Commit of the project, followed by `+changes` if files were changed; null outside git."""
     resumed_at: tuple[str, ...] = ()
-    """When an interrupted run was resumed (UTC, ISO 8601); empty if it was never interrupted."""
+    """Times at which an interrupted run resumed (UTC, ISO 8601); empty if it was not
+    interrupted."""
 
     @property
     def model_title(self) -> str:
@@ -90,7 +91,7 @@ class Provenance(Record):
 
 
 def _entries(changes: Mapping[str, JsonValue], place: str = "") -> Iterator[tuple[str, JsonValue]]:
-    """Every changed entry, by its place and name."""
+    """Every changed entry, with its place and name."""
     for name, value in changes.items():
         if isinstance(value, dict):
             yield from _entries(value, f"{place}{name}.")

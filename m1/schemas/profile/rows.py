@@ -14,69 +14,72 @@ Stage = Literal["vision", "projector", "prefill", "decode"]
 STAGES: tuple[Stage, ...] = ("vision", "projector", "prefill", "decode")
 T = TypeVar("T")
 ByStage = Annotated[dict[Stage, T], with_each(STAGES)]
-"""Something for each stage, and for all four."""
+"""A value for each stage. All four stages must have one."""
 
 
 class MeasuredRequest(Record):
-    """One request at one setting: asked, observed, timed, answered."""
+    """One request at one setting: what was asked for, what was observed, times, and output."""
 
     experiment: Experiment
-    """`e1` at the reference setting, `e2` over the grid, `observer` with and without marks,
-    `repeat` the same requests in every trial."""
+    """`e1`: at the reference setting. `e2`: over the grid. `observer`: with and without marks.
+    `repeat`: the same requests in every trial."""
     order: int
     """Place in the order of measurement, from 0."""
     trial: Count
-    """Round over all cells, from 0; the unit of the bootstrap."""
+    """Round over all cells, from 0. The trial is the unit of the bootstrap."""
     workload: Workload
-    """Whose request."""
+    """Workload of the request."""
     request_id: str
-    """Which request."""
+    """Id of the request."""
     image_id: str
-    """Its image."""
+    """Id of its image."""
     vision_tokens: FromOne | None
-    """Setting asked for; null leaves the model as it is."""
+    """Requested setting of this knob; null leaves the model as it is."""
     top_k: FromOne | None
-    """Setting asked for."""
+    """Requested setting of this knob; null leaves the model as it is."""
     active_blocks: FromOne | None
-    """Setting asked for."""
+    """Requested setting of this knob; null leaves the model as it is."""
     decode_mode: DecodeMode
-    """When the output ends: `free` at an end-of-sequence token, `reference_length` at the length of
-    the reference answer."""
+    """When the output ends. `free`: at an end-of-sequence token. `reference_length`: at the length
+    of the reference answer."""
     marked: bool
-    """Whether stage boundaries were marked; the stage times are null where not."""
+    """Whether stage boundaries were marked. If not, the stage times are null."""
     planned_vision_tokens: Count
-    """Visual tokens the prompt has places for: those asked for, or the nearest possible."""
+    """Number of places for visual tokens in the prompt: the requested number, or the nearest
+    possible one."""
     observed_vision_tokens: Count | None
-    """Visual tokens that reached the language model; null in rows without marks."""
+    """Number of visual tokens that reached the language model; null in rows without marks."""
     observed_top_k: FromOne | None
-    """Experts that each token was routed to; null without marks or experts."""
+    """Number of experts for each token; null without marks or experts."""
     observed_active_blocks: FromOne | None
-    """Decoder blocks that ran; null in rows without marks."""
+    """Number of decoder blocks that ran; null in rows without marks."""
     preprocess_ms: Amount
-    """From the image's file to inputs on the device; not part of `total_ms`. After the image is
-    open: made larger or smaller for `vision_tokens`, image processor, tokenizer, copy to the
-    device. The file is in memory: no disk, no download. Without opening where that is null."""
+    """Time from the image's file to inputs on the device; not part of `total_ms`. It has these
+    steps: open the image, make it larger or smaller for `vision_tokens`, image processor,
+    tokenizer, copy to the device. The file is already in memory, so no disk or download is
+    included. If `open_image_ms` is null, opening the image is not included."""
     open_image_ms: Amount | None = None
-    """Of it, from the file's bytes to upright RGB pixels; null, as not measured, in rows of earlier
-    versions."""
+    """The part of `preprocess_ms` from the file's bytes to upright RGB pixels. Null in rows of
+    earlier versions, which did not measure it."""
     vision_ms: Amount | None
     """T_vision."""
     projector_ms: Amount | None
     """T_projector."""
     prefill_ms: Amount | None
-    """T_prefill, to the first token known."""
+    """T_prefill, until the first token is known."""
     decode_ms: Amount | None
-    """T_decode, from the first to the last token known."""
+    """T_decode, from the time when the first token is known until the last one is known."""
     total_ms: Positive
-    """T_total, by a clock of its own: inputs on the device to the last token known."""
+    """T_total, measured separately: from inputs on the device until the last token is known."""
     n_prompt_tokens: FromOne
     """Prompt tokens, visual tokens included."""
     n_output_tokens: FromOne
     """Tokens written, the end-of-sequence token included."""
     finish_reason: Literal["stop", "length"]
-    """`length`: cut at the longest output."""
+    """Why the output ended. `stop`: at an end-of-sequence token. `length`: at the largest allowed
+    number of tokens."""
     output_text: str
-    """What the model wrote."""
+    """The model's output."""
     peak_memory_mb: Amount | None
     """Peak device memory of the request on a GPU; peak resident memory so far on a CPU."""
 

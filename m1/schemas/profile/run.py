@@ -25,62 +25,62 @@ from m1.schemas.settings import (
 
 
 class RuntimeAgreement(Record):
-    """Whether the compiled runtime writes what the eager one does.
+    """Whether the compiled runtime writes the same tokens as the eager runtime.
 
-    Both get the same tokens, those that the eager runtime wrote; each says which would come next.
-    The eager runtime does so a second time, reading all of them at once: what that changes is
-    rounding.
+    Both runtimes get the tokens that the eager runtime wrote, and predict each next token. Then the
+    eager runtime predicts them a second time, but reads all tokens at once. The difference between
+    its two predictions comes from rounding.
     """
 
     n_outputs: int
-    """Outputs compared, one in each state of the knobs."""
+    """Number of compared outputs, one in each state of the knobs."""
     n_tokens: int
-    """Tokens compared."""
+    """Number of compared tokens."""
     n_equal: int
-    """Tokens on which both agree."""
+    """Number of tokens on which both runtimes agree."""
     n_equal_at_once: int
-    """Tokens on which the eager runtime agrees with itself, reading them at once."""
+    """Number of tokens on which the eager runtime agrees with itself when it reads all at once."""
     largest_gap: float
-    """Where both do not agree: by how much the eager logits prefer their own token, at the most, in
-    standard deviations of the logits; 0 for a tie."""
+    """For tokens on which the runtimes do not agree: the largest amount by which the eager logits
+    prefer the eager token, in standard deviations of the logits; 0 for a tie."""
     difference: float
-    """Root mean square of the differences of compiled and eager logits, likewise."""
+    """Root mean square of the differences between compiled and eager logits, in the same unit."""
     difference_at_once: float
-    """The same of the eager logits and those of all tokens read at once."""
+    """The same, between the eager logits token by token and those of all tokens read at once."""
 
 
 def place_of(label: str, mode: DecodeMode) -> str:
-    """A setting's label, and that outputs had a fixed length where they had."""
+    """A setting's label, with a note if outputs had the length of the reference."""
     return f"{label} at reference length" if mode == "reference_length" else label
 
 
 class FailedCell(Record):
-    """A cell that could not be measured; its rows, if it had some, are left out."""
+    """A cell that could not be measured. If it already had rows, they are left out."""
 
     experiment: Experiment
-    """As in the rows."""
+    """Experiment, as in the rows."""
     workload: Workload
-    """Whose requests."""
+    """Workload of the requests."""
     setting: Setting
-    """At which setting."""
+    """Setting of the cell."""
     decode_mode: DecodeMode
-    """As in the rows."""
+    """Decode mode, as in the rows."""
     reason: str
-    """What went wrong, in a line."""
+    """Why it failed, in a line."""
     order: Count
-    """Place in the order of measurement of the request that failed; in warm-up, of the cell's
-    first."""
+    """Place of the failed request in the order of measurement. If the cell failed in warm-up, the
+    place of its first request."""
     n_measured: Count
-    """Requests of the cell that were measured before."""
+    """Number of the cell's requests that were measured before the failure."""
 
     @property
     def told(self) -> str:
-        """Which cell, and why, in a line."""
+        """The cell and the reason, in a line."""
         return f"{self.experiment} {self.workload} {self.place}: {self.reason}"
 
     @property
     def place(self) -> str:
-        """The setting, and that outputs had a fixed length where they had."""
+        """The setting, with a note if outputs had the length of the reference."""
         return place_of(self.setting.label, self.decode_mode)
 
 
@@ -90,12 +90,12 @@ class ProfileRun(Record):
     schema_version: Literal[2] = 2
     """Version of this layout."""
     provenance: Provenance
-    """What was measured, on what."""
+    """The origin of the run: model, data, device, and software."""
     validity: Validity
-    """Whether it may be believed."""
+    """Whether the run is valid."""
     decode_mode: DecodeModeChoice
-    """`free`: up to an end-of-sequence token; `reference_length`: as long as the reference; `both`:
-    E1 and E2 once in each."""
+    """Where outputs end. `free`: at an end-of-sequence token. `reference_length`: at the length of
+    the reference. `both`: E1 and E2 were measured once in each mode."""
     max_new_tokens: ByWorkload[FromOne]
     """Longest output in tokens."""
     reference: Setting
@@ -103,27 +103,27 @@ class ProfileRun(Record):
     grid: tuple[Setting, ...]
     """All settings, the reference first."""
     block_policy: str
-    """How blocks were chosen where fewer were active."""
+    """How active blocks were chosen if not all blocks were active."""
     kept_blocks: dict[str, tuple[int, ...]]
-    """Number of active blocks to which they were."""
+    """For each number of active blocks, the blocks that were active."""
     n_rows: Count
-    """Measured requests."""
+    """Number of measured requests."""
     rows_fingerprint: Fingerprint | None = None
-    """Of the table of rows; null in records of earlier versions."""
+    """Fingerprint of the table of rows; null in records of earlier versions."""
     device_rates: DeviceRates
-    """What the device can do."""
+    """The measured speed of the device."""
     work: tuple[CellWork, ...]
-    """The work of one request in each cell of E2; a cell that fails has none."""
+    """The work of one request in each cell of E2. A cell that failed has none."""
     runtime_agreement: RuntimeAgreement | None
-    """Compiled against eager tokens; null in the eager runtime."""
+    """Comparison of the compiled runtime with the eager one; null in the eager runtime."""
     prompt_graphs: dict[GraphedModule, GraphExtent] | None = None
-    """How much of a prompt ran as recorded graphs; null where prompts are not recorded."""
+    """How much of a prompt ran as recorded graphs; null if prompts are not recorded."""
     failed: tuple[FailedCell, ...] = ()
     """Cells that could not be measured, in the order in which they failed."""
     interruptions: tuple[Interruption, ...] | None = None
-    """Measurements that were interrupted, in their order; null where that was not recorded."""
+    """Measurements that were interrupted, in their order; null if this was not recorded."""
     end_tokens: EndTokens | None = None
-    """Which tokens ended outputs that may end; null where that was not recorded."""
+    """The tokens that end an output in mode `free`; null if this was not recorded."""
 
     @model_validator(mode="after")
     def _of_one_grid(self) -> Self:
@@ -134,7 +134,7 @@ class ProfileRun(Record):
         return self
 
     def _mistakes(self) -> Iterator[str]:
-        """What cannot be in one run, a clause each."""
+        """Contradictions in the record, a clause for each."""
         if twice := repeated(setting.label for setting in self.grid):
             yield f"grid has the setting {twice} more than once"
         if twice := repeated((one.workload, one.setting.label) for one in self.work):
@@ -157,8 +157,8 @@ class ProfileRun(Record):
     def measured_grid(self) -> tuple[Setting, ...]:
         """The settings that E2 measured in both workloads, the reference first.
 
-        A setting that failed in one workload is left out of both, so that the workloads are
-        contrasted over the same settings.
+        If a setting failed in one workload, it is left out of both. So the workloads are compared
+        over the same settings.
         """
         failed = {cell.setting for cell in self.failed if cell.experiment == "e2"}
         return tuple(setting for setting in self.grid if setting not in failed)

@@ -1,4 +1,4 @@
-"""Whether a run may be believed."""
+"""Whether a run is valid."""
 
 from typing import Literal, Self
 
@@ -12,12 +12,12 @@ class Check(Record):
     """One condition of a valid run."""
 
     name: str
-    """Which condition."""
+    """Name of the condition."""
     value: float | None
-    """What was measured; null where it could not be."""
+    """The measured value; null if it could not be measured."""
     threshold: float | None
-    """What is allowed, at the most or, for numbers of requests, at the least; null where the
-    condition is not a number."""
+    """The largest allowed value or, for numbers of requests, the smallest. Null if the condition is
+    not a number."""
     passed: bool
     """Whether the condition holds."""
     detail: str
@@ -25,22 +25,22 @@ class Check(Record):
 
 
 class Validity(Record):
-    """Whether a run may be believed."""
+    """Whether a run is valid."""
 
     verdict: Literal["valid", "invalid"]
-    """`invalid` where any check failed."""
+    """`invalid` if any check failed."""
     reasons: tuple[str, ...]
     """The failed checks' sentences."""
     checks: tuple[Check, ...]
     """All checks."""
     machine: MachineState | None = None
-    """What the checks of the machine rest on; null where nothing watched it."""
+    """The observations for the checks of the machine; null if the machine was not watched."""
 
     @model_validator(mode="after")
     def _of_its_checks(self) -> Self:
         failed = any(not check.passed for check in self.checks)
         if not failed == bool(self.reasons) == (self.verdict == "invalid"):
-            raise ValueError("invalid is a run of which a check failed, and then reasons says why")
+            raise ValueError("a run is invalid and has reasons if and only if a check failed")
         return self
 
     @property
@@ -54,7 +54,7 @@ class Validity(Record):
 
     @property
     def tally(self) -> str:
-        """How many checks passed, for a valid run, and how many had nothing to go by."""
+        """For a valid run: how many checks passed, and how many had no measured value."""
         silent = sum(check.value is None for check in self.checks)
         if not silent:
             return f"all {len(self.checks)} checks passed"

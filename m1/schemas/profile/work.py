@@ -1,4 +1,4 @@
-"""The work of a request, and what the device can do."""
+"""The work of a request, and the measured speed of the device."""
 
 from m1.schemas.base import Record
 from m1.schemas.profile.rows import ByStage
@@ -8,23 +8,23 @@ from m1.schemas.settings import Setting
 
 
 class StageWork(Record):
-    """What a stage has to do and read, whatever computes it; of decode, for one token."""
+    """The operations and reads that a stage needs on any device; for decode, for one token."""
 
     operations: Amount
-    """Additions and multiplications in matrix products, convolutions and attention."""
+    """Number of additions and multiplications in matrix products, convolutions and attention."""
     weight_bytes: Amount
-    """Bytes of the weights that they read."""
+    """Bytes of the weights that these operations read."""
     cache_bytes: Amount
-    """Bytes of the keys and values that they read: those of the prompt."""
+    """Bytes of the keys and values that these operations read. They are those of the prompt."""
 
 
 class CellWork(Record):
     """The work of one request of a workload at one setting."""
 
     workload: Workload
-    """Whose request."""
+    """Workload of the request."""
     request_id: str
-    """Which request; others differ by a few words."""
+    """Id of the request. Other requests differ by a few words."""
     setting: Setting
     """The setting."""
     stages: ByStage[StageWork]
@@ -32,9 +32,9 @@ class CellWork(Record):
 
 
 class DeviceRates(Record):
-    """What the device can do, measured in the same run."""
+    """The speed of the device, measured in the same run."""
 
     copy_gb_per_s: Positive
-    """Bytes read and written per second by a copy within its memory, in 10^9."""
+    """Bytes that a copy within its memory reads and writes per second, in 10^9."""
     matrix_tflop_per_s: Positive
-    """Operations per second in a large matrix product at the model's arithmetic, in 10^12."""
+    """Operations per second in a large matrix product with the model's number type, in 10^12."""

@@ -1,4 +1,4 @@
-"""Result files of the contrast stage, but for the summary."""
+"""Result files of the contrast stage, except the summary."""
 
 from typing import Literal, Self
 
@@ -38,9 +38,10 @@ class StageResult(Record):
     mean_output_tokens: ByWorkload[Estimate]
     """Tokens written."""
     preprocessing: ByWorkload[Preprocessing] | None = None
-    """What comes before the total and is no part of it; null in results of earlier versions."""
+    """Preprocessing, which comes before the total and is not part of it; null in results of earlier
+    versions."""
     made_from: MadeFrom | None = None
-    """What it was made from; null in results of earlier versions."""
+    """The inputs of this result; null in results of earlier versions."""
 
 
 class WorkloadContrast(Record):
@@ -49,9 +50,9 @@ class WorkloadContrast(Record):
     schema_version: Literal[3] = 3
     """Version of this layout."""
     provenance: Provenance
-    """What was measured, on what."""
+    """The origin of the run: model, data, device, and software."""
     validity: Validity
-    """Whether it may be believed."""
+    """Whether the run is valid."""
     reference: Setting
     """The reference setting."""
     confidence: float
@@ -63,41 +64,43 @@ class WorkloadContrast(Record):
     mean_output_tokens: ByWorkload[Estimate]
     """E1: tokens written."""
     preprocessing: ByWorkload[Preprocessing] | None = None
-    """E1: what comes before the total and is no part of it; null in results of earlier versions."""
+    """E1: preprocessing, which comes before the total and is not part of it; null in results of
+    earlier versions."""
     timed: ByWorkload[SampleSize]
-    """E2: what latency was measured on at each setting."""
+    """E2: the sample on which latency was measured at each setting."""
     quality_not_available: str | None
-    """Why there is no quality, in a sentence; what rests on it is null then."""
+    """Why there is no quality, in a sentence. Results that need quality are null then."""
     frontiers: ByWorkload[Frontier] | None
     """E2: each workload's frontier."""
     optimal_settings: ByWorkload[tuple[BestSetting, ...]] | None
     """E2: the fastest setting at each quality level."""
     cut_share: ByWorkload[Estimate] | None
-    """E2: share of outputs at the reference setting that were cut at the longest one."""
+    """E2: share of outputs at the reference setting that were cut at `max_new_tokens`."""
     agreement: ByWorkload[Agreement] | None
-    """E2: whether answers in batches are those of single requests."""
+    """E2: whether answers in batches are the same as answers to single requests."""
     sensitivity: ByWorkload[dict[Knob, tuple[SensitivityPoint, ...]]]
-    """E2: what each knob does, largest value first; a knob with one value has no points."""
+    """E2: the effect of each knob, largest value first. A knob with one value has no points."""
     decode_split: ByWorkload[DecodeSplits]
-    """E2: how much of each change of decode time is length, and how much speed."""
+    """E2: the parts of each change of decode time that are due to length and to speed."""
     device_rates: DeviceRates
-    """What the device can do, measured in the same run."""
+    """The speed of the device, measured in the same run."""
     roofline: ByWorkload[tuple[CellRoofline, ...]]
-    """E2: each stage against what the device can do, the reference setting first."""
+    """E2: each stage compared with the limits of the device, the reference setting first."""
     at_reference_length: ByWorkload[AtReferenceLength] | None
     """The same requests with outputs of fixed length; null unless both decode modes ran."""
     findings: tuple[Finding, ...]
     """The expected differences, tested."""
     not_tested: tuple[NotTested, ...]
-    """Those that could not be tested, and why."""
-    answers: KeyAnswers
+    """Expected differences that could not be tested, and why."""
+    answers: Answers
     """The four key questions, answered."""
     failed: tuple[FailedCell, ...] = ()
-    """Cells that could not be measured; settings that E2 misses are left out of both workloads."""
+    """Cells that could not be measured. A setting that failed in E2 is left out of both
+    workloads."""
     made_from: MadeFrom | None = None
-    """What it was made from; null in results of earlier versions."""
+    """The inputs of this result; null in results of earlier versions."""
     latency_cdf_fingerprint: Fingerprint | None = None
-    """Of the plot data of latency beside it; null in results of earlier versions."""
+    """Fingerprint of the plot data of latency beside it; null in results of earlier versions."""
 
     @model_validator(mode="after")
     def _all_or_nothing(self) -> Self:

@@ -1,4 +1,4 @@
-"""The expected differences of the workloads, tested or not, and the answers in words."""
+"""The expected differences between the workloads, tested or not, and the answers in words."""
 
 from typing import Literal
 
@@ -8,14 +8,14 @@ Verdict = Literal["supported", "refuted", "inconclusive"]
 
 
 class Finding(Record):
-    """An expected difference of the workloads, tested."""
+    """An expected difference between the workloads that was tested."""
 
     id: str
     """Stable name."""
     claim: str
     """What was expected, in a sentence."""
     measure: str
-    """What the effect is, with its unit; positive is in favour of the claim."""
+    """Meaning and unit of the effect. A positive effect supports the claim."""
     effect: float
     """The measured effect."""
     low: float
@@ -25,9 +25,9 @@ class Finding(Record):
     smallest_effect: float
     """The smallest effect that matters, in the unit of the effect."""
     verdict: Verdict
-    """Decided by the interval alone: `supported` where all of it is above the smallest effect that
-    matters, `refuted` where all of it is below (the effect is absent, too small to matter, or the
-    opposite of the claim), else `inconclusive`."""
+    """The interval alone decides. `supported`: all of it is above the smallest effect that matters.
+    `refuted`: all of it is below, so the effect is absent, too small to matter, or the opposite of
+    the claim. `inconclusive`: neither."""
 
 
 class NotTested(Record):

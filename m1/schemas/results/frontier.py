@@ -13,7 +13,7 @@ from m1.schemas.settings import Knob, Setting
 
 
 class FrontierPoint(Record):
-    """One setting: how fast, how good, and whether another is both."""
+    """One setting: its latency, its quality, and whether it is on the frontier."""
 
     setting: Setting
     """The setting."""
@@ -30,9 +30,9 @@ class FrontierPoint(Record):
     on_frontier: bool
     """Whether no other setting is at least as good and faster, or as fast and better."""
     frontier_share: Fraction
-    """Share of resamples in which it is on the frontier."""
+    """Share of resamples in which the setting is on the frontier."""
     cut_share: Estimate
-    """Share of outputs that were cut at the longest one (`finish_reason` is `length`)."""
+    """Share of outputs that were cut at `max_new_tokens` (`finish_reason` is `length`)."""
     further_quality: dict[str, float]
     """Corpus scores without an interval, such as BLEU-4 and ROUGE-L."""
 
@@ -43,7 +43,7 @@ class BestSetting(Record):
     level: Fraction
     """Share of reference quality."""
     setting: Setting
-    """The fastest setting that keeps it on the measured sample."""
+    """The fastest setting that keeps this share on the measured sample."""
     label: str
     """Its short name."""
     latency_fraction: Estimate
@@ -53,61 +53,63 @@ class BestSetting(Record):
 
 
 class SingleKnobFrontier(Record):
-    """The frontier when only one knob moves."""
+    """The frontier if only one knob moves."""
 
     knob: Knob
     """The knob."""
     labels: tuple[str, ...]
-    """Settings on it, fastest first."""
+    """Settings on this frontier, fastest first."""
     hypervolume: Estimate
-    """Its hypervolume, comparable with the joint one."""
+    """Its hypervolume, comparable with that of the whole grid."""
 
 
 class SampleSize(Record):
-    """How many requests a cell has."""
+    """The size of a sample: the requests and images of a cell."""
 
     n_requests: FromOne
-    """Requests in each cell."""
+    """Number of requests in each cell."""
     n_images: FromOne
-    """Images they are about."""
+    """Number of images of these requests."""
     n_clusters: FromOne
-    """Units of the bootstrap: trials, and images that are only scored."""
+    """Number of units of the bootstrap: trials, and images that are only scored."""
 
 
 class Frontier(Record):
     """Quality and latency of one workload over the grid."""
 
     workload: Workload
-    """Whose frontier."""
+    """Workload of the frontier."""
     latency_statistic: str
     """`median` or `mean`."""
     quality_metric: str
     """`vqa_accuracy` or `cider_d`."""
     quality_ceiling: float | None = None
-    """Largest mean quality that any answers to the scored requests can have: with two or three
-    references 1 is out of reach; null: not known of captions, or not recorded."""
+    """The largest mean quality that answers to the scored requests can have. With two or three
+    references, a request cannot reach 1. Null for captions, for which it is not known, or if it was
+    not recorded."""
     timed: SampleSize
-    """What latency was measured on, one request at a time."""
+    """The sample on which latency was measured, one request at a time."""
     scored: SampleSize
-    """What quality was measured on, in batches."""
+    """The sample on which quality was measured, in batches."""
     reference: Setting
     """The reference setting."""
     points: tuple[FrontierPoint, ...]
     """All settings, fastest first."""
     hypervolume: Estimate
-    """Area dominated, both axes as fractions of the reference setting; noise makes the value on
-    the sample too large, and the interval takes that off."""
+    """The dominated area, with both axes as fractions of the reference setting. Noise makes the
+    value on the sample too large; the interval corrects this."""
     hypervolume_reference_point: tuple[float, float]
-    """Latency and quality fraction that bound the area."""
+    """Latency fraction and quality fraction that limit the area."""
     steepness: Estimate | None
-    """Share of quality lost per share of latency saved, from the reference setting to the fastest;
-    null where too few resamples have a faster one."""
+    """Share of quality lost per share of latency saved, from the reference setting to the fastest.
+    Null if too few resamples have a setting that is faster than the reference."""
     best_settings: tuple[BestSetting, ...]
     """The fastest setting at each quality level."""
     single_knob: tuple[SingleKnobFrontier, ...]
-    """Frontiers of one knob each, the others at the reference."""
+    """A frontier for each knob, with the other knobs at the reference."""
     coupling: Coupling
-    """How the frontier depends on each knob, and what single knobs leave to the whole grid."""
+    """How the frontier depends on each knob, and how much better the whole grid is than single
+    knobs."""
 
     @model_validator(mode="after")
     def _of_one_grid(self) -> Self:

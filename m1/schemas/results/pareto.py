@@ -15,7 +15,7 @@ from m1.schemas.requests import Workload
 from m1.schemas.results.frontier import Frontier
 
 MOST: dict[Workload, float] = {"qa": 1.0, "captioning": 10.0}
-"""The highest score an output can have."""
+"""The highest possible score of an output."""
 ROUNDING = 1e-9
 
 
@@ -23,8 +23,8 @@ class ScoredAnswer(Answer):
     """An answer with its quality."""
 
     scored_text: str | None = None
-    """What of the output was scored: without reasoning, and of an answer the first line; null: not
-    recorded."""
+    """The part of the output that was scored: without reasoning, and in question answering only the
+    first line. Null if it was not recorded."""
     quality: Amount
     """VQA accuracy (0 to 1) or CIDEr-D (0 to 10) of the output."""
 
@@ -36,10 +36,10 @@ class ScoredAnswer(Answer):
 
 
 class Agreement(Record):
-    """Whether batches say what single requests say: E2's timed outputs against the answers."""
+    """Whether batches give the same outputs as single requests: answers against E2's outputs."""
 
     n_pairs: FromOne
-    """Requests that were both timed and answered, at every setting."""
+    """Number of pairs: the timed output and the answer of a request at a setting."""
     identical_share: Estimate
     """Share of pairs with the same text."""
     quality_difference: Estimate
@@ -52,25 +52,25 @@ class ParetoResult(Record):
     schema_version: Literal[3] = 3
     """Version of this layout."""
     workload: Workload
-    """Whose frontier."""
+    """Workload of the result."""
     quality_not_available: str | None
-    """Why there is no frontier, in a sentence; null where there is one."""
+    """Why there is no frontier, in a sentence; null if there is a frontier."""
     frontier: Frontier | None
-    """Quality and latency over the grid; null where there is no quality."""
+    """Quality and latency over the grid; null if there is no quality."""
     agreement: Agreement | None
-    """Batches against single requests; null where there is no quality."""
+    """Batches compared with single requests; null if there is no quality."""
     failed: tuple[FailedCell, ...] = ()
-    """Cells of E2 that could not be measured; their settings are left out of both workloads."""
+    """Cells of E2 that could not be measured. Their settings are left out of both workloads."""
     made_from: MadeFrom | None = None
-    """What it was made from; null in results of earlier versions."""
+    """The inputs of this result; null in results of earlier versions."""
     scores_fingerprint: Fingerprint | None = None
-    """Of the table of scored answers beside it; null in results of earlier versions."""
+    """Fingerprint of the table of scored answers beside it; null in results of earlier versions."""
     fingerprint: Fingerprint | None = None
-    """Of all else in this file; null in results of earlier versions."""
+    """Fingerprint of everything else in this file; null in results of earlier versions."""
 
     @property
     def content_fingerprint(self) -> str:
-        """What `fingerprint` must be: of the content as it is now."""
+        """The correct `fingerprint` of the present content."""
         content = self.model_dump_json(exclude={"fingerprint"})
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -83,10 +83,12 @@ class ParetoResult(Record):
 
 
 def check_absence(reason: str | None, *results: object) -> None:
-    """What rests on quality is there, or a reason is, never both.
+    """Check that either all results that need quality exist, or a reason for their absence.
 
     Raises:
-        ValueError: otherwise.
+        ValueError: if a result and the reason both exist, or if both are missing.
     """
     if any((result is None) == (reason is None) for result in results):
-        raise ValueError("what rests on quality is null where quality_not_available says why")
+        raise ValueError(
+            "results that need quality are null if and only if quality_not_available has a reason"
+        )
