@@ -47,7 +47,7 @@ class AnalysisParams(Record):
     only scored."""
     smallest_effect: SmallestEffects
     """The smallest effects that matter; findings are compared with them."""
-    latency_statistic: Literal["median", "mean"]
+    latency_statistic: LatencyStatistic
     """How the frontier computes the latency of a setting."""
     quality_levels: Annotated[tuple[Share, ...], Field(max_length=20)]
     """Shares of the reference quality. For each, the fastest setting that keeps it is reported."""

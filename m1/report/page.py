@@ -145,9 +145,9 @@ def _warnings(contrast: WorkloadContrast) -> Iterator[tuple[str, str]]:
         )
 
 
-def _questions(answers: Answers) -> Iterator[tuple[str, str]]:
+def _questions(answers: KeyAnswers) -> Iterator[tuple[str, str]]:
     """Each key question, in the words of the result file's schema, and its answer."""
-    for name, field in Answers.model_fields.items():
+    for name, field in KeyAnswers.model_fields.items():
         yield field.description or name, getattr(answers, name)
 
 

@@ -66,7 +66,7 @@ class AnswerKey(Record):
     """Versions of the libraries that make answers."""
 
 
-class AnsweredCell(Record):
+class AnsweredCell(Keyed):
     """The answers of one cell, which are kept to be used again."""
 
     key: AnswerKey

@@ -92,7 +92,7 @@ class WorkloadContrast(Record):
     """The expected differences, tested."""
     not_tested: tuple[NotTested, ...]
     """Expected differences that could not be tested, and why."""
-    answers: Answers
+    answers: KeyAnswers
     """The four key questions, answered."""
     failed: tuple[FailedCell, ...] = ()
     """Cells that could not be measured. A setting that failed in E2 is left out of both
