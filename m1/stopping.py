@@ -73,7 +73,7 @@ def signals_raise() -> Iterator[None]:
 
 def _as_ctrl_c(number: int, _: FrameType | None) -> None:
     _Asked.by = signal.Signals(number)
-    silence_lost_terminals()
+    _silence_lost_terminals()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         raise KeyboardInterrupt
     signal.raise_signal(signal.SIGINT)
@@ -142,7 +142,7 @@ def silence(output: int) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), output)
 
 
-def silence_lost_terminals() -> None:
+def _silence_lost_terminals() -> None:
     """If the terminal is closed, discard the output, so that the work continues."""
     for output in OUTPUTS:
         try:

@@ -56,8 +56,8 @@ def make_contrast(
         timed=timed.sizes,
         quality_not_available=reason,
         frontiers=frontiers,
-        optimal_settings=of_each(frontiers, lambda one: one.best_settings),
-        cut_share=of_each(frontiers, lambda one: reference_point(one).cut_share),
+        optimal_settings=_of_each(frontiers, lambda one: one.best_settings),
+        cut_share=_of_each(frontiers, lambda one: reference_point(one).cut_share),
         agreement=of_both(pareto, lambda one: one.agreement),
         sensitivity={
             w: sensitivity_points(evidence[w].moves, analysis.confidence) for w in WORKLOADS
@@ -97,7 +97,7 @@ def of_both(
     return parts if len(parts) == len(WORKLOADS) else None
 
 
-def of_each(
+def _of_each(
     frontiers: Mapping[Workload, Frontier] | None, part: Callable[[Frontier], T]
 ) -> dict[Workload, T] | None:
     """A part of each frontier; `None` if there are no frontiers."""

@@ -82,10 +82,10 @@ def _n_clusters(
 
 
 def _of_quality(trade_off: TradeOff, level: float) -> QualityEvidence:
-    return QualityEvidence(best_fractions(trade_off, level), trade_off.steepness)
+    return QualityEvidence(_best_fractions(trade_off, level), trade_off.steepness)
 
 
-def best_fractions(trade_off: TradeOff, level: float) -> dict[Knob, Draws]:
+def _best_fractions(trade_off: TradeOff, level: float) -> dict[Knob, Draws]:
     """Each knob at the fastest setting that keeps `level` of reference quality.
 
     Values are fractions of the knob's reference value. Knobs with one value are left out, since

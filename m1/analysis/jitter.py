@@ -45,11 +45,11 @@ def variation_of(
         jitter=jitter,
         between_requests=between,
         request_share=(between / observed) ** 2 if observed else 0.0,
-        tail_cause=tail_causes(ratios, percentiles),
+        tail_cause=_tail_causes(ratios, percentiles),
     )
 
 
-def tail_causes(
+def _tail_causes(
     ratios: Sequence[float], percentiles: Mapping[str, Estimate | None]
 ) -> dict[str, TailCause]:
     """The cause of each percentile above the median; empty if there are too few repeats.

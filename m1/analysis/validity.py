@@ -11,7 +11,7 @@ def counting_answers(
     run: ProfileRun, pareto: Mapping[Workload, ParetoResult], least: int
 ) -> ProfileRun:
     """The run, with a check of the number of its answers."""
-    check = check_answers(pareto, least)
+    check = _check_answers(pareto, least)
     reasons = run.validity.reasons if check.passed else (*run.validity.reasons, check.detail)
     validity = Validity(
         verdict="invalid" if reasons else "valid",
@@ -22,7 +22,7 @@ def counting_answers(
     return run.model_copy(update={"validity": validity})
 
 
-def check_answers(pareto: Mapping[Workload, ParetoResult], least: int) -> Check:
+def _check_answers(pareto: Mapping[Workload, ParetoResult], least: int) -> Check:
     """Check that enough answers are scored at each setting.
 
     If outputs are no answers, the check passes without a value.

@@ -54,19 +54,19 @@ def draw_coupling(contrast: WorkloadContrast) -> Figure:
     explain(figure)
     grid = GridSpec(3, 6, figure, height_ratios=(1, 1, 0.5))
     for row, workload in enumerate(WORKLOADS):
-        draw_row(figure, grid, row, frontiers[workload])
+        _draw_row(figure, grid, row, frontiers[workload])
         below = figure.add_subplot(grid[2, 3 * row : 3 * row + 3])
-        draw_areas(below, frontiers[workload])
+        _draw_areas(below, frontiers[workload])
         below.tick_params(axis="y", labelleft=row == 0)  # the same knobs in both
     return figure
 
 
-def draw_row(figure: Figure, grid: GridSpec, row: int, frontier: Frontier) -> None:
+def _draw_row(figure: Figure, grid: GridSpec, row: int, frontier: Frontier) -> None:
     """One workload's panels, on one scale."""
     first: Axes | None = None
     for column, knob in enumerate(KNOBS):
         axes = figure.add_subplot(grid[row, 2 * column : 2 * column + 2], sharey=first)
-        draw_fixed(axes, frontier, knob)
+        _draw_fixed(axes, frontier, knob)
         axes.set_title(KNOB_NAMES[knob] if row == 0 else "")
         if first is None:
             axes.set_ylabel(f"{WORKLOAD_NAMES[frontier.workload]}\nQuality (% of reference)")
@@ -82,7 +82,7 @@ def explain(figure: Figure) -> None:
     reserve_top(figure, TITLE_IN + 2 * CAPTION_LINE_IN)
 
 
-def draw_fixed(axes: Axes, frontier: Frontier, knob: Knob) -> None:
+def _draw_fixed(axes: Axes, frontier: Frontier, knob: Knob) -> None:
     """The frontier at each value of a knob."""
     values = frontier.coupling.fixed.get(knob, ())
     if not values:
@@ -92,13 +92,13 @@ def draw_fixed(axes: Axes, frontier: Frontier, knob: Knob) -> None:
     for rank, fixed in enumerate(values):
         draw_steps(axes, [points[label] for label in fixed.labels], look(rank, len(values)))
         axes.lines[-1].set_label(f"{fixed.value}")
-    axes.set_xlabel("\n".join(["Latency (% of reference)", *map(shift_of, values[1:])]))
+    axes.set_xlabel("\n".join(["Latency (% of reference)", *map(_shift_of, values[1:])]))
     axes.grid()
-    axes.set_xlim(latency_limits(frontier))
+    axes.set_xlim(_latency_limits(frontier))
     axes.legend(loc="upper left", borderpad=0.2, handlelength=2.4)
 
 
-def latency_limits(frontier: Frontier) -> tuple[float, float]:
+def _latency_limits(frontier: Frontier) -> tuple[float, float]:
     """From the fastest to the slowest setting, in percent, the same for every panel of a row."""
     shares = [100 * point.latency_fraction.value for point in frontier.points]
     margin = 0.05 * (max(shares) - min(shares))
@@ -123,14 +123,14 @@ def draw_steps(axes: Axes, points: Sequence[FrontierPoint], style: Mapping[str, 
     axes.plot(latency, quality, drawstyle="steps-post", **style)
 
 
-def shift_of(fixed: FixedKnob) -> str:
+def _shift_of(fixed: FixedKnob) -> str:
     """How far a frontier lies from the reference value's, in points of percent."""
     shift = fixed.latency_shift
     value, low, high = (100 * end for end in (shift.value, shift.low, shift.high))
     return f"{fixed.value}: {value:+.1f} [{low:+.1f}, {high:+.1f}] points".replace("-", "−")
 
 
-def draw_areas(axes: Axes, frontier: Frontier) -> None:
+def _draw_areas(axes: Axes, frontier: Frontier) -> None:
     """The hypervolume of each knob alone and of the whole grid."""
     areas = {SHORT_NAMES[one.knob]: one.hypervolume for one in frontier.single_knob}
     areas["all knobs"] = frontier.hypervolume
@@ -154,10 +154,10 @@ def draw_areas(axes: Axes, frontier: Frontier) -> None:
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
     axes.set(xlabel="Hypervolume", xlim=(0, max(1.0, 1.35 * max(area.high for area in values))))
-    axes.set_title(gain_of(frontier), size=7.5)
+    axes.set_title(_gain_of(frontier), size=7.5)
 
 
-def gain_of(frontier: Frontier) -> str:
+def _gain_of(frontier: Frontier) -> str:
     """The gain of moving all knobs over moving only the best one."""
     name = WORKLOAD_NAMES[frontier.workload]
     gain = frontier.coupling.joint_gain

@@ -43,7 +43,7 @@ def draw_decode_split(contrast: WorkloadContrast) -> Figure:
     """A row for each workload, a panel for each knob: both parts of the change, and their sum."""
     sample = {
         w: f"n = {contrast.timed[w].n_requests} requests a setting, "
-        f"{decode_of(contrast.decode_split[w])} at the reference"
+        f"{_decode_of(contrast.decode_split[w])} at the reference"
         for w in WORKLOADS
     }
     figure = new_figure(
@@ -70,7 +70,7 @@ def legend_entries() -> list[Patch | Line2D]:
     return [*parts, Line2D([], [], **TOTAL, label="sum: change of decode time")]
 
 
-def decode_of(splits: DecodeSplits) -> str:
+def _decode_of(splits: DecodeSplits) -> str:
     """Length and speed at the reference setting."""
     steps = f"{bracketed(splits.reference_n_steps)} decode steps a request"
     speed = splits.reference_ms_per_step
@@ -86,14 +86,14 @@ def draw_knob(axes: Axes, splits: Sequence[DecodeSplit], knob: Knob, reference: 
     elif len(known) < len(splits):
         say_instead(axes, "no decode step\n(outputs are single tokens)")
     else:
-        draw_parts(axes, known)
+        _draw_parts(axes, known)
         axes.axhline(0, color="black", linewidth=0.8)
         axes.set_xticks(range(len(splits)), [str(getattr(s.setting, knob)) for s in splits])
         axes.set(xlabel=f"Value (reference: {reference})", xlim=(-0.6, len(splits) - 0.4))
         axes.grid(axis="y")
 
 
-def draw_parts(axes: Axes, percents: Sequence[DecodeParts]) -> None:
+def _draw_parts(axes: Axes, percents: Sequence[DecodeParts]) -> None:
     """Two bars for each value, and the sum of both."""
     for part, offset in PLACES.items():
         places = [i + offset for i in range(len(percents))]

@@ -23,25 +23,25 @@ def label_points(
     """
     taken, written = list(avoid), []
     for place, text in zip(places, texts, strict=True):
-        label = place_label(axes, place, text, taken)
+        label = _place_label(axes, place, text, taken)
         taken.append(extent(label))
         written.append(label)
     return written
 
 
-def place_label(
+def _place_label(
     axes: Axes, place: tuple[float, float], text: str, taken: Sequence[Bbox]
 ) -> Annotation:
     """Write a text at the nearest free place, or at the nearest place if none is free."""
-    for offset in offsets():
+    for offset in _offsets():
         label = annotate(axes, place, text, offset)
-        if is_free(extent(label), taken, axes.get_window_extent()):
+        if _is_free(extent(label), taken, axes.get_window_extent()):
             return label
         label.remove()
-    return annotate(axes, place, text, next(offsets()))
+    return annotate(axes, place, text, next(_offsets()))
 
 
-def offsets() -> Iterator[tuple[float, float]]:
+def _offsets() -> Iterator[tuple[float, float]]:
     """Offsets in points, nearest first."""
     pairs = itertools.product(DISTANCES_PT, DIRECTIONS)
     return ((distance * right, distance * up) for distance, (right, up) in pairs)
@@ -74,7 +74,7 @@ def extent(label: Annotation) -> Bbox:
     return Text.get_window_extent(label).padded(1)
 
 
-def is_free(box: Bbox, taken: Sequence[Bbox], inside: Bbox) -> bool:
+def _is_free(box: Bbox, taken: Sequence[Bbox], inside: Bbox) -> bool:
     """Whether a box lies within `inside` and touches none of the taken ones."""
     corners_inside = inside.contains(*box.min) and inside.contains(*box.max)
     return corners_inside and not any(box.overlaps(other) for other in taken)

@@ -48,7 +48,7 @@ def draw_latency_cdf(contrast: WorkloadContrast, points: Sequence[LatencyPoint])
     sample = {w: sample_of(contrast.latency[w]) for w in WORKLOADS}
     figure = new_figure("E1: latency at the reference setting", contrast, sample, 3.3)
     axes = figure.subplots()
-    scale_axes(axes, [point.latency_ms for point in points])
+    _scale_axes(axes, [point.latency_ms for point in points])
     rows = [draw_workload(axes, contrast.latency[w], points, w) for w in WORKLOADS]
     # A legend fills column by column: this order gives each workload a row.
     add_legend(figure, [entry for column in zip(*rows, strict=True) for entry in column], 4)
@@ -70,10 +70,10 @@ def draw_workload(
 ) -> list[Artist]:
     """One workload's curve and percentiles, as entries of the legend."""
     own = [point for point in points if point.workload == workload]
-    return [draw_steps(axes, own, workload), *draw_percentiles(axes, latency, workload)]
+    return [draw_steps(axes, own, workload), *_draw_percentiles(axes, latency, workload)]
 
 
-def scale_axes(axes: Axes, latencies: Sequence[float]) -> None:
+def _scale_axes(axes: Axes, latencies: Sequence[float]) -> None:
     """Use a logarithmic axis for a wide range of latencies; name percentiles at the right edge."""
     if max(latencies) > LOG_FROM_RATIO * min(latencies):
         axes.set_xscale("log")
@@ -102,7 +102,7 @@ def draw_steps(axes: Axes, points: Sequence[LatencyPoint], workload: Workload) -
     return line
 
 
-def draw_percentiles(axes: Axes, latency: LatencyDistribution, workload: Workload) -> list[Artist]:
+def _draw_percentiles(axes: Axes, latency: LatencyDistribution, workload: Workload) -> list[Artist]:
     """A mark with its interval for each percentile; an empty entry for those not available."""
     estimates: Mapping[str, Estimate | None] = {
         "P50": latency.p50_ms,
@@ -110,7 +110,7 @@ def draw_percentiles(axes: Axes, latency: LatencyDistribution, workload: Workloa
         "P99": latency.p99_ms,
     }
     return [
-        missing_percentile(name, latency)
+        _missing_percentile(name, latency)
         if estimate is None
         else draw_percentile(axes, name, estimate, workload)
         for name, estimate in estimates.items()
@@ -139,7 +139,7 @@ def draw_percentile(axes: Axes, name: str, estimate: Estimate, workload: Workloa
     return mark
 
 
-def missing_percentile(name: str, latency: LatencyDistribution) -> Artist:
+def _missing_percentile(name: str, latency: LatencyDistribution) -> Artist:
     """An entry without a mark, which says why there is none."""
     reason = latency.not_available.get(f"{name.lower()}_ms", "too few requests")
     text = f"{name} not available: {reason}"

@@ -39,13 +39,13 @@ def missing(frontier: Frontier, failed: Sequence[FailedCell]) -> list[str]:
     cells = [cell for cell in failed if cell.setting not in shown]
     # The workload's own failures come last, so they are shown if a setting failed in both.
     cells.sort(key=lambda cell: cell.workload == frontier.workload)
-    reasons = {cell.setting.label: reason_of(cell, frontier.workload) for cell in cells}
+    reasons = {cell.setting.label: _reason_of(cell, frontier.workload) for cell in cells}
     groups = {why: [of for of, own in reasons.items() if own == why] for why in reasons.values()}
     notes = [f"× {what}: {named(labels)} ({why})" for (what, why), labels in groups.items()]
     return [line for note in notes for line in textwrap.wrap(note, NOTE_CHARACTERS)]
 
 
-def reason_of(cell: FailedCell, workload: Workload) -> tuple[str, str]:
+def _reason_of(cell: FailedCell, workload: Workload) -> tuple[str, str]:
     """What happened to the setting, and why. If it fails in one workload, both leave it out."""
     kind = cell.reason.partition(":")[0]
     if cell.workload == workload:

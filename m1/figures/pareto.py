@@ -41,12 +41,12 @@ def draw_pareto(contrast: WorkloadContrast) -> Figure:
     figure = new_figure(TITLE, contrast, samples_of(frontiers), 3.9)
     panels = figure.subplots(1, len(WORKLOADS))
     for axes, workload in zip(panels, WORKLOADS, strict=True):
-        draw_frontier(axes, frontiers[workload])
+        _draw_frontier(axes, frontiers[workload])
         note_missing(axes, frontiers[workload], contrast.failed)
     add_legend(figure, legend_entries(), 4)
     figure.draw_without_rendering()  # labels need to know where the points end up
     for axes, workload in zip(panels, WORKLOADS, strict=True):
-        label_frontier(axes, frontiers[workload])
+        _label_frontier(axes, frontiers[workload])
     return figure
 
 
@@ -65,19 +65,19 @@ def draw_no_frontier(contrast: WorkloadContrast, title: str) -> Figure:
     return figure
 
 
-def draw_frontier(axes: Axes, frontier: Frontier) -> None:
+def _draw_frontier(axes: Axes, frontier: Frontier) -> None:
     """One workload: the dominated settings pale, the frontier as steps, the reference ringed."""
     colour = WORKLOAD_COLOURS[frontier.workload]
     marker = WORKLOAD_MARKERS[frontier.workload]
     for point in frontier.points:
-        draw_point(axes, point, colour if point.on_frontier else PALE, marker)
+        _draw_point(axes, point, colour if point.on_frontier else PALE, marker)
     best = members(frontier)
     axes.step(latencies(best), qualities(best), where="post", color=colour, zorder=2)
     ring = [point for point in frontier.points if point.setting == frontier.reference]
     axes.plot(latencies(ring), qualities(ring), **RING, zorder=4)
     axes.set_title(WORKLOAD_NAMES[frontier.workload], pad=16)
     axes.annotate(
-        steepness_of(frontier),
+        _steepness_of(frontier),
         (0.5, 1),
         (0, 5),
         "axes fraction",
@@ -107,7 +107,7 @@ def qualities(points: Iterable[FrontierPoint]) -> list[float]:
     return [point.quality.value for point in points]
 
 
-def draw_point(axes: Axes, point: FrontierPoint, colour: str, marker: str) -> None:
+def _draw_point(axes: Axes, point: FrontierPoint, colour: str, marker: str) -> None:
     """One setting: filled on the frontier, else hollow. The size shows its share of resamples."""
     axes.errorbar(
         point.latency_ms.value,
@@ -124,7 +124,7 @@ def draw_point(axes: Axes, point: FrontierPoint, colour: str, marker: str) -> No
     )
 
 
-def steepness_of(frontier: Frontier) -> str:
+def _steepness_of(frontier: Frontier) -> str:
     """The frontier's steepness, or why it has none."""
     slope = frontier.steepness
     if slope is None:
@@ -132,36 +132,36 @@ def steepness_of(frontier: Frontier) -> str:
     return f"steepness {bracketed(slope)} (quality lost / latency saved)"
 
 
-def label_frontier(axes: Axes, frontier: Frontier) -> None:
+def _label_frontier(axes: Axes, frontier: Frontier) -> None:
     """Name the settings on the frontier."""
     best = members(frontier)
     places = list(zip(latencies(best), qualities(best), strict=True))
-    dots = [dot_box(axes, point) for point in frontier.points]
-    lines = [line_box(axes, line) for point in best for line in whiskers_of(point)]
-    steps = [line_box(axes, line) for pair in pairwise(places) for line in steps_of(*pair)]
+    dots = [_dot_box(axes, point) for point in frontier.points]
+    lines = [_line_box(axes, line) for point in best for line in _whiskers_of(point)]
+    steps = [_line_box(axes, line) for pair in pairwise(places) for line in _steps_of(*pair)]
     label_points(axes, places, [point.label for point in best], dots + lines + steps)
 
 
-def dot_box(axes: Axes, point: FrontierPoint) -> Bbox:
+def _dot_box(axes: Axes, point: FrontierPoint) -> Bbox:
     """The area of a point, in pixels."""
     place = axes.transData.transform((point.latency_ms.value, point.quality.value))
     radius = size_of(point.frontier_share) / 2 * axes.figure.dpi / 72
     return Bbox([place, place]).padded(radius + 1)
 
 
-def line_box(axes: Axes, line: Line) -> Bbox:
+def _line_box(axes: Axes, line: Line) -> Bbox:
     """The area of a horizontal or vertical line, in pixels."""
     start, end = axes.transData.transform(line)
     return Bbox([np.minimum(start, end), np.maximum(start, end)]).padded(1.5)
 
 
-def whiskers_of(point: FrontierPoint) -> tuple[Line, Line]:
+def _whiskers_of(point: FrontierPoint) -> tuple[Line, Line]:
     """Both intervals of a point."""
     x, y = point.latency_ms, point.quality
     return ((x.low, y.value), (x.high, y.value)), ((x.value, y.low), (x.value, y.high))
 
 
-def steps_of(left: tuple[float, float], right: tuple[float, float]) -> tuple[Line, Line]:
+def _steps_of(left: tuple[float, float], right: tuple[float, float]) -> tuple[Line, Line]:
     """The frontier between two points: horizontal at the left point's quality, then up."""
     corner = (right[0], left[1])
     return (left, corner), (corner, right)

@@ -39,7 +39,7 @@ def draw_roofline(contrast: WorkloadContrast) -> Figure:
     plane, floors = figure.subplots(1, 2, width_ratios=(1, 0.75))
     cells = cells_at(contrast.reference, contrast.roofline)
     draw_plane(plane, cells, contrast.device_rates)
-    draw_floors(floors, cells)
+    _draw_floors(floors, cells)
     add_legend(figure, legend_entries(), len(WORKLOADS) + 1)
     figure.draw_without_rendering()  # names follow slopes on paper
     name_ceilings(plane, contrast.device_rates)
@@ -56,7 +56,7 @@ def legend_entries() -> list[Line2D]:
     return [*shapes, Line2D([], [], **FLOOR, label=FLOOR_NAME)]
 
 
-def draw_floors(axes: Axes, cells: Mapping[Workload, CellRoofline]) -> None:
+def _draw_floors(axes: Axes, cells: Mapping[Workload, CellRoofline]) -> None:
     """A row for each stage and workload: the stage's time as a multiple of its floor."""
     for row, stage in enumerate(STAGES):
         for workload, cell in cells.items():
@@ -71,7 +71,7 @@ def draw_floors(axes: Axes, cells: Mapping[Workload, CellRoofline]) -> None:
     axes.set_ylim(len(STAGES) - 0.5, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
-    write_beside(axes, -0.5, "times the floor, bound by")
+    _write_beside(axes, -0.5, "times the floor, bound by")
 
 
 def draw_floor(axes: Axes, one: StageRoofline, stage: Stage, workload: Workload, y: float) -> None:
@@ -89,10 +89,10 @@ def draw_floor(axes: Axes, one: StageRoofline, stage: Stage, workload: Workload,
         capsize=2,
         **DOT,
     )
-    write_beside(axes, y, f"{bracketed(times)} × {one.floor_ms:.3g} ms, {one.bound_by}")
+    _write_beside(axes, y, f"{bracketed(times)} × {one.floor_ms:.3g} ms, {one.bound_by}")
 
 
-def write_beside(axes: Axes, y: float, text: str) -> None:
+def _write_beside(axes: Axes, y: float, text: str) -> None:
     """Write to the right of the panel, outside all bars."""
     place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
     axes.annotate(text, (1, y), (4, 0), **place, va="center", size=6.5)

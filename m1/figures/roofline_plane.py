@@ -23,26 +23,26 @@ NAME_PT = 6.5
 
 def draw_plane(axes: Axes, cells: Cells, rates: DeviceRates) -> None:
     """Both ceilings, and every stage with a thin line up to its floor."""
-    matrix, ridge = matrix_per_s(rates), ridge_of(rates)
+    matrix, ridge = _matrix_per_s(rates), _ridge_of(rates)
     stages = [one for cell in cells.values() for one in cell.stages.values()]
     axes.set(xscale="log", yscale="log")
     room = ridge / LONG * FAR, ridge * LONG / FAR
-    axes.set_xlim(limits([*map(intensity, stages), *room]))
-    axes.set_ylim(limits([*map(operations_per_s, stages), matrix]))
+    axes.set_xlim(limits([*map(_intensity, stages), *room]))
+    axes.set_ylim(limits([*map(_operations_per_s, stages), matrix]))
     left, right = axes.get_xlim()
     axes.plot([left, ridge, right], [roof(left, rates), matrix, matrix], color="black")
     # The larger marker first, so that the smaller one lies on it.
     for workload in sorted(cells, key=lambda w: -MARKER_PT[w]):
         for stage, one in cells[workload].stages.items():
-            draw_stage(axes, one, stage, workload)
+            _draw_stage(axes, one, stage, workload)
     axes.set(xlabel="Operations per byte read", ylabel="Operations per second")
     axes.xaxis.set_major_formatter(EngFormatter())
     axes.yaxis.set_major_formatter(EngFormatter())
     axes.grid()
-    name_stages(axes)
+    _name_stages(axes)
 
 
-def name_stages(axes: Axes) -> None:
+def _name_stages(axes: Axes) -> None:
     """The colours of the stages, above the panel."""
     dot: dict[str, Any] = {
         "linestyle": "none",
@@ -62,22 +62,22 @@ def name_stages(axes: Axes) -> None:
     )
 
 
-def matrix_per_s(rates: DeviceRates) -> float:
+def _matrix_per_s(rates: DeviceRates) -> float:
     """The level ceiling, in operations per second."""
     return rates.matrix_tflop_per_s * 1e12
 
 
-def ridge_of(rates: DeviceRates) -> float:
+def _ridge_of(rates: DeviceRates) -> float:
     """Operations per byte from which the matrix rate is the lower ceiling."""
-    return matrix_per_s(rates) / (rates.copy_gb_per_s * 1e9)
+    return _matrix_per_s(rates) / (rates.copy_gb_per_s * 1e9)
 
 
-def intensity(one: StageRoofline) -> float:
+def _intensity(one: StageRoofline) -> float:
     """Operations per byte."""
     return one.operations / one.read_bytes
 
 
-def operations_per_s(one: StageRoofline) -> float:
+def _operations_per_s(one: StageRoofline) -> float:
     """Operations per second in the mean time."""
     return one.operations / one.measured_ms.value * 1e3
 
@@ -87,9 +87,9 @@ def limits(values: Sequence[float]) -> tuple[float, float]:
     return min(values) / FAR, max(values) * FAR
 
 
-def draw_stage(axes: Axes, one: StageRoofline, stage: Stage, workload: Workload) -> None:
+def _draw_stage(axes: Axes, one: StageRoofline, stage: Stage, workload: Workload) -> None:
     """The measured rate, its interval, and a thin line up to the rate at the floor's time."""
-    x, y, times = intensity(one), operations_per_s(one), one.measured_ms
+    x, y, times = _intensity(one), _operations_per_s(one), one.measured_ms
     axes.vlines(x, y, y * one.over_floor.value, color=STAGE_COLOURS[stage], linewidth=0.8)
     slow, fast = y * times.value / times.high, y * times.value / times.low
     axes.errorbar(
@@ -111,18 +111,18 @@ def name_ceilings(axes: Axes, rates: DeviceRates) -> None:
 
     Call it when the layout is fixed: names follow the slopes on paper.
     """
-    matrix, ridge = matrix_per_s(rates), ridge_of(rates)
+    matrix, ridge = _matrix_per_s(rates), _ridge_of(rates)
     left, right = axes.get_xlim()
-    name_line(axes, rates, (left, ridge), f"bandwidth {in_three_digits(matrix / ridge, 'B/s')}")
-    name_line(axes, rates, (ridge, right), f"matrix rate {in_three_digits(matrix, 'op/s')}")
+    _name_line(axes, rates, (left, ridge), f"bandwidth {_in_three_digits(matrix / ridge, 'B/s')}")
+    _name_line(axes, rates, (ridge, right), f"matrix rate {_in_three_digits(matrix, 'op/s')}")
 
 
-def in_three_digits(value: float, unit: str) -> str:
+def _in_three_digits(value: float, unit: str) -> str:
     """A rate with a prefix, such as "4.27 TB/s"."""
     return str(EngFormatter(unit)(float(f"{value:.3g}")))
 
 
-def name_line(axes: Axes, rates: DeviceRates, ends: tuple[float, float], name: str) -> None:
+def _name_line(axes: Axes, rates: DeviceRates, ends: tuple[float, float], name: str) -> None:
     """Write above a straight piece of the roof, at its slope on paper."""
     start, end = axes.transData.transform([(x, roof(x, rates)) for x in ends])
     slope = math.atan2(end[1] - start[1], end[0] - start[0])
@@ -142,4 +142,4 @@ def name_line(axes: Axes, rates: DeviceRates, ends: tuple[float, float], name: s
 
 def roof(x: float, rates: DeviceRates) -> float:
     """The largest number of operations per second at `x` operations per byte."""
-    return matrix_per_s(rates) * min(1.0, x / ridge_of(rates))
+    return _matrix_per_s(rates) * min(1.0, x / _ridge_of(rates))

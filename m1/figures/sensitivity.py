@@ -73,7 +73,7 @@ def draw_knob(axes: Axes, contrast: WorkloadContrast, knob: Knob) -> None:
     for workload, own in points.items():
         draw_workload(axes, own, values, workload)
     for value in missing - measured:
-        say_not_measured(axes, values.index(value))
+        _say_not_measured(axes, values.index(value))
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xticks(range(len(values)), [str(value) for value in values])
     axes.set(xlabel=f"Value (reference: {reference})", xlim=(-0.6, len(values) - 0.4))
@@ -99,7 +99,7 @@ def not_measured(contrast: WorkloadContrast, knob: Knob) -> set[int]:
     }
 
 
-def say_not_measured(axes: Axes, place: int) -> None:
+def _say_not_measured(axes: Axes, place: int) -> None:
     """Write that there are no bars, in their place. The caption says why."""
     axes.annotate(
         "not measured",

@@ -35,12 +35,12 @@ def draw_stage_breakdown(contrast: WorkloadContrast) -> Figure:
     figure = new_figure("E1: stages at the reference setting", contrast, sample, 4.4)
     times, shares = figure.subplots(2, 1, height_ratios=(1.35, 1))
     breakdown = contrast.stage_breakdown
-    draw_panel(times, {w: {s: breakdown[w][s].mean_ms for s in STAGES} for w in WORKLOADS})
+    _draw_panel(times, {w: {s: breakdown[w][s].mean_ms for s in STAGES} for w in WORKLOADS})
     if contrast.preprocessing:
-        draw_preprocessing(times, contrast.preprocessing)
-    draw_totals(times, contrast)
+        _draw_preprocessing(times, contrast.preprocessing)
+    _draw_totals(times, contrast)
     times.set_xlabel("Mean time (ms) from inputs on the device")
-    draw_panel(shares, {w: {s: percent(breakdown[w][s].share) for s in STAGES} for w in WORKLOADS})
+    _draw_panel(shares, {w: {s: percent(breakdown[w][s].share) for s in STAGES} for w in WORKLOADS})
     shares.set(xlabel="Share of the mean total (%)", xlim=(0, 102))
     return figure
 
@@ -50,13 +50,13 @@ def percent(share: Estimate) -> Estimate:
     return Estimate(value=100 * share.value, low=100 * share.low, high=100 * share.high)
 
 
-def draw_panel(axes: Axes, bars: Bars) -> None:
+def _draw_panel(axes: Axes, bars: Bars) -> None:
     """One stacked bar for each workload, with the numbers of its stages in a line above it."""
     for workload in WORKLOADS:
-        drawn = draw_stack(axes, bars[workload], POSITIONS[workload])
+        drawn = _draw_stack(axes, bars[workload], POSITIONS[workload])
         numbers = [f"{s} {bracketed(bars[workload][s])}" for s in STAGES]
         top = POSITIONS[workload] + BAR_HEIGHT / 2
-        add_number_line(axes, drawn, numbers, top, loc="lower left", mode="expand")
+        _add_number_line(axes, drawn, numbers, top, loc="lower left", mode="expand")
     axes.set_yticks(
         list(POSITIONS.values()), [WORKLOAD_NAMES[w].replace(" ", "\n") for w in POSITIONS]
     )
@@ -65,19 +65,19 @@ def draw_panel(axes: Axes, bars: Bars) -> None:
     axes.grid(axis="x")
 
 
-def draw_stack(axes: Axes, stages: Mapping[Stage, Estimate], y: float) -> list[BarContainer]:
+def _draw_stack(axes: Axes, stages: Mapping[Stage, Estimate], y: float) -> list[BarContainer]:
     """The stages one after another; a whisker at each end shows the interval of that stage."""
     drawn, start = [], 0.0
     for stage in STAGES:
         estimate = stages[stage]
         look = STAGE_COLOURS[stage], STAGE_HATCHES[stage]
-        drawn.append(draw_bar(axes, y, start, estimate.value, *look))
-        draw_whisker(axes, start + estimate.low, start + estimate.high, y)
+        drawn.append(_draw_bar(axes, y, start, estimate.value, *look))
+        _draw_whisker(axes, start + estimate.low, start + estimate.high, y)
         start += estimate.value
     return drawn
 
 
-def draw_bar(
+def _draw_bar(
     axes: Axes, y: float, start: float, width: float, colour: str, hatch: str
 ) -> BarContainer:
     """A part of a bar that begins at `start`."""
@@ -93,13 +93,13 @@ def draw_bar(
     )
 
 
-def draw_whisker(axes: Axes, low: float, high: float, y: float) -> None:
+def _draw_whisker(axes: Axes, low: float, high: float, y: float) -> None:
     """An interval, edged in white to stand out from every hatch."""
     for colour, width in (("white", 3.0), ("black", 1.3)):
         axes.plot([low, high], [y, y], color=colour, linewidth=width, clip_on=False)
 
 
-def add_number_line(
+def _add_number_line(
     axes: Axes,
     bars: list[BarContainer],
     numbers: list[str],
@@ -136,7 +136,7 @@ def add_number_line(
     axes.add_artist(legend)
 
 
-def draw_totals(axes: Axes, contrast: WorkloadContrast) -> None:
+def _draw_totals(axes: Axes, contrast: WorkloadContrast) -> None:
     """The mean total at the end of each bar."""
     for workload, y in POSITIONS.items():
         times = [contrast.stage_breakdown[workload][s].mean_ms for s in STAGES]
@@ -149,18 +149,18 @@ def draw_totals(axes: Axes, contrast: WorkloadContrast) -> None:
     axes.set_xlim(left - 0.02 * width if left < 0 else 0, right + 0.3 * width)
 
 
-def draw_preprocessing(axes: Axes, before: Mapping[Workload, Preprocessing]) -> None:
+def _draw_preprocessing(axes: Axes, before: Mapping[Workload, Preprocessing]) -> None:
     """Pale bars that end where the total starts, with their numbers in a line below."""
     for workload, y in POSITIONS.items():
         end, drawn, told = 0.0, [], []
         for part, mean in reversed(before[workload].parts.items()):
             look = PREPROCESSING_COLOURS[part], PREPROCESSING_HATCHES[part]
-            drawn.append(draw_bar(axes, y, end - mean.value, mean.value, *look))
+            drawn.append(_draw_bar(axes, y, end - mean.value, mean.value, *look))
             told.append(f"{part} {bracketed(mean, 'ms')}")
-            draw_whisker(axes, end - mean.high, end - mean.low, y)
+            _draw_whisker(axes, end - mean.high, end - mean.low, y)
             end -= mean.value
         told[-1] = f"preprocessing, outside the total: {told[-1]}"
         bottom, top = y - BAR_HEIGHT / 2, y + BAR_HEIGHT / 2
-        add_number_line(axes, drawn[::-1], told[::-1], bottom, loc="upper left")
+        _add_number_line(axes, drawn[::-1], told[::-1], bottom, loc="upper left")
         axes.plot([0, 0], [bottom, top], color="black", linewidth=2.5)
     axes.set_ylim(-0.5, 1.55)

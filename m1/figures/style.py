@@ -86,7 +86,7 @@ def new_figure(
     title: str, contrast: WorkloadContrast, sample: Mapping[Workload, str], body_in: float
 ) -> Figure:
     """An empty figure with title and caption, `body_in` inches high without the caption."""
-    caption = caption_of(contrast, sample)
+    caption = _caption_of(contrast, sample)
     height = body_in + CAPTION_LINE_IN * (caption.count("\n") + 1)
     figure = Figure(figsize=(WIDTH_IN, height))
     FigureCanvasAgg(figure)
@@ -98,11 +98,11 @@ def new_figure(
     # The caption is the common x label, so the layout reserves room for it.
     figure.supxlabel(caption, x=0.01, ha="left", size=6.5, color=colour, linespacing=1.35)
     if invalid:
-        mark_invalid(figure)
+        _mark_invalid(figure)
     return figure
 
 
-def mark_invalid(figure: Figure) -> None:
+def _mark_invalid(figure: Figure) -> None:
     """Write across the whole figure that the run is invalid, so that no crop hides it."""
     figure.text(
         0.5,
@@ -118,7 +118,7 @@ def mark_invalid(figure: Figure) -> None:
     )
 
 
-def caption_of(contrast: WorkloadContrast, sample: Mapping[Workload, str]) -> str:
+def _caption_of(contrast: WorkloadContrast, sample: Mapping[Workload, str]) -> str:
     """The caption: sample, model, device, arithmetic, reference, confidence and verdict."""
     run = contrast.provenance
     plural = "" if run.n_threads == 1 else "s"
@@ -129,7 +129,7 @@ def caption_of(contrast: WorkloadContrast, sample: Mapping[Workload, str]) -> st
         f"Reference setting {contrast.reference.label} (visual tokens / top_k / blocks)",
         f"Intervals: {100 * contrast.confidence:g} %",
     )
-    lines = (". ".join(facts) + ".", verdict_sentence(contrast), *exceptions_of(contrast))
+    lines = (". ".join(facts) + ".", _verdict_sentence(contrast), *_exceptions_of(contrast))
     return "\n".join(
         textwrap.fill(plain(line), CAPTION_CHARACTERS, break_on_hyphens=False) for line in lines
     )
@@ -144,7 +144,7 @@ def samples_of(frontiers: Mapping[Workload, Frontier]) -> dict[Workload, str]:
     }
 
 
-def exceptions_of(contrast: WorkloadContrast) -> list[str]:
+def _exceptions_of(contrast: WorkloadContrast) -> list[str]:
     """Sentences about interruptions and failed cells, if there were any."""
     resumed = contrast.provenance.resumed_at
     lines = [f"The run was interrupted, and resumed at {', '.join(resumed)}."] if resumed else []
@@ -156,7 +156,7 @@ def exceptions_of(contrast: WorkloadContrast) -> list[str]:
     return lines + [f"Not measured ({where}): {', '.join(of)}." for where, of in failed.items()]
 
 
-def verdict_sentence(contrast: WorkloadContrast) -> str:
+def _verdict_sentence(contrast: WorkloadContrast) -> str:
     """Whether the run is valid, in a sentence."""
     validity = contrast.validity
     if validity.verdict == "valid":
@@ -187,12 +187,12 @@ def add_legend(figure: Figure, entries: Sequence[Artist], columns: int) -> None:
 
 def bracketed(estimate: Estimate, unit: str = "") -> str:
     """An estimate in three digits, such as "31.9 ms [31.2, 32.6]"."""
-    digits = decimals(estimate.value)
+    digits = _decimals(estimate.value)
     interval = f"[{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
     return f"{estimate.value:.{digits}f}{unit and f' {unit}'} {interval}".replace("-", "−")
 
 
-def decimals(value: float) -> int:
+def _decimals(value: float) -> int:
     """Decimals that show three digits of a number; at most two."""
     if value == 0:
         return 1

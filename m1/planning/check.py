@@ -89,11 +89,11 @@ def check(asked: Asked, earlier: Path | None = None) -> Checked:
         limits = check_fit(vlm, asked.knobs, asked.decode_mode, drawn, pictures, problems)
     if len(drawn) == len(WORKLOADS):
         record = Drawn(made_from=fingerprint_of(asked.data), by_workload=drawn)
-        plan = make_plan(asked, drawn, limits, not_checked(vlm)) if vlm and limits else None
+        plan = _make_plan(asked, drawn, limits, not_checked(vlm)) if vlm and limits else None
     return Checked(problems, drawn, limits, record, plan)
 
 
-def make_plan(
+def _make_plan(
     asked: Asked,
     drawn: Mapping[Workload, DrawnRequests],
     limits: KnobLimits,

@@ -46,14 +46,14 @@ def copy_gb_per_s(device: torch.device) -> float:
     n_bytes = copy_mib(device.type, free_bytes(device)) * BYTES_PER_MIB
     source = torch.zeros(n_bytes, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    return 2 * n_bytes / typical_ms(lambda: target.copy_(source), device) * MS_PER_S / 1e9
+    return 2 * n_bytes / _typical_ms(lambda: target.copy_(source), device) * MS_PER_S / 1e9
 
 
 def matrix_tflop_per_s(device: torch.device, dtype: torch.dtype) -> float:
     """Rate of a product of square matrices. They are random, since zeros would run faster."""
     side = matrix_side(device.type, free_bytes(device))
     left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
-    return 2 * side**3 / typical_ms(lambda: left @ right, device) * MS_PER_S / 1e12
+    return 2 * side**3 / _typical_ms(lambda: left @ right, device) * MS_PER_S / 1e12
 
 
 def free_bytes(device: torch.device) -> float:
@@ -100,7 +100,7 @@ def _no_room(free: float, needed: int) -> UserError:
 
 
 @torch.inference_mode()
-def typical_ms(operation: Callable[[], object], device: torch.device) -> float:
+def _typical_ms(operation: Callable[[], object], device: torch.device) -> float:
     """Time of an operation that is repeated without a pause, after a first run.
 
     It is the mean within a round, and the median over several rounds.

@@ -79,7 +79,7 @@ def by_stage(marks: Marks, model: str) -> dict[Stage, float]:
             f"{model}: its vision tower was not called before the first token, so there is no "
             "vision stage to measure: give requests with images, or another model.source"
         )
-    start, vision_end, calls = read[START], towers[-1], projector_calls(prompt)
+    start, vision_end, calls = read[START], towers[-1], _projector_calls(prompt)
     inside = sum(min(end, vision_end) - begun for begun, end in calls if begun < vision_end)
     seen = max([vision_end, *(end for _, end in calls)])
     stages: dict[Stage, float] = {
@@ -101,7 +101,7 @@ def _not_negative(stage: Stage, part: float, whole: float, model: str) -> float:
     return max(0.0, part)
 
 
-def projector_calls(marks: Marks) -> list[tuple[float, float]]:
+def _projector_calls(marks: Marks) -> list[tuple[float, float]]:
     """Readings at the start and end of every projector call. A call inside another is left out.
 
     Raises:
@@ -170,7 +170,7 @@ def _first_calls(structure: VlmStructure, observed: Observed) -> Iterator["First
         observed.n_blocks += 1
 
     def routed(tensors: tuple[Any, ...]) -> None:
-        routing = routing_in(tensors)
+        routing = _routing_in(tensors)
         if routing is not None:
             observed.routings.append(routing)
 
@@ -206,7 +206,7 @@ class FirstCall:
         self.look(output if isinstance(output, tuple) else (output,))
 
 
-def routing_in(tensors: tuple[Any, ...]) -> int | Tensor | None:
+def _routing_in(tensors: tuple[Any, ...]) -> int | Tensor | None:
     """Find how many experts a token is sent to, in the input of experts or the output of routers.
 
     Most families pass the indices of the chosen experts (tokens x experts per token). Then the

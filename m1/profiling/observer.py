@@ -79,7 +79,7 @@ def check_observer(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> t
 
 def observer_effect(rows: Sequence[MeasuredRequest], workload: Workload) -> MarksEffect | None:
     """The effect on one workload, by a bootstrap over the images of its pairs."""
-    changes = pair_changes(rows, workload)
+    changes = _pair_changes(rows, workload)
     if not changes:
         return None
     rng = np.random.default_rng(0)
@@ -92,7 +92,7 @@ def observer_effect(rows: Sequence[MeasuredRequest], workload: Workload) -> Mark
     )
 
 
-def pair_changes(rows: Sequence[MeasuredRequest], workload: Workload) -> Changes:
+def _pair_changes(rows: Sequence[MeasuredRequest], workload: Workload) -> Changes:
     """The relative change of latency by the marks in each pair, by image."""
     times: dict[tuple[str, str], dict[bool, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:

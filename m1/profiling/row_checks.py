@@ -28,7 +28,7 @@ def check_closure(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> tu
     cells: dict[tuple[object, ...], list[float]] = defaultdict(list)
     for row in rows:
         if row.marked:
-            cells[Cell.of(row)].append(closure_residual(row))
+            cells[Cell.of(row)].append(_closure_residual(row))
     residuals = [residual for cell in cells.values() for residual in cell] or [1.0]
     beyond = sum(residual > limits.closure for residual in residuals) / len(residuals)
     typical = max((median(cell) for cell in cells.values()), default=1.0)
@@ -42,7 +42,7 @@ def check_closure(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> tu
     )  # fmt: skip
 
 
-def closure_residual(row: MeasuredRequest) -> float:
+def _closure_residual(row: MeasuredRequest) -> float:
     """Share of a marked request's total that its stages do not explain."""
     stages = (row.vision_ms, row.projector_ms, row.prefill_ms, row.decode_ms)
     return abs(row.total_ms - sum(ms or 0.0 for ms in stages)) / row.total_ms
@@ -53,7 +53,7 @@ def check_drift(rows: Sequence[MeasuredRequest], threshold: float) -> Check:
     changes = {
         f"{workload} {name}": change
         for workload in WORKLOADS
-        for name, quantity in (("time to first token", ttft_ms), ("decode", decode_ms_per_token))
+        for name, quantity in (("time to first token", _ttft_ms), ("decode", _decode_ms_per_token))
         if (change := drift(rows, workload, quantity)) is not None
     }
     if not changes:
@@ -65,12 +65,12 @@ def check_drift(rows: Sequence[MeasuredRequest], threshold: float) -> Check:
     return at_most("drift", max(changes.values()), threshold, sentence)
 
 
-def ttft_ms(row: MeasuredRequest) -> float:
+def _ttft_ms(row: MeasuredRequest) -> float:
     """Time to first token, which depends little on the text of a request."""
     return row.total_ms - (row.decode_ms or 0.0)
 
 
-def decode_ms_per_token(row: MeasuredRequest) -> float | None:
+def _decode_ms_per_token(row: MeasuredRequest) -> float | None:
     """Time of each token after the first; `None` for outputs of one token."""
     steps = row.n_output_tokens - 1
     return row.decode_ms / steps if row.decode_ms is not None and steps else None
@@ -115,14 +115,14 @@ def jitter(rows: Sequence[MeasuredRequest], workload: str) -> float | None:
 def check_samples(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> tuple[Check, Check]:
     """Check that there are enough requests in E1, and in every cell of E2."""
     counts = Counter(Cell.of(row) for row in rows)
-    least = {name: least_requests(counts, name) for name in ("e1", "e2")}
+    least = {name: _least_requests(counts, name) for name in ("e1", "e2")}
     return (
         at_least("e1_requests", least["e1"], limits.min_e1, "requests of a workload in E1"),
         at_least("e2_requests", least["e2"], limits.min_e2, "requests of the smallest cell of E2"),
     )
 
 
-def least_requests(counts: Counter[Cell], experiment: str) -> int:
+def _least_requests(counts: Counter[Cell], experiment: str) -> int:
     """Requests of the smallest cell of an experiment; 0 if a workload has none."""
     mine = {cell: n for cell, n in counts.items() if cell.experiment == experiment}
     there = {cell.workload for cell in mine}
@@ -131,8 +131,8 @@ def least_requests(counts: Counter[Cell], experiment: str) -> int:
 
 def check_actuation(rows: Sequence[MeasuredRequest]) -> Check:
     """Check that the observed setting is the requested one, or the nearest possible one."""
-    wrong = sum(not actuated(row) for row in rows)
-    furthest = max((visual_deviation(row) for row in rows), default=0.0)
+    wrong = sum(not _actuated(row) for row in rows)
+    furthest = max((_visual_deviation(row) for row in rows), default=0.0)
     detail = (
         f"{wrong} of {len(rows)} requests ran at another setting than was planned; "
         f"visual tokens planned within {furthest:.1%} of what was asked for"
@@ -142,7 +142,7 @@ def check_actuation(rows: Sequence[MeasuredRequest]) -> Check:
     )
 
 
-def actuated(row: MeasuredRequest) -> bool:
+def _actuated(row: MeasuredRequest) -> bool:
     """Whether a row's observations agree with its setting. Missing observations agree."""
     planned_and_seen = (
         (row.planned_vision_tokens, row.observed_vision_tokens),
@@ -152,7 +152,7 @@ def actuated(row: MeasuredRequest) -> bool:
     return all(planned == seen for planned, seen in planned_and_seen if None not in (planned, seen))
 
 
-def visual_deviation(row: MeasuredRequest) -> float:
+def _visual_deviation(row: MeasuredRequest) -> float:
     """The relative distance of the planned number of visual tokens from the requested one."""
     asked = row.vision_tokens or row.planned_vision_tokens
     return abs(row.planned_vision_tokens - asked) / asked if asked else 0.0

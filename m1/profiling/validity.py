@@ -60,7 +60,7 @@ def judge(
     checks = (
         *check_closure(rows, limits),
         *check_observer(rows, limits),
-        check_warmup(seen.warmup, limits.warmup_plateau),
+        _check_warmup(seen.warmup, limits.warmup_plateau),
         check_drift(rows, limits.drift),
         check_jitter(rows, limits.jitter),
         *check_samples(rows, limits),
@@ -79,7 +79,7 @@ def judge(
     )
 
 
-def check_warmup(seen: WarmUp, threshold: float) -> Check:
+def _check_warmup(seen: WarmUp, threshold: float) -> Check:
     """Check that warm-up reached a plateau."""
     sentence = f"change between the last two of {seen.n_windows} warm-up windows"
     return at_most("warmup", abs(seen.change), threshold, sentence)

@@ -52,12 +52,12 @@ def warm_up(
     """
     windows: list[Times] = []
     while len(windows) < 2 or (abs(change(windows)) > tolerance and len(windows) < limit):
-        windows.append(run_window(one_pass, window, now))
+        windows.append(_run_window(one_pass, window, now))
         report(len(windows), change(windows) if len(windows) > 1 else None)
     return WarmUp(change(windows), len(windows))
 
 
-def run_window(one_pass: OnePass, window: Window, now: Callable[[], float]) -> Times:
+def _run_window(one_pass: OnePass, window: Window, now: Callable[[], float]) -> Times:
     """Run passes until the window is long enough; return the median time of each request."""
     started, passes = now(), [one_pass()]
     while sum(map(len, passes)) < window.n_requests or now() - started < window.duration_s:

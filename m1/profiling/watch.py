@@ -91,7 +91,7 @@ class MachineWatch:
         return MachineState(
             cpu_others_share=self._others_share(),
             cpu_mhz=span([look.core_mhz for look in self.looks]),
-            gpu=gpu_state(samples) if samples else None,
+            gpu=_gpu_state(samples) if samples else None,
             gpu_not_measured=self.gpu_not_measured,
         )
 
@@ -105,7 +105,7 @@ class MachineWatch:
         return busy_s / self.duration_s if self.last_of_parts else share
 
 
-def gpu_state(samples: list[GpuSample]) -> GpuState:
+def _gpu_state(samples: list[GpuSample]) -> GpuState:
     """Summary of a GPU's samples. Clocks, heat and power are only from samples right after work."""
     work = [sample for sample in samples if sample.at_work]
     told = [sample for sample in samples if sample.reasons is not None]

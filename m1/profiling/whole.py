@@ -71,19 +71,19 @@ def profile(
             profiler.check_and_reserve()
             facts = gather_facts(vlm, prepared, profiler.grid)
             measured = profiler.run(validity.warmup_plateau, journal, ctrl_c.one_request)
-            origin = provenance_of(profiler, model, measured, journal)
+            origin = _provenance_of(profiler, model, measured, journal)
             verdict = judge(measured.rows, measured.seen, validity, facts.runtime_agreement)
-            run = record_of(profiler, measured, facts, origin, verdict, knobs.block_policy)
+            run = _record_of(profiler, measured, facts, origin, verdict, knobs.block_policy)
             with written_together() as results:
                 results.rows(measured.rows, places.out / "rows.parquet")
                 results.record(run, places.out / "run.json")
-            tell_outcome(run, params.beyond({w: len(some) for w, some in requests.items()}))
+            _tell_outcome(run, params.beyond({w: len(some) for w, some in requests.items()}))
             if run.failed and params.strict:
-                refuse_failed_cells(run, journal)
+                _refuse_failed_cells(run, journal)
             journals.finish(journal)
 
 
-def provenance_of(
+def _provenance_of(
     profiler: Profiler, model: ModelParams, measured: Measured, journal: Journal
 ) -> Provenance:
     """The provenance of a finished run."""
@@ -98,7 +98,7 @@ def provenance_of(
     )
 
 
-def record_of(
+def _record_of(
     profiler: Profiler,
     measured: Measured,
     facts: Facts,
@@ -128,7 +128,7 @@ def record_of(
     )
 
 
-def tell_outcome(run: ProfileRun, fewer_than_asked: Iterable[str]) -> None:
+def _tell_outcome(run: ProfileRun, fewer_than_asked: Iterable[str]) -> None:
     """Say what was measured, what was not, and whether the run is valid."""
     verdict = run.validity
     say(f"{run.n_rows} requests measured: {verdict.verdict}")
@@ -138,7 +138,7 @@ def tell_outcome(run: ProfileRun, fewer_than_asked: Iterable[str]) -> None:
     say(*(f"  not measured: {cell.told}" for cell in run.failed))
 
 
-def refuse_failed_cells(run: ProfileRun, journal: Journal) -> NoReturn:
+def _refuse_failed_cells(run: ProfileRun, journal: Journal) -> NoReturn:
     """End a strict run in which cells failed. The next run tries them again.
 
     Raises:

@@ -27,7 +27,7 @@ aten: Any = torch.ops.aten
 registry: Any = flop_registry
 
 
-def attention_operations(
+def _attention_operations(
     query: Tensor, key: Tensor, value: Tensor, *_: object, **__: object
 ) -> int:
     """Operations of attention, counted in full, as if nothing were masked.
@@ -42,10 +42,10 @@ def attention_operations(
 # Matrix products, convolutions and attention. All other operations are few in comparison.
 FORMULAS: dict[Any, Callable[..., int]] = {
     **registry,
-    aten._scaled_dot_product_flash_attention_for_cpu: attention_operations,
-    aten._scaled_dot_product_flash_attention: attention_operations,
-    aten._scaled_dot_product_efficient_attention: attention_operations,
-    aten._scaled_dot_product_cudnn_attention: attention_operations,
+    aten._scaled_dot_product_flash_attention_for_cpu: _attention_operations,
+    aten._scaled_dot_product_flash_attention: _attention_operations,
+    aten._scaled_dot_product_efficient_attention: _attention_operations,
+    aten._scaled_dot_product_cudnn_attention: _attention_operations,
 }
 
 

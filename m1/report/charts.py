@@ -141,14 +141,14 @@ def make_charts(
     Raises:
         UserError: if a template is missing or wrong.
     """
-    rows = chart_data(contrast, latencies)
+    rows = _chart_data(contrast, latencies)
     return {
         kind.id: Chart(kind, _filled(kind, rows[kind.id], templates), rows[kind.id])
         for kind in KINDS
     }
 
 
-def chart_data(
+def _chart_data(
     contrast: WorkloadContrast, latencies: Sequence[LatencyPoint]
 ) -> Mapping[str, list[Row]]:
     """The data of each chart, by the chart's id."""

@@ -76,7 +76,9 @@ def tokenizer_texts(seed: int) -> list[str]:
     return texts
 
 
-def draw_setting(step: int, plan: Curriculum, native: Setting, rng: np.random.Generator) -> Setting:
+def _draw_setting(
+    step: int, plan: Curriculum, native: Setting, rng: np.random.Generator
+) -> Setting:
     """The setting of one step: native, or drawn at random in the elastic part."""
     if step < plan.elastic_from_step or rng.random() >= plan.elastic_share:
         return native
@@ -112,7 +114,7 @@ class SceneBatches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         """Draw the batch of a step."""
         rng = np.random.default_rng((self.seed, step))
-        setting = draw_setting(step, self.plan, self.native, rng)
+        setting = _draw_setting(step, self.plan, self.native, rng)
         n_questions = 0
         if step >= self.plan.captions_only_steps:
             n_questions = round(self.batch_size * self.plan.question_share)

@@ -111,7 +111,7 @@ class Trainer:
         self.model.to(device)  # type: ignore[arg-type] # transformers hides the signature
         self.structure: VlmStructure = find_structure(self.model)
         if device.type == "cuda":
-            use_fast_matrices(self.structure)
+            _use_fast_matrices(self.structure)
         self.optimizer = self._optimizer()
         self.step = 0
         self.curve: list[CurvePoint] = []
@@ -136,15 +136,15 @@ class Trainer:
     def _train_on(self, batch: Batch, means: RunningMeans) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.params.training)
-        with applied(self.structure, batch.setting), captured_routing(self.structure) as routing:
+        with applied(self.structure, batch.setting), _captured_routing(self.structure) as routing:
             logits = self.model(
                 input_ids=batch.input_ids.to(self.device),
                 attention_mask=batch.attention_mask.to(self.device),
                 pixel_values=batch.pixel_values.to(self.device),
                 use_cache=False,
             ).logits
-            balance = torch.stack([imbalance(*routed) for routed in routing]).mean()
-        loss = weighted_loss(logits, batch, means)
+            balance = torch.stack([_imbalance(*routed) for routed in routing]).mean()
+        loss = _weighted_loss(logits, batch, means)
         (loss + self.params.training.balance_weight * balance).backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
         self.optimizer.step()
@@ -214,7 +214,7 @@ class Trainer:
         self.curve = [CurvePoint(**point) for point in state["curve"]]
 
 
-def use_fast_matrices(structure: VlmStructure) -> None:
+def _use_fast_matrices(structure: VlmStructure) -> None:
     """Group the experts' products and use TF32, each faster than its alternative on a GPU."""
     torch.set_float32_matmul_precision("high")
     language_model: Any = structure.language_model
@@ -229,7 +229,7 @@ def learning_rate(step: int, training: Training) -> float:
     return training.learning_rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def weighted_loss(logits: Tensor, batch: Batch, means: RunningMeans) -> Tensor:
+def _weighted_loss(logits: Tensor, batch: Batch, means: RunningMeans) -> Tensor:
     """Cross-entropy of the next token, each target by its weight.
 
     Args:
@@ -261,7 +261,7 @@ def _observe(
 
 
 @contextmanager
-def captured_routing(structure: VlmStructure) -> Iterator[list[tuple[Tensor, Tensor]]]:
+def _captured_routing(structure: VlmStructure) -> Iterator[list[tuple[Tensor, Tensor]]]:
     """Collect the logits and chosen experts of every router while the model runs."""
     seen: list[tuple[Tensor, Tensor]] = []
 
@@ -276,7 +276,7 @@ def captured_routing(structure: VlmStructure) -> Iterator[list[tuple[Tensor, Ten
             hook.remove()
 
 
-def imbalance(logits: Tensor, chosen: Tensor) -> Tensor:
+def _imbalance(logits: Tensor, chosen: Tensor) -> Tensor:
     """Load-balancing loss of one router (Fedus et al. 2021, eq. 4): 1 when even.
 
     Args:

@@ -28,14 +28,14 @@ def show_answers(
         outputs = [ScoredOutputs.read(project, w, images=images) for w in workloads]
         chosen = choose(outputs, wanted)
         if html is None:
-            print_answers(chosen, Terminal())
+            _print_answers(chosen, Terminal())
         else:
             from m1.show.answers_page import write_answers_page
 
             say(write_answers_page(chosen, html))
 
 
-def print_answers(chosen: Sequence[Chosen], console: Terminal) -> None:
+def _print_answers(chosen: Sequence[Chosen], console: Terminal) -> None:
     """Print the outputs of each workload."""
     for n, one in enumerate(chosen):
         console.print("\n" * bool(n) + heading(one), style="bold")

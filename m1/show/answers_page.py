@@ -51,7 +51,7 @@ def write_answers_page(chosen: Sequence[Chosen], place: Path) -> str:
     Raises:
         UserError: if it cannot be written.
     """
-    sections = [section_of(one, MOST_BYTES // len(chosen)) for one in chosen]
+    sections = [_section_of(one, MOST_BYTES // len(chosen)) for one in chosen]
     made = chosen[0].outputs.made
     content = {"model": readable(made.model), "made": made, "sections": sections}
     page = render(TEMPLATE, content)
@@ -61,7 +61,7 @@ def write_answers_page(chosen: Sequence[Chosen], place: Path) -> str:
     return f"{place}: {n_cards} of {of} requests, {len(page.encode()) / 1e6:.1f} MB"
 
 
-def section_of(chosen: Chosen, most_bytes: int) -> Section:
+def _section_of(chosen: Chosen, most_bytes: int) -> Section:
     """As many requests as fit into a number of bytes."""
     cards: list[tuple[EmbeddedPicture, Card]] = []
     left = most_bytes

@@ -13,13 +13,13 @@ from m1.show.numbers import with_interval
 def coupling_table(frontiers: Mapping[Workload, Frontier]) -> Table:
     """The area of the frontier over each knob alone and over all; a column for each workload."""
     table = Table("", *WORKLOADS, title="Area of the frontier (hypervolume)")
-    areas = {w: areas_of(frontiers[w]) for w in WORKLOADS}
+    areas = {w: _areas_of(frontiers[w]) for w in WORKLOADS}
     for name in areas["qa"]:
         table.add_row(name, *(said(areas[w][name]) for w in WORKLOADS))
     return table
 
 
-def areas_of(frontier: Frontier) -> dict[str, Estimate | None]:
+def _areas_of(frontier: Frontier) -> dict[str, Estimate | None]:
     """Areas by the moving knobs; `None` if a knob has a single value."""
     alone = {one.knob: one.hypervolume for one in frontier.single_knob}
     return {

@@ -18,16 +18,16 @@ def decode_table(result: WorkloadContrast) -> Table:
     splits = result.decode_split
     title = f"Change of decode time from the reference setting {result.reference.label}"
     table = Table("", *WORKLOADS, title=title)
-    for row in reference_rows(splits):
+    for row in _reference_rows(splits):
         table.add_row(*row)
     for both in zip(*(smallest(splits[w]) for w in WORKLOADS), strict=True):
         table.add_section()
-        for row in split_rows(both):
+        for row in _split_rows(both):
             table.add_row(*row)
     return table
 
 
-def reference_rows(splits: Mapping[Workload, DecodeSplits]) -> Iterator[tuple[str, ...]]:
+def _reference_rows(splits: Mapping[Workload, DecodeSplits]) -> Iterator[tuple[str, ...]]:
     """Rows about the reference: the number of steps, and the time of a step."""
     both = [splits[w] for w in WORKLOADS]
     yield "steps at the reference", *(with_interval(s.reference_n_steps, ".1f") for s in both)
@@ -43,7 +43,7 @@ def smallest(splits: DecodeSplits) -> Iterator[DecodeSplit]:
         yield from (s for s in splits.settings if lowest.items() <= s.setting.model_dump().items())
 
 
-def split_rows(both: tuple[DecodeSplit, ...]) -> Iterator[tuple[str, ...]]:
+def _split_rows(both: tuple[DecodeSplit, ...]) -> Iterator[tuple[str, ...]]:
     """The change of each workload at a setting, and the parts that sum to it."""
     percents = [split.percent for split in both]
     for part, name in (

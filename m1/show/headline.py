@@ -20,7 +20,7 @@ def headline_table(result: WorkloadContrast) -> Table:
         latency_rows(result),
         tail_rows(result),
         stage_rows(result),
-        preprocessing_rows(result),
+        _preprocessing_rows(result),
         quality_rows(result),
     ):
         for row in rows:
@@ -60,7 +60,7 @@ def stage_rows(result: WorkloadContrast) -> Iterator[tuple[str, ...]]:
     yield "output tokens", *(in_ms(result.mean_output_tokens[w]) for w in WORKLOADS)
 
 
-def preprocessing_rows(result: WorkloadContrast) -> Iterator[tuple[str, ...]]:
+def _preprocessing_rows(result: WorkloadContrast) -> Iterator[tuple[str, ...]]:
     """Preprocessing, which is before the total; no rows for results of earlier versions."""
     if not result.preprocessing:
         return
@@ -85,7 +85,7 @@ def quality_rows(result: WorkloadContrast) -> list[tuple[str, ...]]:
         return [("quality", *[NOT_AVAILABLE] * len(WORKLOADS))]
     same = (agreement[w].identical_share for w in WORKLOADS)
     return [
-        *ceiling_rows(result),
+        *_ceiling_rows(result),
         *(
             (f"fastest at {one.level:.0%} quality", *(best[w][i].label for w in WORKLOADS))
             for i, one in enumerate(best["qa"])
@@ -95,7 +95,7 @@ def quality_rows(result: WorkloadContrast) -> list[tuple[str, ...]]:
     ]
 
 
-def ceiling_rows(result: WorkloadContrast) -> list[tuple[str, ...]]:
+def _ceiling_rows(result: WorkloadContrast) -> list[tuple[str, ...]]:
     """The largest possible quality, if the references do not allow the full score."""
     best = [(result.frontiers or {})[w].quality_ceiling for w in WORKLOADS]
     if all(one is None or one == 1 for one in best):

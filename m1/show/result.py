@@ -27,24 +27,24 @@ RAW_PROMPTS = (
 def show_result(result: WorkloadContrast, console: Terminal) -> None:
     """Print the results of a run. The first line says whether it is valid."""
     valid = result.validity.verdict == "valid"
-    console.print(validity_line(result), style="bold" if valid else "bold red")
-    if told := too_small(result):
-        show_paragraph("Too small for verdicts.", told, console)
+    console.print(_validity_line(result), style="bold" if valid else "bold red")
+    if told := _too_small(result):
+        _show_paragraph("Too small for verdicts.", told, console)
     if prompts_are_raw(result.provenance):
-        show_paragraph("Raw prompts.", RAW_PROMPTS, console)
+        _show_paragraph("Raw prompts.", RAW_PROMPTS, console)
     for question, answer in result.answers.model_dump().items():
-        show_paragraph(f"{question.replace('_', ' ').capitalize()}.", answer, console)
+        _show_paragraph(f"{question.replace('_', ' ').capitalize()}.", answer, console)
     if result.quality_not_available:
-        show_paragraph("No quality.", result.quality_not_available, console)
+        _show_paragraph("No quality.", result.quality_not_available, console)
     for cell in result.failed:
-        show_paragraph("Not measured:", cell.told, console)
+        _show_paragraph("Not measured:", cell.told, console)
     for table in tables(result):
         console.print("", table)
     for reason in why_not_tested(result):
-        show_paragraph("Not tested:", reason, console)
+        _show_paragraph("Not tested:", reason, console)
 
 
-def too_small(result: WorkloadContrast) -> str:
+def _too_small(result: WorkloadContrast) -> str:
     """A sentence if a run has too few trials to decide anything; else an empty text."""
     least = result.made_from.analysis.get("min_clusters") if result.made_from else None
     n_trials = min(result.timed[w].n_clusters for w in WORKLOADS)
@@ -56,7 +56,7 @@ def too_small(result: WorkloadContrast) -> str:
     )
 
 
-def show_paragraph(heading: str, text: str, console: Terminal) -> None:
+def _show_paragraph(heading: str, text: str, console: Terminal) -> None:
     """Print a text after a blank line and a heading."""
     console.print()
     console.print(Text.assemble((heading, "bold"), " ", plain(text)))
@@ -78,7 +78,7 @@ def tables(result: WorkloadContrast) -> Iterator[Table]:
     yield findings_table(result)
 
 
-def validity_line(result: WorkloadContrast) -> str:
+def _validity_line(result: WorkloadContrast) -> str:
     """The verdict, model and device of the run, and the reasons."""
     seen = result.provenance
     title = in_a_line(seen.model_title)

@@ -33,14 +33,14 @@ def scores_file(workload: Workload) -> Path:
     return Path(f"data/scores/{workload}.parquet")
 
 
-def requests_folder(workload: Workload) -> Path:
+def _requests_folder(workload: Workload) -> Path:
     """The requests, with their images."""
     return Path(f"data/requests/{workload}")
 
 
 def files_of(workloads: Sequence[Workload], *, images: bool) -> list[Path]:
     """The files and folders to read, as paths from the root of a project."""
-    folders = [requests_folder(workload) for workload in workloads]
+    folders = [_requests_folder(workload) for workload in workloads]
     return [
         RECORD,
         *map(frontier_file, workloads),
@@ -75,7 +75,7 @@ class ScoredOutputs:
         Raises:
             UserError: if nothing was scored, a file is missing, or they do not belong together.
         """
-        record, folder = project / RECORD, project / requests_folder(workload)
+        record, folder = project / RECORD, project / _requests_folder(workload)
         made = _made(record)
         frontier, scored = project / frontier_file(workload), project / scores_file(workload)
         result = read_record(ParetoResult, frontier)

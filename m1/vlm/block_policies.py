@@ -12,7 +12,7 @@ class KnobError(UserError):
     """A knob value that the model does not support."""
 
 
-def check_active_blocks(n_blocks: int, n_active: int, required: frozenset[int]) -> None:
+def _check_active_blocks(n_blocks: int, n_active: int, required: frozenset[int]) -> None:
     """Check that a number of active blocks is possible.
 
     Raises:
@@ -28,7 +28,7 @@ def check_active_blocks(n_blocks: int, n_active: int, required: frozenset[int]) 
 
 def evenly_spaced(n_blocks: int, n_active: int, required: frozenset[int]) -> tuple[int, ...]:
     """Blocks at even distances, the first and the last among them."""
-    check_active_blocks(n_blocks, n_active, required)
+    _check_active_blocks(n_blocks, n_active, required)
     step = (n_blocks - 1) / max(1, n_active - 1)
     stay = {round(i * step) for i in range(n_active)}
     for missing in sorted(required - stay):
@@ -39,14 +39,14 @@ def evenly_spaced(n_blocks: int, n_active: int, required: frozenset[int]) -> tup
 
 def first(n_blocks: int, n_active: int, required: frozenset[int]) -> tuple[int, ...]:
     """The first blocks and those that must stay."""
-    return by_rank(range(n_blocks))(n_blocks, n_active, required)
+    return _by_rank(range(n_blocks))(n_blocks, n_active, required)
 
 
-def by_rank(ranking: Sequence[int]) -> BlockPolicy:
+def _by_rank(ranking: Sequence[int]) -> BlockPolicy:
     """A policy that keeps the blocks that come first in a ranking of their indices."""
 
     def ranked(n_blocks: int, n_active: int, required: frozenset[int]) -> tuple[int, ...]:
-        check_active_blocks(n_blocks, n_active, required)
+        _check_active_blocks(n_blocks, n_active, required)
         others = [index for index in ranking if index not in required]
         return tuple(sorted([*required, *others[: n_active - len(required)]]))
 
@@ -55,4 +55,4 @@ def by_rank(ranking: Sequence[int]) -> BlockPolicy:
 
 def by_importance(scores: Sequence[float]) -> BlockPolicy:
     """A policy that keeps the blocks with the highest scores."""
-    return by_rank(sorted(range(len(scores)), key=lambda index: -scores[index]))
+    return _by_rank(sorted(range(len(scores)), key=lambda index: -scores[index]))

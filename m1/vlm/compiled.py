@@ -72,7 +72,7 @@ class CompiledRuntime(Runtime):
         """
         if self.cache is None or n_positions > self.room:
             self.room = -(-n_positions // ROOM) * ROOM
-            self.cache = cache = fixed_cache(self.structure, self.room)
+            self.cache = cache = _fixed_cache(self.structure, self.room)
             self.steps = {}
             if self.recorder:
                 self.prompts = PromptGraphs(self.structure, lambda: counters(cache), self.recorder)
@@ -118,7 +118,7 @@ class CompiledRuntime(Runtime):
         return recorded(step, token, counts, self.recorder)
 
 
-def fixed_cache(structure: VlmStructure, n_positions: int) -> StaticCache:
+def _fixed_cache(structure: VlmStructure, n_positions: int) -> StaticCache:
     """A key-value cache of fixed size.
 
     Raises:

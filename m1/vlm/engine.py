@@ -61,7 +61,7 @@ class Generation:
             raise NotFiniteError(f"the logits of output token {finite.index(False) + 1} are", vlm)
 
 
-def logits_processors(config: GenerationConfig) -> LogitsProcessorList:
+def _logits_processors(config: GenerationConfig) -> LogitsProcessorList:
     """The changes of logits that a model's generation config asks for in greedy decoding."""
     processors = LogitsProcessorList()
     if config.repetition_penalty not in (None, 1.0):
@@ -90,7 +90,7 @@ def answer(
         stops_at_end: whether an end-of-sequence token ends the answer; if not, the output has
             `max_new_tokens` tokens whatever they are.
     """
-    pick = Picker(logits_processors(vlm.model.generation_config), inputs["input_ids"])
+    pick = Picker(_logits_processors(vlm.model.generation_config), inputs["input_ids"])
     ends = vlm.eos_token_ids if stops_at_end else frozenset[int]()
     vlm.runtime.make_room(inputs["input_ids"].shape[1] + max_new_tokens)
     with position_offset_kept(vlm.model):

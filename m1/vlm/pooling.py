@@ -16,7 +16,7 @@ from m1.vlm.structure import VlmStructure, inner_model
 GRID = "grid_thw"
 
 
-def grid_of(n_native: int, n_tokens: int) -> tuple[int, int] | None:
+def _grid_of(n_native: int, n_tokens: int) -> tuple[int, int] | None:
     """Height and width of the grid nearest to a number of tokens, square or one column wider.
 
     Args:
@@ -37,7 +37,7 @@ def n_pooled(n_native: int, n_tokens: int) -> int:
     """The number of tokens after pooling: the wanted number, or the nearest possible one."""
     if n_tokens >= n_native:
         return n_native
-    grid = grid_of(n_native, n_tokens)
+    grid = _grid_of(n_native, n_tokens)
     return math.prod(grid) if grid else n_tokens
 
 
@@ -55,7 +55,7 @@ def pool_to(features: Tensor, n_tokens: int) -> Tensor:
     if n_tokens >= n_native:
         return features
     columns = features.transpose(-1, -2)
-    grid = grid_of(n_native, n_tokens)
+    grid = _grid_of(n_native, n_tokens)
     if grid is None:
         return _pool(columns, torch.nn.functional.adaptive_avg_pool1d, n_tokens)
     side = math.isqrt(n_native)
@@ -98,7 +98,7 @@ def pool_images(features: Tensor, n_images: int, n_tokens: int) -> Tensor:
     return pooled if features.ndim == 3 else pooled.flatten(0, 1)
 
 
-def pool_parts(
+def _pool_parts(
     features: Tensor | Sequence[Tensor], n_images: int, n_tokens: int
 ) -> Tensor | list[Tensor]:
     """Pool features in one tensor, in one tensor for each image, or in one for each tile.
@@ -145,7 +145,7 @@ def pooled_visual_tokens(structure: VlmStructure, n_tokens: int) -> Iterator[Non
         return (pool(args[0]), *args[1:])
 
     def pool_output(output: Any) -> Any:  # noqa: ANN401 (a model output)
-        output.pooler_output = pool_parts(output.pooler_output, structure.batch.n, n_tokens)
+        output.pooler_output = _pool_parts(output.pooler_output, structure.batch.n, n_tokens)
         return output
 
     with ExitStack() as undo:

@@ -17,7 +17,7 @@ class Picture(NamedTuple):
     """Width and height in pixels."""
 
 
-def picture_of(prepared: PreparedRequests, request: Request) -> Picture:
+def _picture_of(prepared: PreparedRequests, request: Request) -> Picture:
     """The picture of a request.
 
     Raises:
@@ -33,4 +33,4 @@ def pictures_of(prepared: Prepared, planned: Iterable[tuple[Workload, Request]])
         UserError: if one of them cannot be read.
     """
     by_image = {(w, request.image): request for w, request in planned}
-    return [picture_of(prepared[w], request) for (w, _), request in by_image.items()]
+    return [_picture_of(prepared[w], request) for (w, _), request in by_image.items()]

@@ -50,7 +50,7 @@ class SkippedBlock(nn.Module):
     ) -> Tensor:
         """Pass the hidden states on."""
         if isinstance(past_key_values, DynamicCache):
-            count_positions(past_key_values, self.index, hidden_states.shape[-2])
+            _count_positions(past_key_values, self.index, hidden_states.shape[-2])
         return hidden_states
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (as the block has it)
@@ -58,7 +58,7 @@ class SkippedBlock(nn.Module):
         return getattr(self.__dict__["block"], name)
 
 
-def count_positions(cache: DynamicCache, index: int, n: int) -> None:
+def _count_positions(cache: DynamicCache, index: int, n: int) -> None:
     """Add positions to the count of one cache layer."""
     while len(cache.layers) <= index:
         cache.layers.append(DynamicLayer())

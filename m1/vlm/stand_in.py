@@ -85,18 +85,18 @@ class StandInProcessor:
             return self._count_on_grid(tensors, int(grids[0].prod()))
         key = tuple((name, shape_of(t)) for name, t in sorted(tensors.items()))
         if key not in self.n_features:
-            self.n_features[key] = count_image_features(self.model, tensors)
+            self.n_features[key] = _count_image_features(self.model, tensors)
         return self.n_features[key]
 
     def _count_on_grid(self, tensors: dict[str, Tensor], n_patches: int) -> int:
         """Visual tokens from patches. Towers of any image size put equally many into each token."""
         if not self.patches_per_token:
-            n_features = count_image_features(self.model, tensors)
+            n_features = _count_image_features(self.model, tensors)
             self.patches_per_token = n_patches // n_features
         return n_patches // self.patches_per_token
 
 
-def count_image_features(model: PreTrainedModel, tensors: dict[str, Tensor]) -> int:
+def _count_image_features(model: PreTrainedModel, tensors: dict[str, Tensor]) -> int:
     """Visual tokens that the model makes from an image, counted by running its vision path."""
     owner: Any = inner_model(model)
     if not hasattr(owner, "get_image_features"):

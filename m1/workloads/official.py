@@ -146,7 +146,7 @@ def find_all(root: Path, pattern: str) -> list[Path]:
     return sorted([*root.glob(pattern), *root.glob(f"annotations/{pattern}")])
 
 
-def or_fetch(root: Path) -> str:
+def _or_fetch(root: Path) -> str:
     """Advice to run `m1 fetch`, if it fetched the rest of the dataset; else an empty text."""
     manifests = (Path(f"{root}.json"), root / "manifest.json")
     return "run `m1 fetch`, or " if any(map(is_file, manifests)) else ""
@@ -169,7 +169,7 @@ def find_one(root: Path, pattern: str, name: str | None = None, key: str = "") -
         return _named(root, name, key, found)
     if not found:
         raise UserError(
-            f"{root}: no {pattern} in it or its annotations/; {or_fetch(root)}put the file there"
+            f"{root}: no {pattern} in it or its annotations/; {_or_fetch(root)}put the file there"
         )
     found = [path for path in found if PREFERRED in path.name] or found
     if len(found) > 1:
@@ -233,7 +233,7 @@ class OfficialImages:
             found = named or self._of_name(name) or found
         if not found:
             raise MissingImageError(
-                f"{self.root}: image {image_id} is missing; {or_fetch(self.root)}put "
+                f"{self.root}: image {image_id} is missing; {_or_fetch(self.root)}put "
                 f"{f'{shown(name)} or ' if name else ''}{image_name(image_id)}.jpg (or "
                 f"COCO_..._{image_name(image_id)}.jpg) in it or a subfolder"
             )

@@ -46,7 +46,7 @@ def check_source(workload: Workload, chosen: WorkloadData) -> None:
         *first, last = map(repr, PROMPTS[workload])
         allowed = f"{', '.join(first)} or {last}"
         raise UserError(f"{key}.source = {chosen.source!r}: {workload} takes {allowed}")
-    if workload == "qa" and "{question}" not in prompt_of(workload, chosen):
+    if workload == "qa" and "{question}" not in _prompt_of(workload, chosen):
         raise UserError(
             f"{key}.prompt = {chosen.prompt!r}: the question is not in it; write {{question}} "
             "where it belongs"
@@ -62,7 +62,7 @@ def _check_annotations(key: str, names: Sequence[str], source: str) -> None:
         raise UserError(f"{key} = {shown(upwards)}: name a file in the folder of the dataset")
 
 
-def prompt_of(workload: Workload, chosen: WorkloadData) -> str:
+def _prompt_of(workload: Workload, chosen: WorkloadData) -> str:
     """The prompt for the model: the one in the parameters, or the source's own."""
     return PROMPTS[workload][chosen.source] if chosen.prompt is None else chosen.prompt
 
@@ -79,7 +79,7 @@ def read_source(workload: Workload, chosen: WorkloadData, root: Path, made: Path
     Raises:
         UserError: if a file has a mistake; the message names the file and says how to fix it.
     """
-    prompt = prompt_of(workload, chosen)
+    prompt = _prompt_of(workload, chosen)
     if chosen.source == "jsonl":
         return read_jsonl(root, prompt, workload, made)
     if workload == "qa":
