@@ -1,4 +1,4 @@
-"""What benchmarks share: parameters, requests made for them, random numbers, how long they take."""
+"""What benchmarks share: parameters, prepared requests, random numbers, whether it is a trial."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,18 +20,18 @@ Inputs = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Bench:
-    """The workbench."""
+    """Everything that a benchmark needs."""
 
     params: Params
-    """Of the project."""
+    """Parameters of the project."""
     sets: Mapping[Workload, RequestSet]
     """Requests of each workload."""
     folders: Mapping[Workload, Path]
-    """Where their images are."""
+    """Folder with the images of each workload."""
     quick: bool
-    """Whether numbers only have to be there, and need not be good."""
+    """Whether this is a trial: few measurements, so the results need not be accurate."""
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
-    """Of orders and resamples."""
+    """Source of random orders and resamples."""
 
     @classmethod
     def set_up(cls, params: Params, folder: Path, quick: bool) -> Self:
@@ -40,16 +40,16 @@ class Bench:
         return cls(params, sets, {w: folder / w for w in WORKLOADS}, quick)
 
     def n(self, whole: int) -> int:
-        """How many of something, by how many there are when numbers have to be good."""
+        """A number of measurements: `whole`, or in a trial a tenth of it, but at least 3."""
         return max(3, whole // 10) if self.quick else whole
 
     def requests(self, workload: Workload, n: int) -> tuple[Request, ...]:
-        """The first requests of a workload."""
+        """The first n requests of a workload."""
         return self.sets[workload].requests[:n]
 
     def encoded(
         self, vlm: LoadedVlm, workload: Workload, request: Request, vision_tokens: int | None = None
     ) -> Inputs:
-        """A request as the model gets it."""
+        """The inputs that the model gets for a request."""
         image = open_image(self.folders[workload], request.image)
         return encode(vlm, image, request.prompt, vision_tokens)

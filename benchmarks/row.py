@@ -1,4 +1,4 @@
-"""A line of the table: what is compared, what came out, and what was aimed at."""
+"""A line of the table: the comparison, the result and the aim."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,14 +10,14 @@ Verdict = Literal["met", "not met", "undecided", "no aim"]
 
 @dataclass(frozen=True)
 class Aim:
-    """A bound that a result should keep."""
+    """A limit that a result should respect."""
 
     bound: float
     at_most: bool = True
-    """Whether the bound is the largest that will do, or the smallest."""
+    """True if the bound is an upper limit, false if it is a lower limit."""
 
     def verdict(self, result: Estimate) -> Verdict:
-        """Whether the whole interval keeps the bound, or none of it."""
+        """Met if the whole interval respects the bound, not met if no part of it does."""
         if self.at_most:
             kept, broken = result.high <= self.bound, result.low > self.bound
         else:
@@ -30,17 +30,17 @@ class Row:
     """One result."""
 
     group: str
-    """What it belongs to."""
+    """Name of the group of rows that this row belongs to."""
     compared: str
-    """What is compared with what."""
+    """The quantity or ratio that was measured."""
     result: Estimate
-    """With its 95 % interval."""
+    """Its value with a 95 % interval."""
     aim: Aim | None = None
-    """What was aimed at; none where a result explains another."""
+    """The aim. It is `None` if the row only explains another result."""
     limit: str = ""
-    """What keeps the result from being better, without any number that is measured."""
+    """Why the result is not better, without any measured number."""
     unit: str = ""
-    """Unit of result and aim; none for ratios."""
+    """Unit of result and aim; empty for ratios."""
 
     @property
     def verdict(self) -> Verdict:
@@ -49,7 +49,7 @@ class Row:
 
     @property
     def result_text(self) -> str:
-        """The result with its unit and interval; none of those that were measured once."""
+        """The result with its unit and its interval. A single measurement has no interval."""
         one = self.result
         form = ".3g" if self.unit else ".3f"
         value, low, high = (format(number, form) for number in (one.value, one.low, one.high))
