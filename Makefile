@@ -1,10 +1,10 @@
-# Everything a contributor or a CI job runs. `make` alone lists the targets.
+# All commands for contributors and for CI. `make` without a target lists the targets.
 
 PYTHON ?= python3
 VENV   := $(CURDIR)/.venv
 MARKER := .venv/.installed
 
-# Pipeline stages are `python -m stages.<name>`: the environment's python has to come first.
+# Pipeline stages run `python -m stages.<name>`, so the environment's python must come first in PATH.
 export PATH := $(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
@@ -16,7 +16,7 @@ help:  ## list the targets
 
 install: $(MARKER)  ## create .venv and install the pinned environment
 
-# The marker is written last, so an interrupted install is tried again.
+# The marker is written last, so an interrupted install is repeated next time.
 $(MARKER): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
 	  || { echo "error: '$(PYTHON)' is missing or not Python 3.11 to 3.13; try: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
@@ -31,11 +31,12 @@ repro: $(MARKER)  ## run the pipeline: only the stages whose inputs changed
 	.venv/bin/dvc repro
 	@echo "Open the report in a browser: data/report/m1_report.html"
 
-# A new name each time, so that earlier ones stay; $(EXP) must not change while the recipe runs.
+# Each experiment gets a new name, so that earlier experiments stay. $(EXP) is computed only once,
+# because it must not change while the recipe runs.
 EXP := $(or $(EXP),try-$(shell date +%m%d-%H%M%S))
 TRY := $(shell sed -n "s/^[a-z].*/-S '&'/p" try.txt)
 
-# In a copy of what git has: the results in the workspace stay as they are.
+# It runs in a copy of the files in git, so the results in the workspace stay as they are.
 try: $(MARKER)  ## run the pipeline in a minute or two, too small for verdicts (ARGS="-S ..." EXP=name)
 	@echo "Experiment $(EXP), too small for verdicts: sizes of try.txt, apart from the workspace."
 	@.venv/bin/dvc exp run --temp --name $(EXP) $(TRY) $(ARGS) || { \
@@ -51,20 +52,21 @@ try: $(MARKER)  ## run the pipeline in a minute or two, too small for verdicts (
 train: $(MARKER)  ## train the embedded SceneVLM again (hours on a CPU; never needed for repro)
 	cd data/models/scene-vlm && dvc repro
 
-h200: $(MARKER)  ## make the results of the runs on an H200 again (no GPU needed)
+h200: $(MARKER)  ## compute the results of the H200 runs again from their data (no GPU needed)
 	.venv/bin/python data/runs/h200/analyse.py
 
 plots: $(MARKER)  ## render the plots to dvc_plots/index.html (REV=HEAD compares with a revision)
 	.venv/bin/dvc plots $(if $(REV),diff $(REV),show) --out dvc_plots
 	@echo "Open dvc_plots/index.html in a browser. Compare with the last commit: make plots REV=HEAD"
 
-# Few columns, so that a terminal of 80 shows what was set beside them; `dvc queue status` has states.
-# Sizes that `make try` sets are left out, too: `dvc exp show --only-changed` has them.
+# Only a few results are shown, so that the changed parameters fit beside them into 80 columns.
+# `dvc queue status` shows the states of experiments. Sizes that `make try` sets are left out, too:
+# `dvc exp show --only-changed` shows them.
 SIZES := $(shell sed -n '/^knobs/d; s/^\([a-z][^=]*\)=.*/\1/p' try.txt | tr '\n' '|')
-experiments: $(MARKER)  ## table of experiments: what was set, what came out
+experiments: $(MARKER)  ## table of experiments: changed parameters and results
 	@.venv/bin/dvc exp show --only-changed --keep 'valid\b|(qa|captioning)_ms' --drop '$(SIZES).*/|.*yaml|Created|State|Executor|(qa|captioning)\.|fail|find|run'
 
-# A process a core, each of one thread; a test file that is run alone needs none of this.
+# One process per core, at most 8, each with one thread. A single test file needs none of this.
 PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 test: $(MARKER)  ## run the tests
@@ -81,10 +83,10 @@ format: $(MARKER)  ## fix formatting and what the linter can fix alone
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-bench: $(MARKER)  ## measure the program itself against aims: docs/bench.md (ARGS=--quick tries it)
+bench: $(MARKER)  ## measure what the program itself costs: docs/bench.md (ARGS=--quick for a trial)
 	.venv/bin/python -m benchmarks $(ARGS)
 
-mutants: $(MARKER)  ## see what the tests notice: ARGS="m1/analysis/jitter.py --n 20"
+mutants: $(MARKER)  ## change a module in small ways, see if tests fail: ARGS="m1/analysis/jitter.py --n 20"
 	.venv/bin/python -m benchmarks.mutants $(ARGS)
 
 clean:  ## remove caches and rendered plots (results and .venv stay)

@@ -1,1 +1,1 @@
-"""Ratios measured side by side in one run."""
+"""Measurements of the program itself. Alternatives are compared side by side in one run."""

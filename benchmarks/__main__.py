@@ -1,4 +1,4 @@
-"""Ratios of the program itself, measured side by side in one run, as a table."""
+"""Measure what the program itself costs, and write the results as a table."""
 
 import tempfile
 from collections.abc import Callable
@@ -26,14 +26,14 @@ PARTS: dict[str, Callable[[Bench], list[Row]]] = {
 
 
 def main(
-    quick: Annotated[bool, typer.Option(help="Few measurements, to see that all works.")] = False,
-    only: Annotated[str | None, typer.Option(help=f"One of: {', '.join(PARTS)}.")] = None,
+    quick: Annotated[bool, typer.Option(help="A trial with few measurements.")] = False,
+    only: Annotated[str | None, typer.Option(help=f"Only this part: {', '.join(PARTS)}.")] = None,
     params_file: Annotated[Path, typer.Option("--params", help="Parameters.")] = Path(
         "params.yaml"
     ),
-    out: Annotated[Path, typer.Option(help="Where the table goes.")] = Path("docs/bench.md"),
+    out: Annotated[Path, typer.Option(help="File for the table.")] = Path("docs/bench.md"),
 ) -> None:
-    """Measure every part, print the results, and write the table."""
+    """Measure every part, print the results, and write the table. `--only` writes no table."""
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench.set_up(load_params(params_file), Path(folder), quick)
         found = [row for name in PARTS if only in (None, name) for row in measured(name, bench)]
@@ -43,7 +43,7 @@ def main(
 
 
 def measured(name: str, bench: Bench) -> list[Row]:
-    """Measure a part, print its duration, and return its rows."""
+    """Measure one part. Print its rows and the time that it took, and return the rows."""
     print(f"{name} ...", flush=True)
     started = perf_counter()
     found = PARTS[name](bench)

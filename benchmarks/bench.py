@@ -1,4 +1,4 @@
-"""Common parts of the benchmarks: parameters, prepared requests, random numbers, repetitions."""
+"""What benchmarks share: parameters, prepared requests, random numbers, whether it is a trial."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,16 +20,18 @@ Inputs = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Bench:
-    """What every benchmark needs."""
+    """Everything that a benchmark needs."""
 
     params: Params
     """Parameters of the project."""
-    prepared: Prepared
+    sets: Mapping[Workload, RequestSet]
     """Requests of each workload."""
+    folders: Mapping[Workload, Path]
+    """Folder with the images of each workload."""
     quick: bool
-    """Whether the benchmarks only have to run, and numbers need not be precise."""
+    """Whether this is a trial: few measurements, so the results need not be accurate."""
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
-    """Random numbers for orders and resamples."""
+    """Source of random orders and resamples."""
 
     @classmethod
     def set_up(cls, params: Params, folder: Path, quick: bool) -> Self:
@@ -39,16 +41,16 @@ class Bench:
         return cls(params, prepared, quick)
 
     def n(self, whole: int) -> int:
-        """A number of repetitions, from the number that precise results need."""
+        """A number of measurements: `whole`, or in a trial a tenth of it, but at least 3."""
         return max(3, whole // 10) if self.quick else whole
 
     def requests(self, workload: Workload, n: int) -> tuple[Request, ...]:
-        """The first requests of a workload."""
-        return self.prepared[workload].requests[:n]
+        """The first n requests of a workload."""
+        return self.sets[workload].requests[:n]
 
     def encoded(
         self, vlm: LoadedVlm, workload: Workload, request: Request, vision_tokens: int | None = None
     ) -> Inputs:
-        """A request as the model gets it."""
-        at = AtSetting(vlm, Setting(vision_tokens=vision_tokens))
-        return at.encode_request(self.prepared[workload], request)
+        """The inputs that the model gets for a request."""
+        image = open_image(self.folders[workload], request.image)
+        return encode(vlm, image, request.prompt, vision_tokens)

@@ -1,4 +1,4 @@
-"""How often 95 % intervals contain the truth in simulated runs, analysed like real runs."""
+"""How often 95 % intervals contain the true value: made-up runs go through the real analysis."""
 
 from pathlib import Path
 from typing import Annotated
@@ -25,10 +25,10 @@ from m1.schemas.settings import Knob
 
 OUT = Path("docs/coverage.md")
 LAST: dict[Knob, int] = {"vision_tokens": 6, "top_k": 3, "active_blocks": 2}
-"""Index of the setting at which one knob has its smallest value, the others at the reference."""
+"""Index of the setting where only this knob is reduced, to its smallest value."""
 WORLDS = {
     "50 trials": CoverageWorld(),
-    "50 trials, settings as good as each other": CoverageWorld(
+    "50 trials, settings of nearly equal quality": CoverageWorld(
         quality_powers={"qa": {"vision_tokens": 0.03, "top_k": 0.0, "active_blocks": 0.1}}
     ),
     "50 trials, no slow spells": CoverageWorld(spell=0.0),
@@ -36,40 +36,42 @@ WORLDS = {
     "20 trials": CoverageWorld(n_trials=20, per_trial=5, e1_per_trial=15),
     "10 trials": CoverageWorld(n_trials=10, per_trial=10, e1_per_trial=30),
 }
-INTRODUCTION = """# How often intervals hold the truth
+INTRODUCTION = """# How often intervals contain the true value
 
-Made-up runs whose true numbers are known (`benchmarks/worlds.py`) go through the analysis that real
-runs go through, and it is counted how often the {confidence:.0%} interval of each statistic holds
-the true value. Written by `python -m benchmarks.coverage`: {n_runs} runs of each kind,
-{n_resamples} resamples each, so that a share of 95 % is known to {error:.1f} points (two standard
-errors). E1 has 300 requests, E2 100 timed ones (120 in 30 trials) and 100 that are
-only scored, at 12 settings.
+Made-up runs have true values that are known (`benchmarks/worlds.py`). They go through the same
+analysis as real runs. The table shows the percentage of runs in which the {confidence:.0%} interval
+of a statistic contains its true value. `python -m benchmarks.coverage` writes this page. There are
+{n_runs} runs of each kind, with {n_resamples} resamples each. So a share of 95 % is known to within
+{error:.1f} points (two standard errors). E1 has 300 requests. E2 has 100 timed requests (120 with
+30 trials) and 100 requests that are only scored, at 12 settings.
 """
 
-REMARKS = """Bold: outside of 93 to 97 %.
+REMARKS = """Bold: below 93 % or above 97 %.
 
-- **P99** takes the few slowest of 300 requests; where trials have slow spells of their own, its
-  interval is somewhat too sure.
-- **A fraction of two medians** has an interval that is too wide: both medians are of the same
-  requests, and resamples let them jump from one request to the next. It errs on the safe side.
-- **Hypervolume** has the reverse percentile interval. With the percentile interval it would be held
-  in 87 to 93 % of runs, since noise makes the best of several settings look better, on the
-  sample and again on its resamples.
-- **Steepness** goes from the reference to the fastest setting. From the best setting to the
-  fastest, as it was at first, no interval tried (percentile, reverse percentile, bias-corrected)
-  held the truth in more than 93 % of runs where settings are as good as each other.
-- With **20 trials or fewer** intervals are somewhat too sure, those of skewed latencies most;
-  `analysis.min_clusters` keeps them from deciding a finding.
+- **P99** depends on the few slowest of 300 requests. Where trials have slow spells of their own,
+  its interval is somewhat too narrow.
+- **A fraction of two medians** has an interval that is too wide. Both medians come from the same
+  requests, and from one resample to the next they jump between requests. The error is on the safe
+  side.
+- **Hypervolume** has a reverse percentile interval. A percentile interval would contain the true
+  value in only 87 to 93 % of runs. The reason is noise: it makes the best of several settings look
+  better than it is, once in the sample and once more in its resamples.
+- **Steepness** is measured from the reference setting to the fastest setting. If it were measured
+  from the best setting, its intervals would be too narrow where settings are of nearly equal
+  quality. None of the intervals tried (percentile, reverse percentile, bias-corrected) contained
+  the true value in more than 93 % of such runs.
+- With **20 trials or fewer**, intervals are somewhat too narrow, above all those of skewed
+  latencies. `analysis.min_clusters` keeps such intervals from deciding a finding.
 """
 
 
 def main(
     n_runs: Annotated[int, typer.Option(help="Made-up runs of each kind.")] = 2000,
-    n_resamples: Annotated[int, typer.Option(help="Bootstrap resamples in each.")] = 600,
+    n_resamples: Annotated[int, typer.Option(help="Bootstrap resamples in each run.")] = 600,
     params_file: Annotated[Path, typer.Option("--params", help="Parameters.")] = Path(
         "params.yaml"
     ),
-    out: Annotated[Path, typer.Option(help="Where the table goes.")] = OUT,
+    out: Annotated[Path, typer.Option(help="File for the table.")] = OUT,
 ) -> None:
     """Count how often intervals contain the true value, and write a table."""
     analysis = load_params(params_file).analysis.model_copy(update={"n_resamples": n_resamples})
@@ -87,7 +89,7 @@ def main(
 
 
 def coverage(world: CoverageWorld, n_runs: int, analysis: AnalysisParams) -> dict[str, float]:
-    """Share of simulated runs in which each statistic's interval contains its true value."""
+    """Share of made-up runs in which each statistic's interval contains its true value."""
     true = truth(world)
     hits = dict.fromkeys(true, 0)
     for run in range(n_runs):
@@ -123,7 +125,7 @@ def truth(world: CoverageWorld) -> dict[str, float]:
 def estimates(
     world: CoverageWorld, rng: np.random.Generator, analysis: AnalysisParams
 ) -> dict[str, Estimate]:
-    """One made-up run, and every statistic with its interval."""
+    """Make up one run, and compute every statistic with its interval."""
     e1, (rows, timed, scored) = world.simulate_e1(rng), world.simulate_e2(rng)
     of_e1 = resamples_of(e1, analysis)
     total_ms, images = e1[["total_ms"]].to_numpy(), list(e1["image_id"])
@@ -150,7 +152,7 @@ def estimates(
 
 
 def _table(found: pd.DataFrame) -> str:
-    """Percentages in Markdown; those outside of 93 to 97 are bold."""
+    """Percentages as a Markdown table; those below 93 or above 97 are bold."""
     head = ["statistic", *map(str, found.columns)]
     lines = [head, ["---", *["---:"] * len(found.columns)]]
     lines += [[str(name), *map(_percent, row)] for name, row in found.iterrows()]

@@ -1,8 +1,8 @@
-"""Our greedy loop against `model.generate`: the same requests, the same tokens.
+"""Our greedy loop compared with `model.generate`: the same requests, the same tokens.
 
-Beside both, the model's own part of the loop's time: vision tower and decoder blocks, which a loop
-can only call. What they take of the time of `generate` is the floor of every loop that runs them
-as they are.
+The time inside the vision tower and the decoder blocks is measured, too. A loop can only call these
+modules. So their share of the time of `generate` is a lower bound for every loop that runs them
+unchanged.
 """
 
 import shutil
@@ -31,26 +31,28 @@ N_REQUESTS = 80
 COMPILERS = ("c++", "g++", "clang++")
 NAMES = {"qa": "questions", "captioning": "captions"}
 EAGER_LIMIT = (
-    "The library's own modules: the next line is the floor of any loop that calls them one by one."
+    "The library's own modules. The next line is the lower bound of any loop that calls them one "
+    "by one."
 )
 REMARK = (
-    "**The greedy loop** writes the same tokens as `generate` in every request, or the run fails. "
-    "The compiled one is compared on a model whose experts are computed by `grouped_mm`, by both "
-    "ways, since a graph cannot choose experts on the host; compiling is not counted, as warm-up "
-    "is not."
+    "**The greedy loop** must write the same tokens as `generate` in every request, otherwise the "
+    "run fails. The compiled loop is compared on a model whose experts are computed by "
+    "`grouped_mm`, both in the loop and in `generate`, since a graph cannot choose experts on the "
+    "host. Neither compiling nor warm-up is counted."
 )
 COMPILED_LIMIT = (
-    "The prompt, which runs as the library wrote it: most of a question, little of a caption."
+    "The prompt, which runs the library's code as it is. It takes most of the time of a question "
+    "and little of the time of a caption."
 )
 
 
 def rows(bench: Bench) -> list[Row]:
-    """Both runtimes and the floor, for both workloads."""
+    """Both runtimes and the lower bound, for both workloads."""
     with no_search_through_the_model():
         eager = load_vlm(bench.params.model)
         found = [row for w in WORKLOADS for row in _eager_rows(bench, eager, w)]
         if not any(map(shutil.which, COMPILERS)):
-            print("  the compiled loop: not measured, for there is no C++ compiler")
+            print("  the compiled loop is not measured: there is no C++ compiler")
             return found
         return found + [_compiled_row(bench, w) for w in WORKLOADS]
 
@@ -58,9 +60,9 @@ def rows(bench: Bench) -> list[Row]:
 def _eager_rows(bench: Bench, vlm: LoadedVlm, workload: Workload) -> Iterator[Row]:
     seconds = compare(bench, vlm, workload, with_floor=True)
     loop, floor = (seconds[way] / seconds["generate"] for way in ("loop", "modules"))
-    compared = f"the loop, eager, over `generate`: {NAMES[workload]}"
+    compared = f"time of the eager loop / time of `generate`: {NAMES[workload]}"
     yield Row(GROUP, compared, median_estimate(loop, bench.rng), AIM, EAGER_LIMIT)
-    compared = f"vision tower and blocks alone over `generate`: {NAMES[workload]}"
+    compared = f"time in vision tower and blocks / time of `generate`: {NAMES[workload]}"
     yield Row(GROUP, compared, median_estimate(floor, bench.rng))
 
 
@@ -68,7 +70,7 @@ def _compiled_row(bench: Bench, workload: Workload) -> Row:
     changes = {"runtime": "compiled", "experts": "grouped_mm", "autotune": False}
     vlm = load_vlm(bench.params.model.model_copy(update=changes))
     seconds = compare(bench, vlm, workload, with_floor=False)
-    compared = f"the loop, compiled, over `generate`: {NAMES[workload]}"
+    compared = f"time of the compiled loop / time of `generate`: {NAMES[workload]}"
     ratios = seconds["loop"] / seconds["generate"]
     return Row(GROUP, compared, median_estimate(ratios, bench.rng), AIM, COMPILED_LIMIT)
 
@@ -76,10 +78,10 @@ def _compiled_row(bench: Bench, workload: Workload) -> Row:
 def compare(
     bench: Bench, vlm: LoadedVlm, workload: Workload, *, with_floor: bool
 ) -> dict[str, Array]:
-    """Seconds of each way for each request.
+    """Seconds that each way takes for each request.
 
     Raises:
-        UserError: if two ways write different tokens, and are no match for each other.
+        UserError: if two ways write different tokens, so that their times cannot be compared.
     """
     longest = bench.params.profile.max_new_tokens.of(workload)
     requests = bench.requests(workload, bench.n(N_REQUESTS))
@@ -111,13 +113,13 @@ def compare(
 
 
 def loop(vlm: LoadedVlm, inputs: Inputs, longest: int) -> tuple[int, ...]:
-    """Tokens by the project's engine."""
+    """Tokens that the project's engine writes."""
     return answer(vlm, inputs, longest).tokens
 
 
 @torch.inference_mode()
 def generate(vlm: LoadedVlm, inputs: Inputs, longest: int) -> tuple[int, ...]:
-    """Tokens by the library."""
+    """Tokens that the library writes."""
     with only_greedy(vlm):
         output = vlm.model.generate(**inputs, max_new_tokens=longest)  # type: ignore[operator]
     return tuple(output[0, inputs["input_ids"].shape[1] :].tolist())
@@ -125,7 +127,7 @@ def generate(vlm: LoadedVlm, inputs: Inputs, longest: int) -> tuple[int, ...]:
 
 @contextmanager
 def modules_timed(structure: VlmStructure) -> Iterator[list[float]]:
-    """Seconds of every call of the vision tower, and of the blocks one after another."""
+    """Collect the seconds of each call of the vision tower, and of each pass through the blocks."""
     spent: list[float] = []
 
     def begin(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""The cost of marks at the stage boundaries, and whether the stages sum to the total time."""
+"""What marks at the stage boundaries cost, and whether the stages add up to the total time."""
 
 import numpy as np
 
@@ -16,14 +16,15 @@ EFFECT, CLOSURE = "2. Marks", "3. Closure"
 EFFECT_AIM, CLOSURE_AIM = Aim(1.01), Aim(0.5)
 N_PAIRS = 200
 EFFECT_LIMIT = (
-    "Hooks on every block, router and expert layer, each called once, in prefill; and tensors seen "
-    "there, kept until the request is over. They cost the same whatever a request takes."
+    "Hooks on every block, router and expert layer, each called once, in prefill. Tensors that the "
+    "hooks see are kept until the request is over. The cost is the same for short and long "
+    "requests."
 )
-CLOSURE_LIMIT = "Two clocks, read one after the other."
+CLOSURE_LIMIT = "Two clocks, which are read one after the other."
 
 
 def rows(bench: Bench) -> list[Row]:
-    """Effect and closure of both workloads."""
+    """Effect of the marks and closure of the stages, for both workloads."""
     vlm = load_vlm(bench.params.model)
     with no_search_through_the_model():
         pairs = [_rows(bench, vlm, workload) for workload in WORKLOADS]
@@ -47,8 +48,8 @@ def _rows(bench: Bench, vlm: LoadedVlm, workload: Workload) -> tuple[Row, Row]:
 
     ms = interleaved({"marked": marked, "alone": alone}, len(inputs), bench.rng, n_warm=3)
     effect = median_estimate(ms["marked"] / ms["alone"], bench.rng)
-    compared = f"latency with marks over without: {NAMES[workload]}"
-    left = f"share of latency in no stage, median: {NAMES[workload]}"
+    compared = f"latency with marks / latency without marks: {NAMES[workload]}"
+    left = f"median share of latency that is in no stage: {NAMES[workload]}"
     return (
         Row(EFFECT, compared, effect, EFFECT_AIM, EFFECT_LIMIT),
         Row(CLOSURE, left, median_estimate(residuals, bench.rng), CLOSURE_AIM, CLOSURE_LIMIT, "%"),

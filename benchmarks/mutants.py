@@ -1,8 +1,8 @@
-"""What the tests notice: small changes put into a module, and whether a test fails by each.
+"""Small changes to a module, one at a time: does a test fail for each of them?
 
-For whoever changes statistics or timing; a change that no test notices is a hole in the tests, or a
-change that makes no difference. The tests run in a copy of what git has, changes not yet committed
-included, so that the files here stay as they are.
+This helps people who change statistics or timing. If no test notices a change, the tests have a
+gap, or the change makes no difference. The tests run in a copy of the project's files, with changes
+that are not committed yet. So the files here stay as they are.
 """
 
 import ast
@@ -23,8 +23,7 @@ import typer
 from m1.errors import UserError, run_command
 
 SLOWER = 10
-"""Limit of the tests' duration with a change: this many times the duration without it, and half a
-minute."""
+"""With a change, the tests may take this many times as long as without, plus half a minute."""
 
 SWAPPED: dict[type[ast.AST], ast.operator | ast.cmpop | ast.boolop] = {
     ast.Add: ast.Sub(),
@@ -60,15 +59,15 @@ class Mutant:
 
 
 def main(
-    module: Annotated[Path, typer.Argument(help="The module to change: m1/analysis/jitter.py.")],
+    module: Annotated[Path, typer.Argument(help="A module, such as m1/analysis/jitter.py.")],
     tests: Annotated[
         list[Path] | None,
-        typer.Argument(help="Tests to run; otherwise those that name the module."),
+        typer.Argument(help="Test files to run; by default those that name the module."),
     ] = None,
-    n: Annotated[int, typer.Option(min=1, help="How many changes, drawn at random.")] = 20,
-    seed: Annotated[int, typer.Option(help="Another draw.")] = 0,
+    n: Annotated[int, typer.Option(min=1, help="Number of changes, drawn at random.")] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of the random draw.")] = 0,
 ) -> None:
-    """Put small changes into a module, each by itself, and tell which ones no test notices."""
+    """Make small changes to a module, one at a time, and report those that no test notices."""
     if not module.is_file():
         raise UserError(f"{module}: no such file; name a module of m1")
     tests = tests or naming(module)
@@ -82,14 +81,14 @@ def main(
 
 
 def naming(module: Path) -> list[Path]:
-    """The tests that import a module, or are called like it."""
+    """The test files that import a module, or have its name in their names."""
     dotted, name = ".".join(module.with_suffix("").parts), f"{module.parent.name}_{module.stem}"
     files = sorted(Path("tests").glob("test_*.py"))
     return [file for file in files if name in file.stem or f"{dotted} import" in file.read_text()]
 
 
 def mutants(text: str) -> Iterator[Mutant]:
-    """Every change: operators and `min` swapped, numbers and truths changed, conditions turned."""
+    """Every possible change: another operator or function, another number, a negated condition."""
     whole = ast.parse(text)
     for place, node in enumerate(ast.walk(whole)):
         for change in changes_of(node):
@@ -101,12 +100,12 @@ def mutants(text: str) -> Iterator[Mutant]:
 
 
 def first_line(node: ast.AST) -> str:
-    """A piece of code in printable form."""
+    """The first line of a piece of code, as it is shown."""
     return ast.unparse(node).splitlines()[0]
 
 
 def changes_of(node: ast.AST) -> Iterator[Callable[[ast.AST], None]]:
-    """The possible changes of a node, as functions that change a copy of it."""
+    """The possible changes of a node. Each is a function that changes a copy of the node."""
     match node:
         case ast.BinOp(op=op) | ast.BoolOp(op=op) if type(op) in SWAPPED:
             yield lambda n: setattr(n, "op", SWAPPED[type(op)])
@@ -127,7 +126,7 @@ def changes_of(node: ast.AST) -> Iterator[Callable[[ast.AST], None]]:
 
 
 def copied(folder: Path) -> Path:
-    """A copy of the files that git has or could have."""
+    """Copy the files that git tracks or would add, and return the folder of the copies."""
     listed = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in subprocess.check_output(listed, text=True).split("\0"):
         if name and Path(name).is_file():
@@ -137,10 +136,10 @@ def copied(folder: Path) -> Path:
 
 
 def tried(changes: list[Mutant], module: Path, tests: list[Path], folder: Path) -> Iterator[bool]:
-    """Whether each change stays unnoticed; those are printed.
+    """Whether each change stays unnoticed. The result for each change is printed.
 
     Raises:
-        UserError: where the tests fail without any change.
+        UserError: if the tests fail without any change.
     """
     command = [sys.executable, "-m", "pytest", "-q", "-x", *map(str, tests)]
     started = perf_counter()
@@ -148,7 +147,7 @@ def tried(changes: list[Mutant], module: Path, tests: list[Path], folder: Path) 
     seconds = perf_counter() - started
     if plain.returncode:
         last = (plain.stdout.strip() or plain.stderr.strip()).splitlines()[-1]
-        raise UserError(f"the tests fail without a change: {last}; have them pass first")
+        raise UserError(f"the tests fail without a change: {last}; make them pass first")
     print(f"{module}: {', '.join(map(str, tests))} take {seconds:.0f} s")
     for number, change in enumerate(changes, 1):
         (folder / module).write_text(change.module)

@@ -1,8 +1,8 @@
-"""The duration of a sweep by our protocol and by the naive one, from counts and costs.
+"""The time of a sweep by our protocol and by the naive protocol, from counts and costs.
 
-The naive protocol is the one in common use: each setting is a run of its own, which loads the
-model, warms up, measures each request several times at batch size 1, and scores the same requests
-in a further pass at batch size 1.
+The naive protocol is the usual way: each setting is a run of its own. The run loads the model,
+warms up, measures each request several times at batch size 1, and scores the same requests in one
+more pass at batch size 1.
 """
 
 import math
@@ -21,40 +21,41 @@ Drawn = NDArray[np.intp] | slice
 
 NAIVE_REPEATS = 3
 NAIVE_WARM_UP = 3
-"""Requests of each workload before a naive run measures."""
+"""Warm-up requests of each workload in a naive run."""
 STAGES_WITH_A_MODEL = 2
-"""Of ours: profile and answers, each a process that loads the model."""
+"""Processes of our protocol that load the model: the stages profile and answers."""
 WARM_UP_WINDOWS = 2
-"""Of ours, where the first two agree."""
+"""Warm-up windows of our protocol, if the first two agree."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How many requests of a workload each protocol runs."""
+    """How many requests of one workload each protocol runs."""
 
     n_settings: int
     """Settings of the grid."""
     swept: int
-    """Of ours, timed at each setting."""
+    """Our protocol: timed at each setting."""
     at_reference: int
-    """Of ours, timed at the reference setting beside: E1, marks against none, repeats."""
+    """Our protocol: timed in addition at the reference setting, for E1, the check of the marks and
+    repeats."""
     scored: int
-    """Of ours, answered in batches at each setting."""
+    """Our protocol: answered in batches at each setting."""
     encoded: int
-    """Of ours, encoded for batches: once for each number of visual tokens."""
+    """Our protocol: encoded for batches, once for each number of visual tokens."""
     naive: int
-    """Of the naive protocol, run one by one at each setting."""
+    """Naive protocol: run one by one at each setting."""
     naive_as_few: int
-    """The same, if it times no more requests than ours does."""
+    """The same, if the naive protocol times no more requests than ours."""
 
 
 def counts(
     workload: Workload, knobs: KnobParams, profile: ProfileParams, quality: QualityParams
 ) -> Counts:
-    """The counts that parameters ask for.
+    """The counts that the parameters ask for.
 
-    The naive protocol times all requests that it scores: a sample of its own for latency, shared
-    by all settings, is what it lacks. It has no E1, no check of marks and no repeats in time.
+    The naive protocol times all requests that it scores. Unlike ours, it has no smaller sample for
+    latency. It also has no E1, no check of the marks and no repeats in every trial.
     """
 
     def of(numbers: PerWorkload) -> int:
@@ -81,44 +82,44 @@ def counts(
 
 @dataclass(frozen=True)
 class CellCosts:
-    """Seconds that requests of a workload take, with all that belongs to them."""
+    """Seconds that one request of a workload takes, with everything that belongs to it."""
 
     ours: Array
-    """One by one, encoded, measured and noted in the journal [n_requests, n_settings]."""
+    """Alone: encode, measure and write to the journal [n_requests, n_settings]."""
     naive: Array
-    """One by one, encoded and generated [n_requests, n_settings]."""
+    """Alone: encode and generate [n_requests, n_settings]."""
     batched: Array
-    """In a batch, each request's share [n_settings]."""
+    """In a batch: time of the batch divided by its requests [n_settings]."""
     encoding: float
-    """Encoding of one request for a batch."""
+    """For a batch: encode one request."""
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds of everything."""
+    """Seconds of all parts of a sweep."""
 
     cells: Mapping[Workload, CellCosts]
-    """Requests."""
+    """One request of each workload."""
     start: float
     """From the start of a process until its model is loaded."""
     facts: float
-    """What ours checks and counts once: grid, device, work of each cell."""
+    """What our protocol checks and counts once: grid, device, work of each cell."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Seconds that sweeps take."""
+    """Seconds that a sweep takes."""
 
     counts: Mapping[Workload, Counts]
     costs: Costs
     profile: ProfileParams
 
     def ours(self, drawn: Drawn = slice(None), *, whole: bool = True) -> float:
-        """Our two stages, by the costs of some of the measured requests.
+        """Our two stages, computed from the costs of some of the measured requests.
 
         Args:
-            drawn: which.
-            whole: with all that the naive protocol lacks, or the grid alone.
+            drawn: the indices of these requests.
+            whole: true for everything, false without the parts that the naive protocol lacks.
         """
         seconds = STAGES_WITH_A_MODEL * self.costs.start + self._warm_up(drawn)
         seconds += self.costs.facts if whole else 0.0
@@ -130,11 +131,11 @@ class Sweep:
         return float(seconds)
 
     def naive(self, drawn: Drawn = slice(None), *, as_few: bool = False) -> float:
-        """A run for each setting, by the costs of some of the measured requests.
+        """One run for each setting, computed from the costs of some of the measured requests.
 
         Args:
-            drawn: which.
-            as_few: if it timed no more requests than ours does.
+            drawn: the indices of these requests.
+            as_few: true if the naive protocol times no more requests than ours.
         """
         seconds = self.counts[WORKLOADS[0]].n_settings * self.costs.start
         for workload, cells in self.costs.cells.items():
@@ -145,7 +146,7 @@ class Sweep:
         return float(seconds)
 
     def _warm_up(self, drawn: Drawn) -> float:
-        """Windows of whole passes, a request in each cell."""
+        """Windows of whole passes, with one request in each cell per pass."""
         one_pass = sum(c.ours[drawn].mean(axis=0).sum() for c in self.costs.cells.values())
         n_cells = sum(n.n_settings for n in self.counts.values())
         window = self.profile.warmup_s / one_pass, self.profile.warmup_window / n_cells

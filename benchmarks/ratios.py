@@ -1,4 +1,4 @@
-"""Intervals of repeated measurements, by the bootstrap."""
+"""Bootstrap intervals of repeated measurements."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ def median_estimate(values: Array, rng: Rng) -> Estimate:
 
 
 def bootstrapped(n: int, statistic: Callable[[NDArray[np.intp]], float], rng: Rng) -> Estimate:
-    """A statistic of n measurements, given which of them are drawn, with its interval."""
+    """A statistic of n measurements, with its interval. It is given the indices that are drawn."""
     resamples = rng.integers(n, size=(N_RESAMPLES, n))
     draws = [statistic(drawn) for drawn in (np.arange(n), *resamples)]
     return estimate(np.array(draws), CONFIDENCE)
@@ -30,16 +30,16 @@ def bootstrapped(n: int, statistic: Callable[[NDArray[np.intp]], float], rng: Rn
 def interleaved(
     ways: dict[str, Callable[[int], float]], n: int, rng: Rng, n_warm: int = 1
 ) -> dict[str, Array]:
-    """Measure ways side by side, in random order each time.
+    """Measure several ways side by side, in a new random order for each item.
 
     Args:
-        ways: each measures the i-th thing and returns what it cost.
-        n: how many things.
-        rng: of the order.
-        n_warm: measurements of the first things that do not count, before the others.
+        ways: each way measures the i-th item and returns its cost.
+        n: number of items.
+        rng: source of the random orders.
+        n_warm: number of items, from the first on, that are measured once before as warm-up.
 
     Returns:
-        What each way cost for each thing [n].
+        The cost of each item by each way [n].
     """
     names = list(ways)
     costs = {name: np.empty(n) for name in names}

@@ -1,4 +1,4 @@
-"""A line of the table: the comparison, its result, and the aim."""
+"""A line of the table: the comparison, the result and the aim."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,14 +10,14 @@ Verdict = Literal["met", "not met", "undecided", "no aim"]
 
 @dataclass(frozen=True)
 class Aim:
-    """A limit for a result."""
+    """A limit that a result should respect."""
 
     bound: float
     at_most: bool = True
-    """Whether the limit is an upper limit; else it is a lower limit."""
+    """True if the bound is an upper limit, false if it is a lower limit."""
 
     def verdict(self, result: Estimate) -> Verdict:
-        """Whether the whole interval, a part, or nothing of it is within the limit."""
+        """Met if the whole interval respects the bound, not met if no part of it does."""
         if self.at_most:
             kept, broken = result.high <= self.bound, result.low > self.bound
         else:
@@ -30,15 +30,15 @@ class Row:
     """One result."""
 
     group: str
-    """Group of the result in the table."""
+    """Name of the group of rows that this row belongs to."""
     compared: str
-    """The two things that are compared."""
+    """The quantity or ratio that was measured."""
     result: Estimate
-    """The result with its 95 % interval."""
+    """Its value with a 95 % interval."""
     aim: Aim | None = None
-    """The aim; `None` for a result that only explains another one."""
+    """The aim. It is `None` if the row only explains another result."""
     limit: str = ""
-    """The reason why the result is not better, without measured numbers."""
+    """Why the result is not better, without any measured number."""
     unit: str = ""
     """Unit of result and aim; empty for ratios."""
 
@@ -49,7 +49,7 @@ class Row:
 
     @property
     def result_text(self) -> str:
-        """The result with its unit and interval; none of those that were measured once."""
+        """The result with its unit and its interval. A single measurement has no interval."""
         one = self.result
         form = ".3g" if self.unit else ".3f"
         value, low, high = (format(number, form) for number in (one.value, one.low, one.high))

@@ -1,4 +1,4 @@
-"""Time and memory of bootstrap and frontiers, from 10^4 to 10^6 rows: do they scale?"""
+"""How time and memory of bootstrap and frontiers grow, from 10^4 to 10^6 rows."""
 
 from collections.abc import Callable
 from itertools import product
@@ -29,8 +29,8 @@ SETTINGS = tuple(
 SIZES = (10_000, 100_000, 1_000_000)
 N_REPEATS = 3
 LIMIT = (
-    "Draws times requests, in every setting: each request is a cluster of its own here, the "
-    "costliest case. Frontiers depend on draws and settings alone."
+    "The work is draws times requests, at every setting. Here each request is a cluster of its "
+    "own, which is the costliest case. Frontiers depend only on draws and settings."
 )
 
 
@@ -45,7 +45,7 @@ def rows(bench: Bench) -> list[Row]:
         for row in _rows_of_size(n, of_size, bench)
     ]
     grows = bootstrapped(N_REPEATS, lambda drawn: exponent(sizes, seconds[drawn]), bench.rng)
-    compared = f"exponent of time in rows, {sizes[0]:,} to {sizes[-1]:,}"
+    compared = f"exponent x in time ~ rows^x, from {sizes[0]:,} to {sizes[-1]:,} rows"
     return [*found, Row(GROUP, compared, grows, EXPONENT_AIM, LIMIT)]
 
 
@@ -55,7 +55,7 @@ def _rows_of_size(n_rows: int, seconds: Array, bench: Bench) -> tuple[Row, Row]:
     time = median_estimate(seconds, bench.rng)
     return (
         Row(GROUP, f"CPU time at {n_rows:,} rows", time, unit="s"),
-        Row(GROUP, f"most memory at {n_rows:,} rows", once, unit="MB"),
+        Row(GROUP, f"peak memory at {n_rows:,} rows", once, unit="MB"),
     )
 
 
@@ -79,7 +79,7 @@ def work(n_rows: int, analysis: AnalysisParams) -> None:
 
 
 def made_up(workload: Workload, images: tuple[str, ...]) -> tuple[TimedCells, ScoredCells]:
-    """A time and a score for each request at each setting."""
+    """A made-up time and a made-up score for each request at each setting."""
     rng = np.random.default_rng(0)
     shape = len(images), len(SETTINGS)
     ms = rng.lognormal(size=shape)
@@ -88,7 +88,7 @@ def made_up(workload: Workload, images: tuple[str, ...]) -> tuple[TimedCells, Sc
 
 
 def peak_mb(work: Callable[[], object]) -> float:
-    """Most memory that the work held at once, beside what was there before."""
+    """Peak memory of the work, without the memory that was in use before."""
     start()
     work()
     peak = get_traced_memory()[1]
@@ -97,5 +97,5 @@ def peak_mb(work: Callable[[], object]) -> float:
 
 
 def exponent(sizes: tuple[int, ...], seconds: Array) -> float:
-    """Slope of the logarithm of time over that of rows, by the median of repeats [n, n_sizes]."""
+    """Slope of log time over log rows, for the median of the repeats [n_repeats, n_sizes]."""
     return float(np.polyfit(np.log(sizes), np.log(np.median(seconds, axis=0)), 1)[0])

@@ -1,4 +1,4 @@
-"""The time to start: the command line, and a pipeline with nothing to do."""
+"""How long it takes to start: the command line, and a pipeline with nothing to do."""
 
 import os
 import shutil
@@ -25,36 +25,36 @@ DVC = (sys.executable, "-m", "dvc")
 HELP = (sys.executable, "-c", "from m1.cli import app; app()", "--help")
 TYPER = (sys.executable, "-c", "import typer")
 ONE_STAGE = "stages:\n  one:\n    cmd: echo 1 > one.txt\n    outs: [one.txt]\n"
-HELP_LIMIT = "The table of commands, which `rich` draws; each command imports what it needs."
-REPRO_LIMIT = "DVC itself; the rest is a look at every dependency of every stage."
+HELP_LIMIT = "`rich` draws the table of commands. Each command imports only what it needs."
+REPRO_LIMIT = "DVC itself. The rest is a check of every dependency of every stage."
 
 
 def rows(bench: Bench) -> list[Row]:
-    """Measure both starts."""
+    """The start of the command line and of a pipeline with nothing to do."""
     with tempfile.TemporaryDirectory() as folder:
         whole, empty = Path(folder) / "whole", Path(folder) / "empty"
         copy_with_results(whole)
         pipeline_of_one_stage(empty)
         helped = ratio(bench, lambda: run(HELP, PROJECT), lambda: run(TYPER, PROJECT))
         nothing = ratio(bench, lambda: no_op(whole), lambda: no_op(empty))
-    compared = "`dvc repro` with nothing to do, over that of a pipeline of one stage"
+    compared = "time of `dvc repro` with nothing to do: this project / a pipeline of one stage"
     return [
-        Row(GROUP, "`m1 --help` over `import typer`", helped, HELP_AIM, HELP_LIMIT),
+        Row(GROUP, "time of `m1 --help` / time of `import typer`", helped, HELP_AIM, HELP_LIMIT),
         Row(GROUP, compared, nothing, REPRO_AIM, REPRO_LIMIT),
     ]
 
 
 def ratio(bench: Bench, ours: Callable[[], float], other: Callable[[], float]) -> Estimate:
-    """Median ratio of two ways' seconds, started in turn."""
+    """Median ratio of the seconds that two ways take, measured in turn."""
     ways = {"ours": lambda _: ours(), "other": lambda _: other()}
     seconds = interleaved(ways, bench.n(N_STARTS), bench.rng)
     return median_estimate(seconds["ours"] / seconds["other"], bench.rng)
 
 
 def copy_with_results(folder: Path) -> None:
-    """A copy of the project in which DVC finds every result recorded.
+    """Copy the project so that DVC finds every result recorded.
 
-    Results that are not there are stood in for by small files: what they hold is not looked at.
+    Empty files take the places of missing results, because their content is not read.
     """
     listed = subprocess.run(
         ("git", "ls-files", "-z"), cwd=PROJECT, check=True, capture_output=True, text=True
@@ -72,7 +72,7 @@ def copy_with_results(folder: Path) -> None:
 
 
 def _stand_in(result: Path, copy: Path) -> None:
-    """The result itself where this checkout has it."""
+    """Copy a result that this checkout has as a folder; otherwise write an empty file instead."""
     if result.is_dir():
         shutil.copytree(result, copy)
         return
@@ -82,7 +82,7 @@ def _stand_in(result: Path, copy: Path) -> None:
 
 
 def pipeline_of_one_stage(folder: Path) -> None:
-    """A project of one stage that has run."""
+    """Make a project of one stage, and run the stage."""
     folder.mkdir()
     (folder / "dvc.yaml").write_text(ONE_STAGE)
     run(("git", "init", "--quiet"), folder)
@@ -91,7 +91,7 @@ def pipeline_of_one_stage(folder: Path) -> None:
 
 
 def no_op(project: Path) -> float:
-    """Seconds of `dvc repro`.
+    """Seconds that `dvc repro` takes with nothing to do.
 
     Raises:
         UserError: if a stage ran.
@@ -100,19 +100,19 @@ def no_op(project: Path) -> float:
     told = _told((*DVC, "repro"), project)
     elapsed = perf_counter() - started
     if "are up to date" not in told:
-        raise UserError(f"{project}: `dvc repro` had something to do, so its time says nothing")
+        raise UserError(f"{project}: `dvc repro` had something to do, so its time does not count")
     return elapsed
 
 
 def run(command: Sequence[str], folder: Path) -> float:
-    """Seconds of a command."""
+    """Seconds that a command takes."""
     started = perf_counter()
     _told(command, folder)
     return perf_counter() - started
 
 
 def _told(command: Sequence[str], folder: Path) -> str:
-    """The output of a command.
+    """The text that a command prints.
 
     Raises:
         UserError: if it failed.

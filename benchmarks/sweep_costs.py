@@ -1,4 +1,4 @@
-"""The costs of a sweep by both protocols: of requests, measured in turn, and of single steps."""
+"""Measure the cost of a sweep's requests by both protocols in turn, and the work done only once."""
 
 import subprocess
 import sys
@@ -62,7 +62,7 @@ class Cells:
     workload: Workload
 
     def costs(self) -> CellCosts:
-        """Costs in every cell, the cells in random order."""
+        """Measure the costs in every cell. The cells come in random order."""
         grid = self.bench.params.knobs.grid()
         n = self.bench.n(N_REQUESTS)
         ours, naive = np.empty((n, len(grid))), np.empty((n, len(grid)))
@@ -99,7 +99,7 @@ class Cells:
         text_of(self.vlm, Generation(tokens, "stop", DynamicCache()))
 
     def _batch(self, setting: Setting) -> tuple[float, float]:
-        """Seconds a request of encoding and of answering, in one batch."""
+        """Seconds per request for encoding and for answering, in one batch."""
         params, longest = self.bench.params, self.bench.params.profile.max_new_tokens
         size = min(params.quality.batch_size, params.quality.n_requests.of(self.workload))
         started = perf_counter()
@@ -130,9 +130,9 @@ def _start_s(bench: Bench) -> float:
 
 
 def _facts_s(bench: Bench, vlm: LoadedVlm) -> float:
-    """Time of what the profile stage does once before it measures."""
-    grid = bench.params.knobs.grid()
-    profiler = Profiler(vlm, bench.prepared, grid, bench.params.profile)
+    """Seconds of the work that the profile stage does once, before it measures."""
+    grid, sets, folders = bench.params.knobs.grid(), dict(bench.sets), dict(bench.folders)
+    profiler = Profiler(vlm, sets, folders, grid, bench.params.profile)
 
     def once() -> None:
         profiler.check_and_reserve()

@@ -12,12 +12,13 @@ from benchmarks.row import Row
 from m1.profiling.provenance import device_name
 
 LIBRARIES = ("torch", "transformers", "numpy", "dvc")
-HEAD = ("", "what", "result (95 % interval)", "aim", "verdict", "what limits it")
-INTRODUCTION = """# The program itself, measured
+HEAD = ("", "quantity", "result (95 % interval)", "aim", "verdict", "limited by")
+INTRODUCTION = """# What the program itself costs
 
-Written by `make bench`{quick}. Where two ways are compared, they take turns in random order on the
-same requests, and the result is the median of ratios with its bootstrap interval. An aim is met if
-the whole interval keeps it, not met if none of it does, else undecided.
+`make bench`{quick} writes this page. Two ways that are compared take turns in random order on the
+same requests. The result is the median of their ratios, with its bootstrap interval. An aim is met
+if the whole interval respects it, and not met if no part of the interval does. Otherwise the
+verdict is "undecided".
 
 {machine}
 
@@ -25,7 +26,7 @@ the whole interval keeps it, not met if none of it does, else undecided.
 
 
 def table(rows: Sequence[Row]) -> str:
-    """All rows; a group's name and each sentence on limits where they come first only."""
+    """All rows. Names of groups and sentences on limits stand only where they come first."""
     lines = [HEAD, ("---",) * len(HEAD)]
     told: set[str] = set()
     for row in rows:
@@ -40,16 +41,16 @@ def page(rows: Sequence[Row], remarks: Sequence[str], quick: bool) -> str:
 
     Args:
         rows: all results.
-        remarks: a paragraph on how something was counted, each.
+        remarks: paragraphs, each on how something was counted.
         quick: whether it was a trial run.
     """
-    opening = INTRODUCTION.format(machine=machine(), quick=" --quick: a trial" if quick else "")
+    opening = INTRODUCTION.format(machine=machine(), quick=" (--quick: a trial)" if quick else "")
     return opening + table(rows) + "".join(f"\n{remark}\n" for remark in remarks)
 
 
 def machine() -> str:
-    """On what and with what, today."""
+    """The date, the machine and the libraries."""
     versions = [f"Python {platform.python_version()}", *(f"{n} {version(n)}" for n in LIBRARIES)]
-    cores = f"{os.cpu_count()} cores, {torch.get_num_threads()} threads used"
+    cores = f"cores: {os.cpu_count()}, threads used: {torch.get_num_threads()}"
     today = date.today().isoformat()
     return f"{today}, {device_name(torch.device('cpu'))}, {cores}; {', '.join(versions)}."

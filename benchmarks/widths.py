@@ -1,4 +1,4 @@
-"""How much medians differ from run to run, by our protocol and by the naive one."""
+"""How much medians differ from run to run, by our protocol and by the naive protocol."""
 
 from dataclasses import replace
 
@@ -15,11 +15,11 @@ N_RUNS = 1000
 
 
 def width_ratio(bench: Bench, spell: float) -> Estimate:
-    """Width of the range of medians by ours over that by the naive protocol, mean of settings.
+    """Width of the range of medians, ours divided by naive, as a mean over the settings.
 
     Args:
-        bench: whose counts of questions are taken.
-        spell: scale of slow spells; 0 for a machine without any.
+        bench: its parameters give the counts of questions.
+        spell: scale of slow spells; 0 for a machine without slow spells.
     """
     profile, quality = bench.params.profile, bench.params.quality
     n_trials, n_timed = profile.n_trials, profile.e2_requests.qa
@@ -34,13 +34,13 @@ def width_ratio(bench: Bench, spell: float) -> Estimate:
 
 
 def ours_medians(world: CoverageWorld, rng: Rng) -> Array:
-    """Median latency of each setting in one run: trials over all cells."""
+    """Median latency of each setting in one run of our protocol: every trial has all settings."""
     _, timed, _ = world.simulate_e2(rng)
     return np.asarray(np.median(timed.total_ms, axis=0))
 
 
 def naive_medians(world: CoverageWorld, n_requests: int, rng: Rng) -> Array:
-    """The same, each setting measured in one go, in a spell of its own."""
+    """The same by the naive protocol: each setting is measured in one go, in a spell of its own."""
     calmer = replace(world, noise=world.noise / NAIVE_REPEATS**0.5)
     images = np.arange(n_requests) // 2
     times = calmer.draw(rng, images, np.zeros_like(images), len(world.grid))
@@ -48,6 +48,6 @@ def naive_medians(world: CoverageWorld, n_requests: int, rng: Rng) -> Array:
 
 
 def width(medians: Array) -> Array:
-    """Range that contains the results of 95 % of runs, relative to its middle [n_settings]."""
+    """Width of the range with 95 % of the runs' medians, relative to its middle [n_settings]."""
     low, middle, high = np.quantile(medians, (0.025, 0.5, 0.975), axis=0)
     return np.asarray((high - low) / middle)

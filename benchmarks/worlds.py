@@ -1,8 +1,9 @@
-"""Made-up worlds whose true numbers are known, and runs in them, quick enough for thousands.
+"""Made-up worlds whose true values are known. Runs in them are quick, so thousands are possible.
 
-Requests differ (captions in length, skewed), questions about one image are alike, each cell of each
-trial has its own slow spells (skewed), and each measurement has noise (skewed). Whether an answer
-is right hangs on its image, its request and chance.
+Requests differ in their times (captions also in length). Questions about one image are alike. Each
+cell of each trial has its own slow spell, and each measurement has noise. The distributions of
+lengths, spells and noise are skewed. Whether an answer is right depends on its image, its request
+and chance.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,26 +29,26 @@ PerKnob = Mapping[Knob, float]
 
 # Milliseconds at the reference setting; decode is for each token after the first.
 COST_MS: PerStage = {"vision": 12.0, "projector": 1.0, "prefill": 20.0, "decode": 3.0}
-# Exponents of each knob's share in the time of the stages.
+# A stage's time grows with a knob's value (as a fraction of its reference) to this power.
 POWERS: Mapping[Knob, PerStage] = {
     "vision_tokens": {"vision": 0.0, "projector": 0.5, "prefill": 0.6, "decode": 0.05},
     "top_k": {"vision": 0.0, "projector": 0.0, "prefill": 0.4, "decode": 0.3},
     "active_blocks": {"vision": 0.0, "projector": 0.0, "prefill": 0.9, "decode": 0.9},
 }
-# The same in the probability that an answer, or a word of it, is right.
+# The same powers for the probability that an answer, or a word of it, is right.
 QUALITY_POWERS: Mapping[Workload, PerKnob] = {
     "qa": {"vision_tokens": 0.15, "top_k": 0.12, "active_blocks": 0.5},
     "captioning": {"vision_tokens": 0.07, "top_k": 0.06, "active_blocks": 0.4},
 }
 N_STEPS = 20
-"""Decode steps of a question in quick runs, but for the spread of lengths."""
+"""Decode steps of a question in `CoverageWorld`, before lengths are spread."""
 N_POPULATION = 1_000_000
-"""Requests from which true medians and percentiles are taken."""
+"""Latencies, over all settings, from which true medians and percentiles are computed."""
 
 
 @dataclass(frozen=True)
 class Mechanism:
-    """How latency and quality come about."""
+    """How settings, images and chance decide latency and quality."""
 
     vision_tokens: Values = (144, 36, 16)
     top_k: Values = (4, 2, 1)
@@ -64,9 +65,10 @@ class Mechanism:
     length_spread: float = 0.0
     """Standard deviation of the logarithm of decode time between requests."""
     spell: float = 0.0
-    """Scale of slow spells: the logarithm of their factor is this times a gamma variable of 0.5."""
+    """Scale of slow spells. The logarithm of a spell's factor is this scale times a gamma variable
+    of shape 0.5."""
     noise: float = 0.0
-    """Scale of a measurement's noise: likewise, times a gamma variable of 1."""
+    """Scale of a measurement's noise. It works alike, with a gamma variable of shape 1."""
 
     @cached_property
     def grid(self) -> tuple[Setting, ...]:
@@ -75,12 +77,12 @@ class Mechanism:
         return tuple(Setting(vision_tokens=v, top_k=k, active_blocks=b) for v, k, b in values)
 
     def shares(self, setting: Setting) -> list[float]:
-        """Value of each knob as a fraction of its reference."""
+        """Value of each knob as a fraction of its reference value."""
         pairs = ((getattr(setting, knob), getattr(self.grid[0], knob)) for knob in KNOBS)
         return [1.0 if largest is None else value / largest for value, largest in pairs]
 
     def step_ms(self, workload: Workload, settings: Sequence[Setting]) -> Array:
-        """Times without any spread [n_stages, n_settings]; decode is that of one step."""
+        """Times without any spread [n_stages, n_settings]. Decode is the time of one step."""
         cost = np.array([self.cost_ms[workload][stage] for stage in STAGES])
         powers = np.array([[self.powers[knob][stage] for knob in KNOBS] for stage in STAGES])
         shares = np.array([self.shares(setting) for setting in settings])
@@ -102,11 +104,11 @@ class Mechanism:
         """Draw the times of requests [n_stages, n_requests, n_settings]; decode is one step.
 
         Args:
-            workload: whose costs.
-            settings: each request is measured at all of them.
+            workload: the workload whose costs are used.
+            settings: each request is measured at all of these settings.
             tempers: how slow each request's image is, in standard deviations [n_requests].
             trials: the trial of each request [n_requests].
-            rng: where spells and noise come from.
+            rng: source of spells and noise.
         """
         slow = np.exp(self.image_spread * tempers)[:, None]
         n_trials = trials.max(initial=-1) + 1
@@ -117,17 +119,17 @@ class Mechanism:
 
 @dataclass(frozen=True)
 class CoverageWorld(Mechanism):
-    """Questions as arrays, in trials of a few requests."""
+    """A world of questions, in trials of a few requests."""
 
     vision_tokens: Values = (144, 36)
     top_k: Values = (4, 2)
     n_trials: int = 50
     per_trial: int = 2
-    """E2's requests in each trial; of every other trial, all about one image."""
+    """E2's requests in each trial. In every second trial, two requests share an image."""
     e1_per_trial: int = 6
-    """E1's requests in each trial, two to an image."""
+    """E1's requests in each trial. Two requests share an image."""
     n_only_scored: int = 100
-    """Requests that are scored and not timed, two to an image."""
+    """Requests that are scored but not timed. Two requests share an image."""
     image_spread: float = 0.1
     length_spread: float = 0.35
     spell: float = 0.1
@@ -140,7 +142,7 @@ class CoverageWorld(Mechanism):
 
     @cached_property
     def mean_stage_ms(self) -> Array:
-        """True mean of every stage [n_stages, n_settings], from the formulas of the spreads."""
+        """True mean time of every stage [n_stages, n_settings], from formulas for the spreads."""
         common = np.exp(self.image_spread**2 / 2) * (1 - self.spell) ** -0.5 / (1 - self.noise)
         means = common * self.step_ms("qa", self.grid)
         means[DECODE] *= N_STEPS * np.exp(self.length_spread**2 / 2)
@@ -155,12 +157,12 @@ class CoverageWorld(Mechanism):
         return times
 
     def population_ms(self, n: int) -> Array:
-        """Latencies of many requests, each of an image and a trial of its own [n_requests, n]."""
+        """Latencies of many requests [n_requests, n]. Each has an image and a trial of its own."""
         alone = np.arange(N_POPULATION // n)
         return np.asarray(self.draw(np.random.default_rng(0), alone, alone, n).sum(axis=0))
 
     def simulate_e1(self, rng: Rng) -> pd.DataFrame:
-        """Rows of E1: stages, total, image and trial of each request."""
+        """Make up rows of E1: stages, total, image and trial of each request."""
         images, trials = self._dealt(self.e1_per_trial, pairs_in=1)
         times = self.draw(rng, images, trials, 1)[:, :, 0]
         rows = pd.DataFrame(times.T, columns=STAGE_COLUMNS)
@@ -169,7 +171,7 @@ class CoverageWorld(Mechanism):
         )
 
     def simulate_e2(self, rng: Rng) -> tuple[pd.DataFrame, TimedCells, ScoredCells]:
-        """Images and trials of E2's timed requests, their times, and all scored answers."""
+        """Make up E2: images and trials of its timed requests, their times, all scored answers."""
         images, trials = self._dealt(self.per_trial, pairs_in=2)
         times = self.draw(rng, images, trials, len(self.grid))
         rows = pd.DataFrame({"image_id": _names(images), "trial": trials})
@@ -185,7 +187,7 @@ class CoverageWorld(Mechanism):
         return rows, timed, self._answers(rng, np.concatenate([images, others]))
 
     def _dealt(self, n: int, pairs_in: int) -> tuple[Places, Places]:
-        """Image and trial of every request: in one of `pairs_in` trials, two to an image."""
+        """Image and trial of every request. In every `pairs_in`-th trial, two share an image."""
         trials = np.repeat(np.arange(self.n_trials), n)
         place = np.tile(np.arange(n), self.n_trials)
         shared = np.where(trials % pairs_in == 0, place // 2, place)

@@ -1,4 +1,4 @@
-"""Simulated runs, taken as far through the analysis as a test needs."""
+"""Simulated runs, analysed up to the step that a test needs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -38,7 +38,7 @@ def make_analysis(**changes: Any) -> AnalysisParams:
 
 
 def weights_of(drawn: Resamples, images: Sequence[str]) -> Draws:
-    """How often each request counts, by its image [1 + n_resamples, n_requests]."""
+    """Weight of each request, from that of its image [1 + n_resamples, n_requests]."""
     return drawn.counts[:, drawn.places(images)]
 
 
@@ -87,7 +87,7 @@ def frontier_in(
 def evidence_of(
     world: World, seed: int = 0, analysis: AnalysisParams | None = None, *, quality: bool = True
 ) -> Mapping[Workload, Evidence]:
-    """Everything the findings are about."""
+    """All evidence that the findings use."""
     rows = measured(world, seed)
     scores, analysis = scored(world, seed) if quality else None, analysis or make_analysis()
     e1 = E1.of(of_experiment(rows, "e1"), analysis)

@@ -1,4 +1,4 @@
-"""Inputs of the stages with one thing wrong, and what is to be said of it."""
+"""Inputs of the stages with one mistake each, and the message that a stage has to give."""
 
 import json
 import shutil
@@ -47,7 +47,7 @@ GONE = object()
 
 
 def edit(path: Path, changes: Mapping[str, Any]) -> None:
-    """Change entries of a JSON file by their place, or leave them out."""
+    """Change or remove entries of a JSON file, each named by its place."""
     whole = json.loads(path.read_text())
     for place, value in changes.items():
         *way, last = (int(key) if key.isdigit() else key for key in place.split("."))
@@ -66,7 +66,7 @@ def edited(file: str, place: str, value: Any) -> Break:
 
 
 def prepared_anew(place: str, value: Any) -> Break:
-    """Requests that are changed and name themselves after their content."""
+    """Changed requests with the fingerprint of their new content."""
 
     def change_both(here: Path, _: Path) -> None:
         edit(here / QA, {place: value})
@@ -77,7 +77,7 @@ def prepared_anew(place: str, value: Any) -> Break:
 
 
 def found_anew(place: str, value: Any) -> Break:
-    """A frontier that is changed and names itself after its content."""
+    """A changed frontier with the fingerprint of its new content."""
 
     def change_both(here: Path, _: Path) -> None:
         edit(here / FRONTIER, {place: value})
@@ -92,22 +92,22 @@ def named_anew(frontier: Path) -> None:
 
 
 def of_other(*files: str) -> Break:
-    """Files of the other run in the place of this one's."""
+    """Files of the other run instead of the files of this run."""
     return lambda here, other: [shutil.copy(other / file, here / file) for file in files]
 
 
 def in_place_of(file: str, another: str) -> Break:
-    """A file of the same run in the place of one that it is not."""
+    """A file of the same run in the place of another file."""
     return lambda here, _: shutil.copy(here / another, here / file)
 
 
 def changed(file: str, change: Change) -> Break:
-    """A table that is changed, while its record is as it was."""
+    """A changed table with an unchanged record."""
     return lambda here, _: change(pd.read_parquet(here / file)).to_parquet(here / file)
 
 
 def all_changed(file: str, change: Change) -> Break:
-    """A table that is changed, and its record with it: nothing but sense is against it."""
+    """A changed table with a matching record: only the content can show the mistake."""
 
     def change_both(here: Path, other: Path) -> None:
         changed(file, change)(here, other)
@@ -123,7 +123,7 @@ def all_changed(file: str, change: Change) -> Break:
 
 
 def at_reference_length(here: Path, other: Path) -> None:
-    """All rows in the mode in which outputs are no answers."""
+    """All rows in the decode mode whose outputs are no answers."""
     all_changed(ROWS, lambda rows: rows.assign(decode_mode="reference_length"))(here, other)
     edit(here / RUN, {"decode_mode": "reference_length"})
 
@@ -156,7 +156,7 @@ def without_first(values: list[Any]) -> list[Any]:
 
 @dataclass(frozen=True)
 class Case:
-    """One thing wrong in the inputs of a stage."""
+    """One mistake in the inputs of a stage."""
 
     name: str
     stage: StageName
@@ -168,17 +168,17 @@ class Case:
 
 
 def in_rows(name: str, change: Change, told: str) -> Case:
-    """Rows that no fingerprint is against, told with their record."""
+    """Wrong rows with matching fingerprints; the message also names their record."""
     return Case(name, "pareto", all_changed(ROWS, change), (RUN, ROWS), told)
 
 
 def in_row_alone(name: str, column: str, value: Any, told: str) -> Case:
-    """A row that cannot be, whatever its record says."""
+    """A row that is impossible, whatever its record says."""
     return Case(name, "pareto", all_changed(ROWS, cell(column, value)), (ROWS,), told)
 
 
 def in_record(name: str, file: str, place: str, value: Any, told: str) -> Case:
-    """A record that cannot be, whatever is beside it."""
+    """A record that is impossible, whatever the other files contain."""
     stage: StageName = "pareto"
     if file in (QA_FRONTIER, FRONTIER):
         stage = "contrast"

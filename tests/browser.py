@@ -33,11 +33,11 @@ class Browser:
     """One page; commands are those of Chrome's DevTools protocol."""
 
     def __init__(self, commands: int, messages: int) -> None:
-        """Take both ends of the pipe, and a page."""
+        """Keep both ends of the pipe, and open a page."""
         self._commands, self._messages, self._unread = commands, messages, b""
         self._numbers, self._session = itertools.count(1), None
         self.events: deque[Message] = deque()
-        """What the page has told, oldest first."""
+        """Messages of the page, oldest first."""
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)[
             "sessionId"
@@ -74,7 +74,7 @@ class Browser:
             os.close(messages)
 
     def send(self, method: str, **params: Any) -> Message:
-        """Do something, and return what came of it."""
+        """Run a command of the protocol, and return its result."""
         number = next(self._numbers)
         command: Message = {"id": number, "method": method, "params": params}
         if self._session:
@@ -100,7 +100,7 @@ class Browser:
         self.wait_for("document.readyState === 'complete'")
 
     def value(self, script: str) -> Any:
-        """What a script evaluates to."""
+        """The value of a script."""
         answer = self.send(
             "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
         )
@@ -135,6 +135,6 @@ class Browser:
         self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
     def told(self, *methods: str) -> list[Message]:
-        """What was told of some kinds, since the page was opened."""
+        """Messages of some kinds since the page was opened."""
         self.send("Runtime.getIsolateId")  # all before its answer has been read
         return [event["params"] for event in self.events if event.get("method") in methods]

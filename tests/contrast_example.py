@@ -1,4 +1,4 @@
-"""The contrast of a made-up run, much as SceneVLM's on a CPU, by the analysis of real runs."""
+"""The contrast of a made-up run, similar to SceneVLM's on a CPU, by the analysis of real runs."""
 
 import contextlib
 from functools import cache
@@ -55,7 +55,7 @@ def analysed(why_no_quality: str | None = None) -> tuple[WorkloadContrast, list[
 
 @cache
 def prepared_rows() -> list[MeasuredRequest]:
-    """The rows of the run, each image opened and processed in a time of its own."""
+    """The rows of the run; each image has its own times for opening and processing."""
     rows = simulate_rows(0, WORLD)
     opening, processor = np.random.default_rng(0).normal((4.5, 2.9), 0.4, (len(rows), 2)).T.tolist()
     return [
@@ -70,7 +70,7 @@ def contrast(**changes: Any) -> WorkloadContrast:
 
 
 def contrast_without_quality() -> WorkloadContrast:
-    """The same, where outputs are no answers."""
+    """The same if outputs are no answers."""
     return analysed(WHY)[0].model_copy(update={"validity": validity()})
 
 
@@ -80,7 +80,7 @@ def frontiers() -> dict[Workload, Frontier]:
 
 
 def tails_of_two_causes() -> dict[Workload, LatencyDistribution]:
-    """The latency of both workloads, P95 made by the requests and P99 by the machine."""
+    """The latency of both workloads, with P95 caused by the requests and P99 by the machine."""
     causes = {"tail_cause": {"p95_ms": "requests", "p99_ms": "machine"}}
     return {
         w: one.model_copy(
@@ -96,6 +96,6 @@ def cdf_points() -> list[LatencyPoint]:
 
 
 def validity(*reasons: str) -> Validity:
-    """That of a run that passed seven checks, or failed them for these reasons."""
+    """The validity of a run that passed seven checks, or failed them for these reasons."""
     check = Check(name="closure", value=0.002, threshold=0.01, passed=not reasons, detail="")
     return Validity(verdict="invalid" if reasons else "valid", reasons=reasons, checks=(check,) * 7)

@@ -1,4 +1,4 @@
-"""A profile run whose requests are made up, so that hundreds of them take no time."""
+"""A profile run with made-up requests, so that hundreds of them take no time."""
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -50,7 +50,7 @@ def undisturbed(row: MeasuredRequest) -> Attempt:
 
 
 class FakedRun:
-    """Runs of one plan with one folder of journals; requests come from a template."""
+    """Runs of one plan with one folder of journals. Requests are copies of a template."""
 
     def __init__(
         self, vlm: LoadedVlm, folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any
@@ -88,7 +88,7 @@ class FakedRun:
         return sum(len(one.planned) for one in self.profiler._plan())
 
     def go(self, one_request: OneRequest = nullcontext, **changes: Any) -> Measured:
-        """Run, or resume, up to the end or to what `before` raises."""
+        """Run or resume, until the end or until `before` raises an error."""
         with self.open(**changes) as journal:
             return self.profiler.run(0.1, journal, one_request)
 
@@ -102,7 +102,7 @@ class FakedRun:
 
 
 def raising(error: BaseException, at: Callable[[Round, Planned], bool]) -> Before:
-    """Raise an error at the requests that are meant."""
+    """Raise an error at the given requests."""
 
     def before(one: Round, planned: Planned) -> None:
         if at(one, planned):

@@ -1,4 +1,4 @@
-"""What M1 can do with a model family, measured on a tiny model of it."""
+"""What M1 can do with a model family, measured on a tiny model of the family."""
 
 import copy
 from collections.abc import Iterator
@@ -80,7 +80,7 @@ def report(name: str) -> FamilyReport:
 
 
 def tokens_in_common(vlm: LoadedVlm) -> str:
-    """How many of the tokens of two answers are those of `generate`."""
+    """How many tokens of two answers equal those of `generate`."""
     encoded = [encode(vlm, image, PROMPT) for image in (PHOTO, SMALL)]
     pairs = [
         pair
@@ -91,7 +91,7 @@ def tokens_in_common(vlm: LoadedVlm) -> str:
 
 
 def as_reference(ours: Tensor, reference: Tensor) -> str:
-    """Whether logits are those of a reference."""
+    """Whether logits equal those of a reference."""
     return "equal" if torch.allclose(ours, reference, rtol=RTOL, atol=ATOL) else "different"
 
 
@@ -122,7 +122,7 @@ def numbered_by_block(vlm: LoadedVlm, skipped: tuple[int, ...]) -> bool:
 
 
 def top_k_and_reference(vlm: LoadedVlm, top_k: int) -> tuple[Tensor, Tensor]:
-    """Logits with fewer experts per token, and those of a model built so."""
+    """Logits with fewer experts per token, and those of a model that was built with so few."""
     inputs = encode(vlm, PHOTO, PROMPT)
     with applied(vlm.structure, Setting(top_k=top_k)):
         ours = decoded_logits(vlm.model, inputs, 4)
@@ -130,7 +130,7 @@ def top_k_and_reference(vlm: LoadedVlm, top_k: int) -> tuple[Tensor, Tensor]:
 
 
 def fewer_by(vlm: LoadedVlm) -> str:
-    """How a model comes to fewer visual tokens."""
+    """How a model gets fewer visual tokens."""
     by_size = n_visual(vlm, PHOTO) != n_visual(vlm, SMALL)
     pooling = {
         "before_projector": "pooling before the projector",
@@ -176,14 +176,14 @@ def decoded_logits(model: Any, inputs: dict[str, Tensor], n: int = N_TOKENS) -> 
 
 
 def keeping(vlm: LoadedVlm, *skipped: int) -> tuple[LoadedVlm, Setting]:
-    """A policy that skips some blocks, whatever must stay by the ordinary policies."""
+    """A policy that skips some blocks, even blocks that ordinary policies must keep."""
     stay = tuple(i for i in range(len(vlm.structure.blocks)) if i not in skipped)
     structure = replace(vlm.structure, block_policy=lambda *_: stay)
     return replace(vlm, structure=structure), Setting(active_blocks=len(stay))
 
 
 def rebuilt_without(vlm: LoadedVlm, *skipped: int) -> nn.Module:
-    """A copy of the model made up of the other blocks alone, numbered anew."""
+    """A copy of the model with only the other blocks, which get new numbers."""
     model = copy.deepcopy(vlm.model)
     structure = find_structure(model)
     stay = [i for i in range(len(structure.blocks)) if i not in skipped]

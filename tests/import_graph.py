@@ -1,4 +1,4 @@
-"""Who imports whom in m1 and stages, read from source text without running any of it."""
+"""The imports between modules of m1 and stages, read from source text without running it."""
 
 import ast
 from collections.abc import Iterator, Mapping

@@ -52,7 +52,7 @@ def start(folder: Path) -> int:
 
 
 def finished(folder: Path) -> dict[str, object]:
-    """What a finished run came to; all traces of it are removed."""
+    """The result of a finished run; all its files are removed."""
     rows = read_rows(MeasuredRequest, folder / "out" / "rows.parquet")
     run = read_record(ProfileRun, folder / "out" / "run.json")
     log = (folder / "requests.log").read_text().split("\n")
@@ -70,7 +70,7 @@ def finished(folder: Path) -> dict[str, object]:
 
 
 def kill_often(folder: Path, n_kills: int, seed: int) -> dict[str, object]:
-    """Start runs and kill them, until there were enough kills; then let the last one finish."""
+    """Start and kill runs until there are enough kills, then let the last run finish."""
     delays = random.Random(seed)
     params = load_params(folder / "params.yaml")
     vlm = whole.load_vlm(params.model)

@@ -1,4 +1,4 @@
-"""A web server on this machine that serves files, and misbehaves where it is told to."""
+"""A web server on this machine that serves files, and makes errors on request."""
 
 import hashlib
 import threading
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass
 class Fault:
-    """What one request gets instead of the file."""
+    """The answer to one request instead of the file."""
 
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class LocalServer:
 
 @contextmanager
 def serving() -> Iterator[LocalServer]:
-    """A server that is there inside the block."""
+    """A server that runs inside the block."""
     local = LocalServer()
     http = ThreadingHTTPServer(("127.0.0.1", 0), handler_for(local))
     http.daemon_threads = True
@@ -70,7 +70,7 @@ def handler_for(local: LocalServer) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def log_message(self, *args: Any) -> None:
-            """Say nothing."""
+            """Print nothing."""
 
         def do_GET(self) -> None:
             with local.lock:

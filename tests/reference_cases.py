@@ -1,4 +1,4 @@
-"""Where the reference cases are, and the scores that are known of them."""
+"""The places of the reference cases, and their known scores."""
 
 import json
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Cases:
 
     @property
     def caption_tokens(self) -> Path:
-        """The tokens that the official tokeniser makes of both."""
+        """The tokens of both from the official tokeniser."""
         return self.folder / "coco_captions/fakecap_ptb_tokenised.json"
 
     @property

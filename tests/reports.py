@@ -1,4 +1,4 @@
-"""Reports of made-up runs, one of each kind that has to look right."""
+"""Reports of made-up runs, one of each kind that has to be drawn well."""
 
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ def contrast(**changes: Any) -> WorkloadContrast:
 
 
 def invalid() -> WorkloadContrast:
-    """A run that failed a check, and had nothing to go by for another."""
+    """A run that failed one check, and had no data for another check."""
     validity = example.validity("it drifted by 12.00%, above 10.00%")
     checks = (
         Check(name="drift", value=0.12, threshold=0.1, passed=False, detail="it drifted"),
@@ -61,7 +61,7 @@ def invalid() -> WorkloadContrast:
 
 
 def with_failures() -> WorkloadContrast:
-    """A run in which a setting could not be measured, and whose texts are nasty."""
+    """A run with a setting that could not be measured, and with hostile texts."""
     missing = example.GRID[5]
     failed = FailedCell(
         experiment="e2",

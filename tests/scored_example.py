@@ -1,4 +1,4 @@
-"""The files of a run whose scored outputs are to be looked at: few requests, two settings."""
+"""The files of a run with scored outputs to show: few requests, two settings."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ FINGERPRINT = "a" * 64
 
 
 def request(workload: Workload, n: int, **changes: Any) -> Request:
-    """A request about a picture of its own."""
+    """A request with its own picture."""
     fields: dict[str, Any] = {
         "request_id": f"{workload}-{n}",
         "image_id": f"image-{n}",
@@ -37,7 +37,7 @@ def request(workload: Workload, n: int, **changes: Any) -> Request:
 
 
 def answer(asked: Request, workload: Workload, setting: Setting, **changes: Any) -> ScoredAnswer:
-    """What was written; by default the better, the larger the number of the request."""
+    """The output; by default, a request with a larger number has a better output."""
     n = int(asked.image_id.removeprefix("image-"))
     quality = n / 10 + (0.5 if setting == REFERENCE else 0.0)
     fields: dict[str, Any] = {

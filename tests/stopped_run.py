@@ -1,4 +1,4 @@
-"""The profile stage, which is stopped for a second in the midst of some requests.
+"""The profile stage, which stops itself during some requests; another process must continue it.
 
 Run as a program. One request of warm-up is stopped, and the first of each experiment.
 """

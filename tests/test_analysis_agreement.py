@@ -1,4 +1,4 @@
-"""Batches against single requests, where it is known how often they differ."""
+"""Batches compared with single requests, for a known number of differences."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ def agreement_in(world: World, workload: Workload) -> Agreement:
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
-def test_batches_that_say_the_same_agree(workload: Workload) -> None:
+def test_batches_with_the_same_texts_agree(workload: Workload) -> None:
     found = agreement_in(WORLD, workload)
     assert found.n_pairs == 4 * 60
     for estimate, expected in ((found.identical_share, 1.0), (found.quality_difference, 0.0)):
@@ -38,7 +38,7 @@ def test_batches_that_say_the_same_agree(workload: Workload) -> None:
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
-def test_other_texts_are_counted_and_what_they_cost(workload: Workload) -> None:
+def test_different_texts_and_their_cost_are_counted(workload: Workload) -> None:
     found = agreement_in(replace(WORLD, other_in_batches=0.25), workload)
     assert found.identical_share.low < 0.75 < found.identical_share.high
     assert found.identical_share.high < 0.9

@@ -51,7 +51,7 @@ def test_workloads_of_one_trial_are_one_cluster() -> None:
     assert (weights[:, 0] != weights[:, 2]).any()
 
 
-def test_one_cluster_says_nothing_about_chance() -> None:
+def test_one_cluster_is_refused() -> None:
     with pytest.raises(UserError, match=r"raise profile\.n_trials"):
         resamples_of(rows_of(("a", 0), ("b", 0)), ANALYSIS)
 
@@ -92,7 +92,7 @@ def test_questions_about_one_image_move_together() -> None:
         weights_of(drawn, ["unknown"])
 
 
-def test_draws_follow_from_the_clusters_and_the_seed_alone() -> None:
+def test_draws_depend_only_on_the_clusters_and_the_seed() -> None:
     rows = rows_of(*((name, i) for i, name in enumerate(names(0, 9))))
     first, again = (resamples_of(frame, ANALYSIS) for frame in (rows, rows[::-1]))
     other = resamples_of(rows, make_analysis(seed=2))
@@ -113,7 +113,7 @@ def test_weighted_quantiles_are_those_of_repeated_values(q: float) -> None:
     np.testing.assert_allclose(weighted_quantile(values, weights, q), expected)
 
 
-def test_by_clusters_and_in_parts_the_same_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_clusters_and_in_parts_results_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(4)
     images = [f"{i}" for i in rng.integers(0, 30, size=70)]
     values, drawn = rng.gamma(2, size=(70, 3)), drawn_by_image(images)
@@ -151,7 +151,7 @@ def test_estimate_is_the_sample_with_percentiles_of_the_resamples() -> None:
     assert (found.value, found.low, found.high) == pytest.approx((5.0, 5.0, 95.0))
 
 
-def test_what_resamples_gain_is_taken_off_an_extreme() -> None:
+def test_the_gain_of_resamples_is_subtracted_from_an_extreme() -> None:
     found = estimate_of_extreme(np.array([50.0, *range(40, 141)]), 0.9)
     assert (found.value, found.low, found.high) == pytest.approx((50.0, -35.0, 55.0))
 
@@ -164,7 +164,7 @@ def test_an_interval_of_an_area_does_not_go_below_zero() -> None:
     assert (beyond.low, beyond.high) == (0.0, 0.0)
 
 
-def test_the_cut_takes_no_true_value_out_of_an_interval() -> None:
+def test_cutting_an_interval_removes_no_true_value() -> None:
     rng = np.random.default_rng(1)
     for _ in range(200):
         truth, draws = rng.exponential(0.05), rng.exponential(0.05, size=101)

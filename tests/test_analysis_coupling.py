@@ -1,4 +1,4 @@
-"""How frontiers move as one knob is fixed elsewhere."""
+"""How frontiers move if one knob is fixed at another value."""
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ def test_without_quality_in_a_draw_there_is_no_shift() -> None:
 
 
 @given(SIDES, SIDES)
-def test_the_shift_is_what_many_levels_find(moved, unmoved) -> None:
+def test_the_shift_equals_that_of_many_levels(moved, unmoved) -> None:
     shift = latency_shift(moved, unmoved)
     assert latency_shift(unmoved, moved) == pytest.approx(-shift)
     for draw in range(3):

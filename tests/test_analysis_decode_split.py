@@ -1,4 +1,4 @@
-"""Changes of decode time come apart into length and speed, and nothing is left over."""
+"""Changes of decode time are split into length and speed, without a remainder."""
 
 import numpy as np
 import pytest
@@ -87,7 +87,7 @@ def test_parts_sum_to_the_change_in_every_draw() -> None:
     np.testing.assert_allclose(draws.speed_ms[both], expected[both], atol=1e-9)
 
 
-def test_the_way_back_is_the_same_change_with_the_other_sign() -> None:
+def test_the_reverse_change_has_the_opposite_sign() -> None:
     there = DecodeDraws(np.array([[6.0, 12.0]]), np.array([[18.0, 12.0]]))
     back = DecodeDraws(there.n_steps[:, ::-1], there.decode_ms[:, ::-1])
     assert there.length_ms[0, 1] == -back.length_ms[0, 1]

@@ -30,7 +30,7 @@ def test_frontier_agrees_with_moocore(n_values: int, n_settings: int) -> None:
     np.testing.assert_array_equal(on_frontier(latency, quality), expected)
 
 
-def test_as_good_and_slower_is_dominated() -> None:
+def test_a_slower_setting_of_equal_quality_is_dominated() -> None:
     points = [(1.0, 0.9), (0.8, 0.9), (0.8, 0.7), (0.5, 0.6), (0.5, 0.6)]
     assert on_frontier(*one_draw(points))[0].tolist() == [False, True, False, True, True]
 

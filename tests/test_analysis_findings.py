@@ -136,12 +136,14 @@ def assert_close(finding: Finding, truth: float) -> None:
     ],
     ids=["no experts", "one value", "one setting"],
 )
-def test_what_cannot_be_computed_is_left_out(changes: dict[str, Any], missing: set[str]) -> None:
+def test_findings_that_cannot_be_computed_are_left_out(
+    changes: dict[str, Any], missing: set[str]
+) -> None:
     found = findings_in(replace(EXPECTED, **changes))
     assert {e.id for e in EXPECTATIONS} - set(found) == missing
 
 
-def test_without_quality_what_rests_on_it_is_not_tested_and_the_rest_is() -> None:
+def test_without_quality_only_findings_without_it_are_tested() -> None:
     evidence = evidence_of(EXPECTED, seed=1, quality=False)
     found = judge_expectations(evidence["qa"], evidence["captioning"], make_analysis())
     untested = list_not_tested(found, evidence, "Nobody knows.", 2)
@@ -159,7 +161,7 @@ def test_without_quality_what_rests_on_it_is_not_tested_and_the_rest_is() -> Non
     assert {f.id for f in found} | {u.id for u in untested} == set(with_quality)
 
 
-def test_what_is_missing_is_said_of_what_is_not_tested() -> None:
+def test_a_finding_that_is_not_tested_names_what_is_missing() -> None:
     evidence = evidence_of(replace(EXPECTED, top_k=(None,)), quality=False)
     found = judge_expectations(evidence["qa"], evidence["captioning"], make_analysis())
     reasons = {one.id: one.reason for one in list_not_tested(found, evidence, "Nobody knows.", 2)}
@@ -187,7 +189,7 @@ def test_only_an_interval_without_the_smallest_effect_decides(
     assert verdict_of(low, high, smallest=2.0) == verdict
 
 
-def test_a_finding_is_held_against_the_smallest_effect_of_its_kind() -> None:
+def test_a_finding_is_compared_with_the_smallest_effect_of_its_kind() -> None:
     smallest = {"share": 90.0, "sensitivity": 0.0, "preference": 0.7, "steepness": 9.0}
     evidence = evidence_of(EXPECTED, seed=1)
     analysis = make_analysis(smallest_effect=smallest)
@@ -225,7 +227,7 @@ def test_workloads_are_paired_by_shared_images() -> None:
 
 
 def interval_width(world: World) -> float:
-    """Of the difference of the workloads' mean latency."""
+    """Width of the interval for the difference of the workloads' mean latency."""
     rows = measured(world)
     e1 = of_experiment(rows, "e1")
     resamples = resamples_of(e1, make_analysis())

@@ -95,7 +95,7 @@ def test_points_are_those_of_the_sample_fastest_first() -> None:
         assert point.latency_ms.low <= point.latency_ms.value <= point.latency_ms.high
 
 
-def test_latency_statistic_is_the_one_asked_for() -> None:
+def test_latency_statistic_is_the_requested_one() -> None:
     times = np.array([[1.0, 2.0], [1.0, 2.0], [10.0, 2.0]])
     good = np.ones_like(times)
     median = frontier_by_hand(times, good)
@@ -105,7 +105,7 @@ def test_latency_statistic_is_the_one_asked_for() -> None:
     assert [p.latency_ms.value for p in reference["mean"]] == [2.0, 4.0]
 
 
-def test_settings_are_paired_so_what_images_share_cancels() -> None:
+def test_settings_are_paired_so_effects_of_images_cancel() -> None:
     rng = np.random.default_rng(0)
     slowness = np.exp(rng.normal(size=(30, 1)))
     times = slowness * np.array([[100.0, 50.0]])
@@ -145,7 +145,7 @@ def test_frontier_by_hand() -> None:
     assert single.hypervolume == frontier.hypervolume
 
 
-def test_hypervolume_has_what_noise_adds_taken_off() -> None:
+def test_the_gain_by_noise_is_subtracted_from_hypervolume() -> None:
     # Eight settings as good as each other: the best of them looks better than it is.
     rng = np.random.default_rng(2)
     times = np.linspace(100.0, 30.0, 8) * np.ones((40, 1))
@@ -192,7 +192,7 @@ def test_captions_have_corpus_scores_too() -> None:
     assert all(point.further_quality == {} for point in frontier_of("qa").points)
 
 
-def test_the_largest_quality_there_can_be_is_recorded() -> None:
+def test_the_largest_possible_quality_is_recorded() -> None:
     references = {r.references for r in simulate_requests("qa", WORLD).requests}
     assert all(len(said) == 10 and len(set(said)) == 1 for said in references)
     assert frontier_of("qa").quality_ceiling == 1.0
@@ -277,7 +277,7 @@ def test_intervals_are_those_of_the_draws_the_contrast_compares() -> None:
 
 
 @pytest.mark.parametrize(("timed", "scored"), [(4, 60), (60, 8), (12, 12)])
-def test_timed_and_scored_requests_may_be_other_numbers(timed: int, scored: int) -> None:
+def test_numbers_of_timed_and_scored_requests_may_differ(timed: int, scored: int) -> None:
     sizes = {"n_images": 60, "e2_requests": timed, "answered_requests": scored}
     world = replace(SMALL, stage_noise=0.0, **sizes)
     frontier = frontier_in(world, "qa")

@@ -1,4 +1,4 @@
-"""Inputs of the stages that do not belong together: refused in a line; honest ones run through."""
+"""Inputs of the stages that do not belong together are refused in one line; correct ones run."""
 
 import contextlib
 import io
@@ -119,7 +119,7 @@ def test_records_of_earlier_versions_are_checked_as_far_as_they_tell(
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_what_does_not_belong_together_is_refused_in_a_line(
+def test_inputs_that_do_not_belong_together_are_refused_in_one_line(
     project: Path, other: Path, tmp_path: Path, case: Case
 ) -> None:
     folder = shutil.copytree(project, tmp_path / "project")

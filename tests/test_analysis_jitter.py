@@ -1,4 +1,4 @@
-"""Jitter and heterogeneity are told apart, in the middle and in the tail."""
+"""Jitter and heterogeneity are distinguished, in the middle and in the tail."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ WORLD = World(n_images=300, e1_requests=300, e2_requests=0, observer_requests=0,
 
 
 def variation(world, slow_share=0.0) -> Variation:
-    """What the analysis says of question answering; a share of all rows takes twice as long."""
+    """The variation of question answering, if a share of all rows takes twice as long."""
     rows = measured(world)
     slow = np.random.default_rng(5).random(len(rows)) < slow_share
     rows["total_ms"] = rows["total_ms"] * np.where(slow, 2.0, 1.0)
@@ -37,7 +37,7 @@ def test_different_requests_on_a_steady_machine() -> None:
     assert found.tail_cause == {"p95_ms": "requests", "p99_ms": "requests"}
 
 
-def test_the_validity_of_a_run_goes_by_the_same_jitter() -> None:
+def test_the_validity_of_a_run_uses_the_same_jitter() -> None:
     found = variation(replace(WORLD, n_trials=9))
     assert jitter(simulate_rows(0, replace(WORLD, n_trials=9)), "qa") == found.jitter
 
@@ -59,12 +59,12 @@ def test_a_percentile_that_is_not_available_has_no_cause() -> None:
     assert set(variation(replace(WORLD, e1_requests=100)).tail_cause) == {"p95_ms"}
 
 
-def test_few_repeats_do_not_tell_the_cause_of_a_tail() -> None:
+def test_few_repeats_do_not_show_the_cause_of_a_tail() -> None:
     found = variation(replace(WORLD, n_trials=5))
     assert (found.n_measurements, found.tail_cause) == (15, {})
 
 
-def test_nothing_is_told_without_repeats() -> None:
+def test_nothing_is_reported_without_repeats() -> None:
     rows = measured(WORLD)
     repeats = of_experiment(rows, "repeat")
     once = repeats.drop_duplicates("request_id")
@@ -76,6 +76,6 @@ def test_nothing_is_told_without_repeats() -> None:
 
 
 @pytest.mark.parametrize(("by_jitter", "blamed"), [(0.0708, "machine"), (0.0706, "requests")])
-def test_half_of_the_squared_distance_is_where_the_blame_changes(by_jitter, blamed) -> None:
+def test_the_cause_changes_at_half_of_the_squared_distance(by_jitter, blamed) -> None:
     # Half of 0.1 squared is 0.0707 squared.
     assert cause(by_jitter, observed=0.1) == blamed

@@ -110,7 +110,7 @@ def test_length_and_speed_of_outputs_stand_side_by_side() -> None:
     ) in told
 
 
-def test_single_tokens_have_no_speed_to_tell_of() -> None:
+def test_single_tokens_have_no_decode_speed() -> None:
     told = answers_in(EXPECTED, speed=SPEED | {"qa": None}).latency_difference
     assert "and 30 in captioning. Supported" in told
 
@@ -179,7 +179,7 @@ def test_best_setting_may_be_the_reference() -> None:
         ),
     ],
 )
-def test_every_verdict_is_said(verdicts: dict[str, Verdict], expected: str) -> None:
+def test_every_verdict_is_stated(verdicts: dict[str, Verdict], expected: str) -> None:
     ids = ("qa-prefill-heavy", "captioning-decode-heavy")
     findings = made_up({**verdicts, "qa-frontier-steeper": "supported"})
     assert (

@@ -1,4 +1,4 @@
-"""Order statistics bound percentiles as often as they promise, or say that they cannot."""
+"""Order statistics bound percentiles as often as they promise, or there is no bound."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def test_requests_needed_is_the_smallest_number() -> None:
 
 
 @pytest.mark.parametrize("n", [4, 5, 58, 59, 298, 299, 2000])
-def test_a_bound_is_there_exactly_where_the_percentile_is(n) -> None:
+def test_a_bound_exists_exactly_where_the_percentile_exists(n) -> None:
     assert set(upper_bounds(range(1, n + 1), 0.95)) == set(PERCENTILES) - set(
         too_small_for(n, 0.95)
     )

@@ -1,4 +1,4 @@
-"""Preprocessing: told beside the total, and never more of it than was measured."""
+"""Preprocessing is reported beside the total, and only as far as it was measured."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def described(rows: pd.DataFrame) -> Preprocessing:
     return describe_preprocessing(rows, resamples_of(rows, make_analysis()))
 
 
-def test_it_is_that_of_the_sample_and_its_parts_make_the_whole() -> None:
+def test_it_belongs_to_the_sample_and_its_parts_sum_to_the_whole() -> None:
     found, times = described(QA), QA["preprocess_ms"]
     assert found.mean_ms is not None
     assert found.p50_ms is not None
@@ -62,7 +62,7 @@ def test_a_percentile_needs_enough_requests() -> None:
 
 
 @pytest.mark.parametrize("missing", ["the column", "the values"])
-def test_where_opening_was_not_timed_only_the_rest_is_told(missing: str) -> None:
+def test_if_opening_was_not_timed_only_the_rest_is_reported(missing: str) -> None:
     rows = QA.drop(columns="open_image_ms")
     if missing == "the values":
         rows = rows.assign(open_image_ms=None)

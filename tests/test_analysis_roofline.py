@@ -1,4 +1,4 @@
-"""Stages against their floors, on made-up times whose floors are known."""
+"""Stages compared with their floors, on made-up times with known floors."""
 
 import numpy as np
 import pytest
@@ -47,14 +47,14 @@ def test_keys_and_values_are_read_as_well_as_weights() -> None:
     assert one.over_floor.low < one.over_floor.value < one.over_floor.high
 
 
-def test_decode_is_told_for_one_token() -> None:
+def test_decode_is_reported_for_one_token() -> None:
     for cell in roofline(steps=7.0, run=simulate_run(WORLD)):
         assert set(cell.stages) == set(STAGES)
         assert cell.stages["decode"].measured_ms.value == pytest.approx(2.0)
         assert cell.stages["vision"].measured_ms.value == pytest.approx(3.0)
 
 
-def test_a_stage_without_work_is_at_no_distance_from_a_floor() -> None:
+def test_a_stage_without_work_has_no_distance_to_a_floor() -> None:
     run = simulate_run(WORLD)
     none = StageWork(operations=0.0, weight_bytes=0.0, cache_bytes=0.0)
     work = [one.model_copy(update={"stages": one.stages | {"projector": none}}) for one in run.work]
@@ -62,12 +62,12 @@ def test_a_stage_without_work_is_at_no_distance_from_a_floor() -> None:
         assert set(cell.stages) == set(STAGES) - {"projector"}
 
 
-def test_outputs_of_one_token_have_no_decode_to_tell_of() -> None:
+def test_outputs_of_one_token_have_no_decode() -> None:
     for cell in roofline(steps=0.0, run=simulate_run(WORLD)):
         assert set(cell.stages) == set(STAGES) - {"decode"}
 
 
-def test_a_stage_of_which_nothing_was_counted_has_no_floor() -> None:
+def test_a_stage_without_counts_has_no_floor() -> None:
     # A projector without weights, such as one that shuffles or averages features.
     run = simulate_run(WORLD)
     nothing = StageWork(operations=0.0, weight_bytes=0.0, cache_bytes=0.0)

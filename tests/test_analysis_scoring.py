@@ -43,7 +43,7 @@ def test_answers_are_scored_by_their_own_references() -> None:
     assert sorted(set(expected)) == pytest.approx([0.0, 0.9])
 
 
-def test_captions_are_weighed_by_the_whole_corpus() -> None:
+def test_captions_are_weighted_by_the_whole_corpus() -> None:
     requests = simulate_requests("captioning", WORLD)
     corpus = CaptionCorpus.from_references(requests.corpus)
     scores = score_rows(rows_of("captioning"), requests)
@@ -54,7 +54,7 @@ def test_captions_are_weighed_by_the_whole_corpus() -> None:
     assert score_rows(one, requests)["quality"].tolist() == [expected[7]]
 
 
-def test_further_quality_is_of_all_captions_of_a_setting() -> None:
+def test_further_quality_covers_all_captions_of_a_setting() -> None:
     requests = simulate_requests("captioning", WORLD)
     found = further_quality(score_rows(rows_of("captioning"), requests), requests)
     assert set(found) == {setting.label for setting in WORLD.grid}
@@ -122,7 +122,7 @@ def test_reasoning_that_the_model_marks_is_kept_and_not_scored(workload) -> None
 
 
 @pytest.mark.parametrize("workload", ["qa", "captioning"])
-def test_an_output_cut_in_its_reasoning_scores_nothing(workload) -> None:
+def test_an_output_cut_in_its_reasoning_scores_zero(workload) -> None:
     requests = simulate_requests(workload, WORLD)
     # The normal form of an article is empty, as an answer is that was not given.
     lazy = [
@@ -149,7 +149,7 @@ def test_the_best_accuracy_is_of_the_requests_that_were_scored() -> None:
     assert best_accuracy(scores, simulate_requests("captioning", WORLD)) is None
 
 
-def test_a_caption_is_all_that_was_written() -> None:
+def test_a_caption_is_the_whole_output() -> None:
     rows, requests = rows_of("captioning").iloc[:4], simulate_requests("captioning", WORLD)
     broken = rows.assign(output_text=[" " + t.replace(" ", "\n", 1) for t in rows["output_text"]])
     expected = score_rows(rows, requests)["quality"].tolist()

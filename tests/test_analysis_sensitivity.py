@@ -67,7 +67,7 @@ def test_quality_changes_in_percent_of_the_reference() -> None:
     assert move.quality_percent[0] == pytest.approx(expected)
 
 
-def test_without_quality_latency_moves_as_it_does() -> None:
+def test_without_quality_latency_moves_are_the_same() -> None:
     for (move, *_), (other, *_) in zip(
         moves_of(QUIET, "qa").values(), moves_of(QUIET, "qa", quality=False).values(), strict=True
     ):

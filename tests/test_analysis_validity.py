@@ -1,4 +1,4 @@
-"""A run is judged by its answers too, once they are scored."""
+"""The validity of a run also depends on its answers, after they are scored."""
 
 from typing import Literal
 

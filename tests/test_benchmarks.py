@@ -1,4 +1,4 @@
-"""The arithmetic behind `make bench`: intervals, aims, counts, what is timed; never how long."""
+"""The arithmetic of `make bench`: intervals, aims, counts, timed work. No test checks a time."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -104,7 +104,7 @@ def test_counts_are_those_that_the_parameters_ask_for() -> None:
     assert one.naive_as_few == 3 + 50 * 3 + 100
 
 
-def test_a_sweep_takes_what_its_counts_and_costs_say() -> None:
+def test_the_time_of_a_sweep_is_counts_times_costs() -> None:
     numbers = {w: counts(w, PARAMS.knobs, PARAMS.profile, PARAMS.quality) for w in WORKLOADS}
     each = np.ones((4, 27))
     cells = {w: CellCosts(2 * each, 3 * each, np.full(27, 0.5), 0.1) for w in WORKLOADS}
@@ -117,7 +117,7 @@ def test_a_sweep_takes_what_its_counts_and_costs_say() -> None:
     assert sweep.naive(as_few=True) < sweep.naive()
 
 
-def test_only_what_is_drawn_counts_in_a_sweep() -> None:
+def test_only_drawn_requests_count_in_a_sweep() -> None:
     numbers = {w: counts(w, PARAMS.knobs, PARAMS.profile, PARAMS.quality) for w in WORKLOADS}
     rising = np.arange(1.0, 5.0)[:, None] * np.ones((4, 27))
     cells = {w: CellCosts(rising, rising, np.zeros(27), 0.0) for w in WORKLOADS}
@@ -125,7 +125,7 @@ def test_only_what_is_drawn_counts_in_a_sweep() -> None:
     assert sweep.naive(np.array([3, 3, 3, 3])) == pytest.approx(4 * sweep.naive(np.array([0])))
 
 
-def test_slow_spells_spread_what_settings_measured_in_one_go_say_and_trials_even_them_out() -> None:
+def test_slow_spells_widen_the_range_of_naive_medians_more_than_of_ours() -> None:
     world = CoverageWorld(spell=0.3)
     draw = rng()
     ours = width(np.array([ours_medians(world, draw) for _ in range(60)]))
@@ -136,18 +136,18 @@ def test_slow_spells_spread_what_settings_measured_in_one_go_say_and_trials_even
     assert (quiet < naive / 2).all()
 
 
-def test_the_exponent_is_the_power_that_time_goes_by() -> None:
+def test_the_exponent_is_the_power_by_which_time_grows() -> None:
     sizes = (10, 100, 1000)
     seconds = np.array([[7.0 * n**1.5 for n in sizes]] * 3)
     assert exponent(sizes, seconds) == pytest.approx(1.5)
 
 
-def test_most_memory_is_what_the_work_held_at_once() -> None:
+def test_peak_memory_is_the_most_that_the_work_held_at_once() -> None:
     assert peak_mb(lambda: [np.zeros(2**20) for _ in range(3)]) == pytest.approx(24, rel=0.05)
     assert peak_mb(lambda: [np.zeros(2**20).sum() for _ in range(3)]) < 17
 
 
-def test_time_in_modules_is_of_the_tower_and_of_all_blocks_in_each_pass(
+def test_time_in_modules_covers_the_tower_and_all_blocks_of_each_pass(
     vlm, held_out, monkeypatch
 ) -> None:
     inputs = encode(vlm, held_out.images[0], "Is there a star?")
@@ -175,13 +175,13 @@ def test_every_way_is_timed_on_every_request(bench, vlm) -> None:
     assert all((times > 0).all() and len(times) == 8 for times in seconds.values())
 
 
-def test_ways_that_write_different_tokens_are_no_match(bench, vlm, monkeypatch) -> None:
+def test_ways_that_write_different_tokens_are_not_compared(bench, vlm, monkeypatch) -> None:
     monkeypatch.setattr(greedy_loop, "generate", lambda *_: (1, 2, 3))
     with pytest.raises(UserError, match="differ in tokens"):
         greedy_loop.compare(bench, vlm, "qa", with_floor=False)
 
 
-def test_a_pipeline_with_something_to_do_is_not_taken_for_one_without(tmp_path) -> None:
+def test_a_pipeline_with_something_to_do_is_refused(tmp_path) -> None:
     pipeline_of_one_stage(tmp_path / "one")
     assert no_op(tmp_path / "one") > 0
     (tmp_path / "one" / "one.txt").unlink()

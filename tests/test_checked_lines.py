@@ -1,4 +1,4 @@
-"""Whatever is cut off or damaged, whole lines before it stay and nothing else is believed."""
+"""If a file is cut off or damaged, only the whole lines before the damage are read."""
 
 import errno
 import fcntl
@@ -27,7 +27,7 @@ def read(path: Path) -> list[str]:
         return lines.texts
 
 
-def test_lines_are_read_as_they_were_written_and_more_can_follow(tmp_path) -> None:
+def test_lines_are_read_as_written_and_more_can_be_added(tmp_path) -> None:
     path = written(tmp_path / "new" / "journal.jsonl")
     assert read(path) == TEXTS
     written(path, ["more"])
@@ -72,7 +72,7 @@ def test_any_changed_byte_of_an_earlier_line_is_found(tmp_path) -> None:
 @pytest.mark.parametrize(
     "order", [[1, 2, 3, 4], [0, 2, 3, 4], [0, 1, 2, 4], [0, 2, 1, 3, 4], [0, 1, 1, 2, 3, 4]]
 )
-def test_lines_that_are_left_out_moved_or_doubled_are_found(tmp_path, order) -> None:
+def test_lines_that_are_missing_moved_or_doubled_are_found(tmp_path, order) -> None:
     path = written(tmp_path / "journal.jsonl")
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[n] for n in order))
@@ -88,7 +88,7 @@ def test_lines_of_another_file_are_found(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("which", [slice(None), slice(1, 3)], ids=["all", "some"])
-def test_line_ends_of_windows_lose_nothing(tmp_path, which) -> None:
+def test_windows_line_ends_lose_nothing(tmp_path, which) -> None:
     texts = [*TEXTS, "ends in a carriage return\r"]
     path = written(tmp_path / "journal.jsonl", texts)
     lines = path.read_bytes().split(b"\n")
@@ -100,7 +100,7 @@ def test_line_ends_of_windows_lose_nothing(tmp_path, which) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
-def test_a_file_that_another_program_wrote_anew_is_refused_and_kept(tmp_path, encoding) -> None:
+def test_a_file_that_another_program_rewrote_is_refused_and_kept(tmp_path, encoding) -> None:
     path = written(tmp_path / "journal.jsonl", ["{}"])
     path.write_text(path.read_text(encoding="utf-8"), encoding=encoding)
     changed = path.read_bytes()
@@ -132,7 +132,7 @@ def test_a_file_that_is_finished_while_it_is_opened_is_not_written(tmp_path, mon
     assert (tmp_path / "journal.finished").read_bytes() == b""
 
 
-def test_a_file_system_without_locks_will_do(tmp_path, monkeypatch) -> None:
+def test_a_file_system_without_locks_is_enough(tmp_path, monkeypatch) -> None:
     def none(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 

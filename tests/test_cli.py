@@ -68,7 +68,7 @@ def test_show_counts_the_checks_of_a_valid_run(contrast, tmp_path) -> None:
     assert f"- {contrast.validity.tally}" in shown(contrast, tmp_path)
 
 
-def test_show_says_what_percentiles_are_at_most_and_what_makes_them(contrast, tmp_path) -> None:
+def test_show_gives_upper_bounds_of_percentiles_and_their_causes(contrast, tmp_path) -> None:
     latency = tails_of_two_causes()
     output = shown(contrast.model_copy(update={"latency": latency}), tmp_path)
     rows = {line.split("│")[1].strip(): line for line in output.splitlines() if "│" in line}
@@ -122,7 +122,7 @@ def test_show_without_quality_says_why_and_lists_what_was_not_tested(tmp_path) -
     assert row.count("not available") == 2
 
 
-def test_show_tells_each_reason_why_nothing_was_tested_once(contrast, tmp_path) -> None:
+def test_show_gives_each_reason_for_untested_findings_once(contrast, tmp_path) -> None:
     untested = [
         NotTested(id=str(n), claim=f"Claim {n}.", reason=reason)
         for n, reason in enumerate(("Too few [trials].", "Too few [trials].", "No quality."))
@@ -133,9 +133,7 @@ def test_show_tells_each_reason_why_nothing_was_tested_once(contrast, tmp_path) 
 
 
 @pytest.mark.parametrize(("least", "said"), [(N_E2 + 1, True), (N_E2, False), (None, False)])
-def test_show_says_of_a_run_with_few_trials_that_it_is_too_small(
-    contrast, tmp_path, least, said
-) -> None:
+def test_show_says_that_a_run_with_few_trials_is_too_small(contrast, tmp_path, least, said) -> None:
     made_from = MadeFrom(
         run="0" * 64,
         answers=None,
@@ -179,7 +177,7 @@ def test_show_before_any_run_says_what_to_do(tmp_path) -> None:
     assert len(result.output.strip().splitlines()) == 1
 
 
-def test_help_loads_nothing_that_takes_long() -> None:
+def test_help_imports_nothing_slow() -> None:
     code = (
         "import sys; from m1.cli import app; app(['--help'], standalone_mode=False); "
         "print(*sorted(name for name in sys.modules if '.' not in name))"
@@ -197,7 +195,7 @@ def test_schema_of_one_file_is_found_by_its_name() -> None:
         assert json.loads(RUN.invoke(app, ["schema", name]).output)["title"] == title
 
 
-def test_schema_of_an_unknown_name_says_which_there_are() -> None:
+def test_schema_of_an_unknown_name_lists_the_known_names() -> None:
     result = RUN.invoke(app, ["schema", "contrst"])
     assert result.exit_code == 1
     assert result.stderr.startswith("error: contrst: no result file has this name; ")

@@ -1,4 +1,4 @@
-"""Intervals hold the truth as often as they say, in made-up runs whose truth is known."""
+"""Intervals contain the true value as often as they promise, in made-up runs."""
 
 from dataclasses import replace
 from functools import cache
@@ -37,7 +37,7 @@ def covered() -> dict[str, float]:
 
 
 @pytest.mark.parametrize("statistic", STATISTICS)
-def test_intervals_hold_the_truth_as_often_as_they_say(statistic: str) -> None:
+def test_intervals_contain_the_true_value_as_often_as_they_promise(statistic: str) -> None:
     assert LOWEST <= covered()[statistic] <= HIGHEST
 
 
@@ -57,8 +57,8 @@ def test_true_values_are_those_of_a_large_run() -> None:
     assert scored.quality.mean(axis=0) == pytest.approx(WORLD.quality, abs=0.02)
 
 
-def test_requests_or_images_as_units_would_be_too_sure() -> None:
-    # What makes the test above worth something: slow spells of trials are seen.
+def test_images_as_units_would_give_too_narrow_intervals() -> None:
+    # This shows that the test above can fail: slow spells of trials have an effect.
     world = replace(WORLD, spell=0.5, per_trial=6, n_trials=30)
     mean_ms = world.mean_stage_ms.sum(axis=0)
     true, hits = mean_ms[-1] / mean_ms[0], {"image": 0, "trial": 0}

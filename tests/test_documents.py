@@ -1,4 +1,4 @@
-"""What documents point to is there."""
+"""Links and paths in documents lead to something that exists."""
 
 import re
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "method.md", "data.md"])
-def test_paths_that_a_document_names_are_there(name: str) -> None:
+def test_paths_that_a_document_names_exist(name: str) -> None:
     (document,) = (path for path in DOCUMENTS if path.name == name)
     named = IN_MARKS.findall(prose(document))
     assert [path for path in named if not (ROOT / path).exists()] == []

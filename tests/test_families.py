@@ -17,7 +17,7 @@ MOE += ["ernie4_5_vl_moe"]
 
 
 class Family:
-    """A built family with shortcuts for what the tests ask of it."""
+    """A built family with shortcuts for the tests."""
 
     def __init__(self, model, processor) -> None:
         self.model = model

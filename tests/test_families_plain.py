@@ -1,4 +1,4 @@
-"""The plain processors lay out prompts and tensors as the real ones of transformers do."""
+"""The plain processors make prompts and tensors like the real processors of transformers."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize("name", sorted(NEEDS_TORCHVISION))
-def test_plain_inputs_are_those_of_the_real_processor_but_for_pixels(name) -> None:
+def test_plain_inputs_equal_those_of_the_real_processor_except_pixels(name) -> None:
     real = FAMILIES[name]()[1]
     plain = plain_processor(name, real.tokenizer, real.chat_template)
     options = {"add_generation_prompt": True, "tokenize": False}

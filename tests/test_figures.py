@@ -54,7 +54,7 @@ each_figure = pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
 
 
 def texts(figure: Figure) -> list[str]:
-    """Everything written on a figure."""
+    """All texts on a figure."""
     written = figure.findobj(Text, include_self=False)
     return [text.get_text() for text in written if isinstance(text, Text) and text.get_text()]
 
@@ -94,7 +94,7 @@ def test_an_invalid_run_is_marked_with_its_reasons(draw: Draw) -> None:
 
 
 @each_figure
-def test_a_valid_run_carries_no_mark(draw: Draw) -> None:
+def test_a_valid_run_has_no_mark(draw: Draw) -> None:
     assert not any("INVALID" in text for text in texts(draw(example.contrast())))
 
 
@@ -132,7 +132,7 @@ def frontiers_without(*missing: FailedCell) -> dict[Workload, Frontier]:
 
 
 def notes_in(figure: Figure) -> list[list[str]]:
-    """In each panel, the notes about what has no point there."""
+    """The notes of each panel about settings that have no point in it."""
     return [
         [t.get_text().replace("\n", " ") for t in axes.texts if t.get_text().startswith("×")]
         for axes in figure.axes
@@ -161,7 +161,7 @@ def test_a_setting_without_a_point_is_noted_below_the_points() -> None:
         assert overlapping(figure, labels) == []
 
 
-def test_what_failed_in_both_workloads_is_not_measured_in_either() -> None:
+def test_a_setting_that_failed_in_both_workloads_is_noted_in_both() -> None:
     one = failed_cell(top_k=1)
     both = (one.model_copy(update={"workload": "qa"}), one)
     for cells in (both, both[::-1]):
@@ -177,7 +177,7 @@ def test_many_settings_without_a_point_are_counted() -> None:
     assert note.endswith("144/1/8 and 3 more (OutOfMemoryError)")
 
 
-def test_what_has_a_point_is_not_noted_as_missing() -> None:
+def test_a_setting_with_a_point_is_not_noted_as_missing() -> None:
     of_e1 = failed_cell().model_copy(update={"experiment": "e1"})
     assert notes_in(draw_pareto(example.contrast())) == [[], []]
     assert notes_in(draw_pareto(example.contrast(failed=(of_e1,)))) == [[], []]
@@ -237,7 +237,7 @@ def test_bars_are_as_long_as_the_stages() -> None:
         assert starts == pytest.approx([sum(widths[:i]) for i in range(4)])
 
 
-def test_each_stage_has_its_number_beside_no_other() -> None:
+def test_each_stage_has_its_number_and_no_numbers_overlap() -> None:
     contrast = example.contrast()
     figure = draw_stage_breakdown(contrast)
     lines = [legend for legend in figure.findobj(Legend) if isinstance(legend, Legend)]
@@ -300,7 +300,7 @@ def test_curves_go_through_every_request() -> None:
     assert axes.get_xscale() == "log"
 
 
-def test_latencies_alike_get_a_linear_axis() -> None:
+def test_similar_latencies_get_a_linear_axis() -> None:
     points = [p for p in example.cdf_points() if p.workload == "qa"]
     alike = [p.model_copy(update={"workload": "captioning"}) for p in points]
     axes = draw_latency_cdf(example.contrast(), points + alike).axes[0]
@@ -319,7 +319,7 @@ def test_percentiles_are_marked_and_named() -> None:
     assert f"P99 {bracketed(p99, 'ms')}" in texts(figure)
 
 
-def test_the_caption_of_latencies_says_what_makes_their_tail() -> None:
+def test_the_caption_of_latencies_gives_the_cause_of_their_tail() -> None:
     latency = example.tails_of_two_causes()
     said = caption(draw_latency_cdf(example.contrast(latency=latency), example.cdf_points()))
     assert said.count("P95 made by the requests, P99 made by the machine") == len(WORKLOADS)
@@ -340,14 +340,14 @@ def test_a_percentile_that_is_not_available_says_why() -> None:
 
 
 @pytest.mark.parametrize("draw", [draw_pareto, draw_coupling])
-def test_the_caption_tells_timed_from_scored_requests(draw: Draw) -> None:
+def test_the_caption_distinguishes_timed_from_scored_requests(draw: Draw) -> None:
     said = caption(draw(example.contrast()))
     n = f"{example.N_E2} requests timed and {example.N_SCORED} scored at each setting"
     assert said.count(n) == len(WORKLOADS)
 
 
 @pytest.mark.parametrize("draw", [draw_pareto, draw_coupling])
-def test_a_frontier_without_quality_says_why_it_is_not_there(draw: Draw) -> None:
+def test_a_missing_frontier_says_why_it_is_missing(draw: Draw) -> None:
     figure = draw(example.contrast_without_quality())
     assert f"No frontier: quality is not available.\n{example.WHY}" in texts(figure)
     assert not [c for axes in figure.axes for c in axes.containers]
@@ -463,7 +463,7 @@ def test_a_grid_of_one_setting_is_drawn_too() -> None:
     assert sum("not varied" in text for text in texts(figure)) == len(KNOBS)
 
 
-def test_decode_bars_are_both_parts_and_a_mark_is_their_sum() -> None:
+def test_decode_bars_show_both_parts_and_a_mark_their_sum() -> None:
     contrast = example.contrast()
     panels = iter(draw_decode_split(contrast).axes)
     for workload, knob in ((w, k) for w in WORKLOADS for k in KNOBS):
@@ -689,7 +689,7 @@ def test_plot_data_are_read_as_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("draw", [DRAWINGS["m1_latency_cdf"], DRAWINGS["m1_roofline"]])
 def test_a_name_is_written_as_it_is_and_not_as_a_formula(draw: Draw) -> None:
-    """Of what stands between dollars, matplotlib makes formulas; a wrong one is an error."""
+    """matplotlib reads text between dollar signs as a formula; a wrong formula is an error."""
     result = example.contrast()
     seen = result.provenance.model_copy(update={"model": r"a_b$\x_1^$c\n" + "\x1b[1m"})
     figure = draw(result.model_copy(update={"provenance": seen}))

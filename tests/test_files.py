@@ -28,7 +28,7 @@ from m1.schemas.settings import Setting
 
 
 class Row(Record):
-    """A row as wide as the ones in use: numbers, texts and truth, some of them missing."""
+    """A row with all types that are in use: numbers, texts, booleans, and missing values."""
 
     name: str
     kind: Literal["first", "second"]
@@ -83,7 +83,7 @@ def test_a_first_failure_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_new_file_takes_the_old_ones_place(tmp_path: Path) -> None:
+def test_a_new_file_replaces_the_old_file(tmp_path: Path) -> None:
     write_text("old", tmp_path / "a.txt")
     write_text("new", tmp_path / "a.txt")
     assert read_text(tmp_path / "a.txt") == "new"
@@ -232,7 +232,7 @@ def test_plot_rows_are_read_back_and_checked(tmp_path) -> None:
         read_plot_rows(Setting, path)
 
 
-def test_a_missing_table_is_told_as_missing(tmp_path) -> None:
+def test_a_missing_table_is_reported_as_missing(tmp_path) -> None:
     with pytest.raises(
         UserError, match=r"none\.parquet: cannot be read \(No such file or directory\)"
     ):
@@ -250,7 +250,7 @@ def refusing(number: int) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
-def test_what_cannot_be_written_is_one_line_and_leaves_the_earlier_file(
+def test_a_failed_write_is_one_line_and_leaves_the_earlier_file(
     tmp_path, monkeypatch, number
 ) -> None:
     path = tmp_path / "run.json"
@@ -275,7 +275,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_work(tmp_path, monk
         check_writable(tmp_path)
 
 
-def test_the_message_tells_what_dvc_did_with_earlier_results(tmp_path, monkeypatch) -> None:
+def test_the_message_says_what_dvc_did_with_earlier_results(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(os, "fsync", refusing(errno.ENOSPC))
     monkeypatch.delenv("DVC_STAGE", raising=False)
     with pytest.raises(UserError, match=r"earlier results are as they were$"):
@@ -288,7 +288,7 @@ def test_the_message_tells_what_dvc_did_with_earlier_results(tmp_path, monkeypat
 @pytest.mark.parametrize(
     "error", [OSError(28, "No space left on device"), Exception("No space left (os error 28)")]
 )
-def test_a_temporary_folder_without_room_is_told_as_such(error) -> None:
+def test_a_temporary_folder_without_room_is_reported(error) -> None:
     def write() -> None:
         raise error
 
@@ -297,6 +297,6 @@ def test_a_temporary_folder_without_room_is_told_as_such(error) -> None:
         write()
 
 
-def test_of_temporary_files_no_other_error_is_told(tmp_path) -> None:
+def test_other_errors_of_temporary_files_are_not_changed(tmp_path) -> None:
     with pytest.raises(ZeroDivisionError), temporary_files():
         _ = 1 / 0

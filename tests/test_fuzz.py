@@ -1,4 +1,4 @@
-"""Hostile files: whatever is in them, one line that names the file, never a traceback."""
+"""Hostile files: whatever they contain, the error is one line that names the file."""
 
 import json
 from collections.abc import Callable
@@ -42,7 +42,7 @@ json_values = st.recursive(
 
 
 def read_or_told(read: Callable[[], object], path: Path) -> bool:
-    """Whether it was read; if not, a line for each mistake has to name the file."""
+    """Whether the file was read; if not, each mistake must have a line that names the file."""
     told: tuple[str, ...] = ()
     try:
         read()
@@ -54,14 +54,14 @@ def read_or_told(read: Callable[[], object], path: Path) -> bool:
 
 
 def places(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The way to every entry of nested mappings and lists."""
+    """The path to every entry of nested mappings and lists."""
     inner = value.items() if isinstance(value, dict) else ()
     inner = enumerate(value) if isinstance(value, list) else inner
     return [way for key, v in inner for way in ((*here, key), *places(v, (*here, key)))]
 
 
 def changed(whole: Any, way: tuple[Any, ...], new: Any) -> Any:
-    """A copy in which one entry is another."""
+    """A copy with one other entry."""
     copy = json.loads(json.dumps(whole))
     target = copy
     for key in way[:-1]:
@@ -72,7 +72,7 @@ def changed(whole: Any, way: tuple[Any, ...], new: Any) -> Any:
 
 @fuzzed
 @given(way=st.sampled_from(places(PARAMS)), new=json_values)
-def test_any_value_of_any_parameter_is_taken_or_told(tmp_path, way, new) -> None:
+def test_any_value_of_any_parameter_is_accepted_or_reported(tmp_path, way, new) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(json.dumps(changed(PARAMS, way, new)), encoding="utf-8")
     read_or_told(lambda: load_params(path), path)
@@ -98,7 +98,7 @@ def test_any_content_is_no_record(tmp_path, kind, content) -> None:
 @pytest.mark.parametrize("made", [simulate_run(SMALL), simulate_requests("qa", SMALL)], ids=type)
 @fuzzed
 @given(data=st.data())
-def test_any_entry_of_a_record_is_taken_or_told(tmp_path, made, data) -> None:
+def test_any_entry_of_a_record_is_accepted_or_reported(tmp_path, made, data) -> None:
     whole = json.loads(made.model_dump_json())
     path = tmp_path / "record.json"
     write_record(made, path)
@@ -110,7 +110,7 @@ def test_any_entry_of_a_record_is_taken_or_told(tmp_path, made, data) -> None:
 
 @fuzzed
 @given(lines=st.lists(json_values.map(json.dumps) | st.text(max_size=30), max_size=4))
-def test_any_lines_are_requests_or_told(tmp_path, lines) -> None:
+def test_any_lines_are_requests_or_reported(tmp_path, lines) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
     read_or_told(lambda: read_lines(JsonlRequest, path), path)
@@ -118,7 +118,7 @@ def test_any_lines_are_requests_or_told(tmp_path, lines) -> None:
 
 @fuzzed
 @given(at=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255), cut=st.booleans())
-def test_a_damaged_table_is_read_or_told(tmp_path, at, byte, cut) -> None:
+def test_a_damaged_table_is_read_or_reported(tmp_path, at, byte, cut) -> None:
     path = tmp_path / "rows.parquet"
     write_rows(simulate_rows(0, SMALL)[:20], path)
     content = bytearray(path.read_bytes())

@@ -1,4 +1,4 @@
-"""The committed results of the runs on an H200 are what the code makes of the committed rows."""
+"""The committed results of the H200 runs are those that the code computes from their rows."""
 
 import json
 import runpy
@@ -14,7 +14,7 @@ RUN = "qwen3-vl-30b-a3b-eager"
 
 
 def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """What a JSON value holds at its ends, with the way there."""
+    """The leaves of a JSON value, each with its path."""
     if isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
             yield from leaves(inner, f"{name}/{key}")

@@ -86,7 +86,7 @@ def may_load_torch(module: Module) -> bool:
 
 
 def violations(module: Module) -> list[str]:
-    """What is wrong with the imports of one module, one line each."""
+    """The wrong imports of one module, one line each."""
     project_names = (n for n in sorted(module.imports) if n.split(".")[0] in ("m1", "stages"))
     wrong = [
         f"{module.path}: must not import {name}"
@@ -99,7 +99,7 @@ def violations(module: Module) -> list[str]:
 
 
 def without_torch(project: Project) -> list[str]:
-    """The modules that have no business with torch: all that never reach vlm or profiling."""
+    """The modules that must not load torch: all that never reach vlm or profiling."""
     return [
         name
         for name in project

@@ -1,4 +1,4 @@
-"""What is kept beside DVC's outputs is found again, and no longer once the code is another."""
+"""Results kept beside DVC's outputs are found again, but not after the code has changed."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ KEY = ImportanceKey(
 )
 
 
-def test_source_counts_and_nothing_else(tmp_path) -> None:
+def test_only_source_text_counts(tmp_path) -> None:
     (tmp_path / "deeper").mkdir()
     for name in ("engine.py", "deeper/knobs.py", "notes.txt"):
         (tmp_path / name).write_text("1")
@@ -45,14 +45,12 @@ def test_source_counts_and_nothing_else(tmp_path) -> None:
     assert source_fingerprint(PACKAGE / "vlm") != source_fingerprint(PACKAGE / "vlm", tmp_path)
 
 
-def test_what_is_kept_and_cannot_be_read_is_told(tmp_path, capsys) -> None:
-    record = BlockImportance(key=KEY, n_requests=1, scores=(0.5,))
-    assert find(BlockImportance, KEY, tmp_path) is None
-    keep(record, tmp_path)
-    (path,) = tmp_path.iterdir()
-    assert path == path_of(KEY, tmp_path)
-    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    assert find(BlockImportance, KEY, tmp_path) == record
+def test_a_kept_file_that_cannot_be_read_is_reported(tmp_path, capsys) -> None:
+    path = tmp_path / "kept.json"
+    record = BlockImportance(fingerprint="a", n_requests=1, scores=(0.5,))
+    assert read_kept(BlockImportance, path) is None
+    path.write_bytes(record.model_dump_json(indent=1).replace("\n", "\r\n").encode())
+    assert read_kept(BlockImportance, path) == record
     assert capsys.readouterr().err == ""
     path.write_text("{")
     assert find(BlockImportance, KEY, tmp_path) is None
@@ -61,16 +59,7 @@ def test_what_is_kept_and_cannot_be_read_is_told(tmp_path, capsys) -> None:
     assert told.endswith(": damaged, so it is made again\n")
 
 
-def test_a_file_under_the_name_of_another_key_is_not_used(tmp_path, capsys) -> None:
-    other = KEY.model_copy(update={"requests": "others"})
-    keep(BlockImportance(key=other, n_requests=1, scores=(0.5,)), tmp_path)
-    (path,) = tmp_path.iterdir()
-    path.rename(path_of(KEY, tmp_path))
-    assert find(BlockImportance, KEY, tmp_path) is None
-    assert "changed since it was written, so it is made again" in capsys.readouterr().err
-
-
-def test_queued_experiments_keep_things_with_the_project() -> None:
+def test_queued_experiments_use_the_folder_of_the_project() -> None:
     project, kept = Path("/home/user/project"), Path(".m1/answers")
     assert shared_folder(kept, project) == project / kept
     assert shared_folder(kept, project / ".dvc/tmp/exps/tmp1234") == project / kept
@@ -103,7 +92,7 @@ WITHOUT_EFFECT += ("m1.plain_text", "m1.terminal")
         ("m1.vlm.calibration", importance.CODE),
     ],
 )
-def test_all_code_that_makes_what_is_kept_counts(module, code) -> None:
+def test_all_code_that_makes_kept_results_counts(module, code) -> None:
     project = read_project()
     inside = [project[name] for name in closure(module, project) if name != "m1"]
     forgotten = {
@@ -120,7 +109,7 @@ def test_all_code_that_makes_what_is_kept_counts(module, code) -> None:
     [(answers, "kept"), (answers, "out"), (profiling, "journal_folder"), (profiling, "out")],
     ids=lambda one: getattr(one, "__name__", one),
 )
-def test_a_place_that_is_no_folder_is_told_before_the_model_is_loaded(
+def test_a_place_that_is_no_folder_is_reported_before_the_model_is_loaded(
     stage, option, tmp_path, monkeypatch
 ) -> None:
     # What a stage does beside reading parameters.

@@ -1,4 +1,4 @@
-"""Small changes to a module, by which one sees what the tests notice."""
+"""Small changes to a module, which show what the tests notice."""
 
 import subprocess
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_changes_that_no_test_notices_are_named_and_files_stay(project, capsys) 
     assert (project / "house/room/module.py").read_text() == MODULE
 
 
-def test_tests_that_fail_by_themselves_are_refused(project) -> None:
+def test_tests_that_fail_without_a_change_are_refused(project) -> None:
     (project / "tests/test_module.py").write_text(TEST.format(1))
     with pytest.raises(UserError, match="the tests fail without a change"):
         mutants.main(Path("house/room/module.py"), n=20)

@@ -1,4 +1,4 @@
-"""Every path that a stage is given, led astray: one line, at once, and nothing waits for ever."""
+"""A wrong path for each path that a stage takes: one line at once, and no endless wait."""
 
 import os
 import signal
@@ -88,7 +88,7 @@ def invoke(stage: str, options: dict[str, str]) -> Result:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Iterator[Path]:
-    """A folder in which every stage would go through."""
+    """A folder in which every stage would succeed."""
     folder = tmp_path_factory.mktemp("odd")
     simulate_project(folder, WORLD)
     for workload in WORKLOADS:
@@ -109,7 +109,7 @@ def project(tmp_path_factory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def patience() -> Iterator[None]:
-    """Whoever opens a pipe waits for ever."""
+    """End a test that opens a pipe and waits forever."""
 
     def over(_: int, __: FrameType | None) -> None:
         raise AssertionError("it waits")
@@ -134,7 +134,7 @@ def refused(stage: str, option: str, value: str) -> str:
 
 @pytest.mark.parametrize("value", ["pipe", "/dev/zero", ".", LONG, LONG_WAY, "none/at/all", "~no"])
 @pytest.mark.parametrize(("stage", "option"), READ_FILES)
-def test_a_file_to_read_that_is_none(project, stage, option, value) -> None:
+def test_an_input_that_is_no_file(project, stage, option, value) -> None:
     told = refused(stage, option, value)
     assert "cannot be read" in told
     assert value[:200] in told
@@ -149,7 +149,7 @@ def test_two_results_in_one_file(project) -> None:
     "value", ["data", "prepared/qa", LONG, LONG_WAY, "params.yaml/below", "", "pipe"]
 )
 @pytest.mark.parametrize(("stage", "option"), WRITTEN_FILES)
-def test_a_file_to_write_that_cannot_be(project, stage, option, value) -> None:
+def test_an_output_that_cannot_be_written(project, stage, option, value) -> None:
     assert value[:200] in refused(stage, option, value)
     assert Path("pipe").is_fifo()
     assert (project / "prepared/qa/requests.json").exists()
@@ -162,7 +162,7 @@ def test_two_results_at_one_place(project) -> None:
 
 @pytest.mark.parametrize("value", ["pipe", "params.yaml", LONG, LONG_WAY])
 @pytest.mark.parametrize(("stage", "option"), FOLDERS)
-def test_a_folder_that_is_none(project, stage, option, value) -> None:
+def test_a_path_that_is_no_folder(project, stage, option, value) -> None:
     assert value[:200] in refused(stage, option, value)
 
 

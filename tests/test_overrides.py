@@ -1,4 +1,4 @@
-"""What `dvc exp run -S` makes of parameters, by DVC's own code, which follows Hydra's rules."""
+"""How `dvc exp run -S` changes parameters, by DVC's own code, which follows Hydra's rules."""
 
 import re
 import shlex
@@ -38,7 +38,7 @@ def overridden(overrides: Sequence[str], folder: Path) -> list[Params]:
 
 
 def documented_commands(pattern: str) -> Iterator[tuple[str, list[str]]]:
-    """Every command of a kind that a reader is told to type, and its words."""
+    """Every command of one kind in the documents, and its words."""
     for document in DOCUMENTS:
         text = (ROOT / document).read_text(encoding="utf-8").replace("\\\n", " ")
         # A placeholder such as <yours> is for the reader to fill.

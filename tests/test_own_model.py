@@ -1,4 +1,4 @@
-"""A model and photographs of one's own go through the whole pipeline by changing params alone."""
+"""A user's own model and photographs go through the whole pipeline, with only params changed."""
 
 import json
 import shutil
@@ -29,7 +29,7 @@ def questions(captioned_photos, tmp_path_factory) -> Path:
 
 
 def own(folder: Path, photos: Path, questions: Path, **model: Any) -> Path:
-    """Run everything on a model, photographs and questions of one's own."""
+    """Run everything on a user's own model, photographs and questions."""
     changes = {
         "data": {
             "qa": {"source": "jsonl", "root": str(questions), "n_requests": 6},
@@ -75,7 +75,7 @@ def test_a_saved_model_goes_through_the_whole_pipeline(
     assert {p.value for p in contrast_of(folder).sensitivity["qa"]["vision_tokens"]} == {4}
 
 
-def test_an_architecture_alone_is_contrasted_in_latency(
+def test_an_architecture_without_weights_is_compared_in_latency(
     tmp_path, captioned_photos, questions
 ) -> None:
     (tmp_path / "model").mkdir()

@@ -58,7 +58,7 @@ def test_params_yaml_is_valid() -> None:
     assert params.analysis.decision_level in params.analysis.quality_levels
 
 
-def test_every_key_says_what_it_means_and_allows() -> None:
+def test_every_key_has_its_meaning_and_allowed_values() -> None:
     lines = re.findall(r"^( *)(\w+):(.*)$", PARAMS.read_text(encoding="utf-8"), re.MULTILINE)
     explained = {key for _, key, rest in lines if re.search(r"  # \S", rest)}
     # A key that occurs for both workloads is explained once.
@@ -231,7 +231,7 @@ def test_every_parameter_has_an_upper_bound() -> None:
     assert unbounded(Params.model_json_schema()) == ["model.config"]
 
 
-def test_a_grid_that_nobody_can_measure_is_told(tmp_path: Path) -> None:
+def test_a_grid_that_nobody_can_measure_is_reported(tmp_path: Path) -> None:
     knobs = {name: list(range(1, 65)) for name in ("vision_tokens", "top_k", "active_blocks")}
     message = one_line(changed("knobs", knobs, tmp_path))
     assert "the values make 262144 settings, but at most 1000 are" in message
@@ -271,7 +271,7 @@ def test_real_work_is_within_the_bounds(tmp_path: Path) -> None:
         ("params_deep.yaml", "nested deeper than 20 levels, in line 1"),
     ],
 )
-def test_yaml_that_takes_all_time_or_memory_is_told_at_once(
+def test_yaml_that_takes_all_time_or_memory_is_reported_at_once(
     name: str, expected: str, cases: Cases
 ) -> None:
     tracemalloc.start()
@@ -304,7 +304,7 @@ def test_yaml_that_takes_all_time_or_memory_is_told_at_once(
         ("a: '" + "{" * 99_000, "not YAML: while scanning"),
     ],
 )
-def test_odd_yaml_is_told_in_one_short_line(text: str, expected: str, tmp_path: Path) -> None:
+def test_odd_yaml_is_reported_in_one_short_line(text: str, expected: str, tmp_path: Path) -> None:
     message = one_line(write(text, tmp_path))
     assert expected in message
     assert len(message) < 400
@@ -316,7 +316,7 @@ def test_a_hundred_megabytes_are_not_read(tmp_path: Path) -> None:
     assert one_line(tmp_path / "params.yaml").startswith("cannot be read (too large: 100,000,000")
 
 
-def test_a_pipe_or_device_as_params_is_told_at_once(tmp_path: Path) -> None:
+def test_a_pipe_or_device_as_params_is_reported_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "params.yaml")
     for path in (tmp_path / "params.yaml", Path("/dev/zero")):
         assert one_line(path) == "cannot be read (a pipe, socket or device); give a regular file"
@@ -348,7 +348,7 @@ def test_a_byte_order_mark_and_aliases_within_reason_are_read(tmp_path: Path) ->
         ("profile.warmup_s=.inf", "profile.warmup_s = Infinity: Input should be a finite number"),
     ],
 )
-def test_odd_changes_are_told_in_one_short_line(change: str, expected: str) -> None:
+def test_odd_changes_are_reported_in_one_short_line(change: str, expected: str) -> None:
     with pytest.raises(UserError) as caught:
         load_params(PARAMS, [change])
     message = str(caught.value)
@@ -363,13 +363,13 @@ def all_told(path: Path, *changes: str) -> list[str]:
     return [line.removeprefix(f"{path}: ") for line in caught.value.told]
 
 
-def test_a_misspelt_key_is_one_mistake_with_the_key_that_was_meant(tmp_path: Path) -> None:
+def test_a_misspelt_key_is_one_mistake_that_names_the_right_key(tmp_path: Path) -> None:
     text = PARAMS.read_text(encoding="utf-8").replace("n_trials:", "trials:")
     told = all_told(write(text, tmp_path))
     assert told == ["profile.trials is not a known key; did you mean profile.n_trials?"]
 
 
-def test_all_mistakes_are_told_at_once_a_line_each() -> None:
+def test_all_mistakes_are_reported_at_once_one_per_line() -> None:
     changes = ["model.dtype=bfloat61", "profile.n_trials=1", "modle.device=cpu", "top_k=2"]
     told = all_told(PARAMS, *changes)
     assert told == [
@@ -400,7 +400,7 @@ def test_a_long_key_is_cut(tmp_path: Path) -> None:
     assert len(message) < 150
 
 
-def test_a_date_is_told_apart_from_a_number(tmp_path: Path) -> None:
+def test_a_date_is_distinguished_from_a_number(tmp_path: Path) -> None:
     text = PARAMS.read_text(encoding="utf-8").replace("seed: 20240 ", "seed: 2024-05-01 ")
     assert one_line(write(text, tmp_path)).startswith('data.seed = "2024-05-01": ')
 
@@ -452,7 +452,7 @@ def test_parameters_are_changed_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("change", ["model.runtime", "nowhere.at.all=1", "model.source.deep=1"])
-def test_a_change_of_nothing_is_told(change) -> None:
+def test_a_change_that_cannot_be_made_is_refused(change) -> None:
     with pytest.raises(UserError, match=r"give section\.key=value"):
         load_params(PARAMS, [change])
 
@@ -462,7 +462,7 @@ def test_a_change_is_validated_as_the_file_is() -> None:
         load_params(PARAMS, ["model.runtime=fast"])
 
 
-def test_one_at_a_time_leaves_out_settings_with_two_knobs_off_the_reference() -> None:
+def test_one_at_a_time_leaves_out_settings_with_two_changed_knobs() -> None:
     changes = ["knobs.design=one_at_a_time", "knobs.vision_tokens=[144, 36]"]
     labels = [s.label for s in load_params(PARAMS, changes).knobs.grid()]
     assert labels == ["144/4/8", "144/4/6", "144/4/4", "144/2/8", "144/1/8", "36/4/8"]

@@ -115,7 +115,7 @@ def attribute_chain(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> str:
 
 
 def untraceable(source: str) -> list[str]:
-    """Uses of params that these checks could not follow, and so do not allow."""
+    """Uses of params that these checks cannot follow, so they are not allowed."""
     tree = ast.parse(source)
     parents = parents_in(tree)
     wrong = [
@@ -151,7 +151,7 @@ ROOT_STEPS = [step for step in STEPS if step.in_root]
 
 
 def test_there_is_one_pipeline() -> None:
-    """`dvc status` and `dvc checkout` look at every dvc.yaml, not only at that of the root."""
+    """`dvc status` and `dvc checkout` read every dvc.yaml, not only the one at the root."""
     assert ROOT_STEPS
     assert read_steps(ROOT) == ROOT_STEPS
 
@@ -195,7 +195,7 @@ PLANTED = make_project(
 )
 
 
-def test_folders_cover_all_that_lies_in_them() -> None:
+def test_folders_cover_all_their_files() -> None:
     assert missing_deps(["stages.count"], ["stages", "m1"], PLANTED) == set()
 
 

@@ -1,4 +1,4 @@
-"""What is shown of text from elsewhere steers no terminal and tells no secret."""
+"""Text from elsewhere is shown without control of the terminal and without secrets."""
 
 import io
 import re
@@ -16,7 +16,7 @@ STEERING = "a\x1b[31mb\x07\x9b2Jc\u202egnp.exe\r\ud800"
 WRITTEN_OUT = r"a\x1b[31mb\x07\x9b2Jc\u202egnp.exe\r\ud800"
 
 
-def test_what_steers_a_terminal_is_written_out_and_all_else_stays() -> None:
+def test_control_characters_are_written_out_and_all_else_stays() -> None:
     assert plain(STEERING) == WRITTEN_OUT
     for text in ("Où est\tle café?\n☕ 日本 עברית", r"a\b", "$x_1$", "👩\u200d🚀"):
         assert plain(text) == text
@@ -38,14 +38,14 @@ def test_a_terminal_prints_markup_as_it_stands_everywhere(text) -> None:
     assert not set("\x07\x9b\u202e") & set(shown)
 
 
-def test_lines_of_results_and_of_what_is_to_come_are_plain(capsys) -> None:
+def test_lines_about_results_and_next_steps_are_plain(capsys) -> None:
     say(STEERING, "b")
     tell(f"{STEERING}\nb")
     assert capsys.readouterr() == (f"{WRITTEN_OUT}\nb\n", f"{WRITTEN_OUT} b\n")
 
 
-def test_nothing_is_printed_past_these() -> None:
-    """Consoles of the library read markup, and `print` lets escape sequences through."""
+def test_nothing_is_printed_in_another_way() -> None:
+    """Other consoles read markup, and `print` does not remove escape sequences."""
     past = re.compile(r"(?<![\w.])(print|Console)\(")
     own = {f"m1/{name}.py" for name in ("plain_text", "terminal", "stopping", "cli")}
     files = (path for part in ("m1", "stages") for path in (ROOT / part).rglob("*.py"))
@@ -65,14 +65,14 @@ ADDRESSES = {
 
 
 @pytest.mark.parametrize(("address", "public"), ADDRESSES.items())
-def test_an_address_is_shown_without_what_may_be_secret(address, public) -> None:
+def test_an_address_is_shown_without_possible_secrets(address, public) -> None:
     assert public_address(address) == public
     for sentence in ("{}", "{}: no", "({}), see", 'fetch.coco_url = "{}": no', "a\nURL('{}')"):
         assert without_secrets(sentence.format(address)) == sentence.format(public)
 
 
 @pytest.mark.parametrize("text", ["a: b", "see docs/a.md?", "user@host", "::", "knobs.top_k = [1]"])
-def test_what_is_no_address_stays(text) -> None:
+def test_text_that_is_no_address_stays(text) -> None:
     assert without_secrets(text) == text
 
 

@@ -1,4 +1,4 @@
-"""What is wrong is told before anything runs, all at once; and what a run cannot show."""
+"""All mistakes are reported at once before anything runs, and so is what a run cannot show."""
 
 import json
 import shutil
@@ -38,7 +38,7 @@ SIZES = [(64, 48), (64, 48), (64, 48), (48, 64), (50, 37), (64, 42)]
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of one's own: 64 visual tokens, six blocks, no experts."""
+    """A user's own model: 64 visual tokens, six blocks, no experts."""
     return save(FAMILIES["llava"], tmp_path_factory.mktemp("own") / "model")
 
 
@@ -58,7 +58,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def own(model: Path, photos: Path) -> dict[str, Any]:
-    """What a user sets at first."""
+    """The parameters that a user sets at first."""
     return {
         "data": {w: {"source": "jsonl", "root": str(photos / f"{w}.jsonl")} for w in WORKLOADS},
         "model": {"source": str(model)},
@@ -144,7 +144,7 @@ def planned(params: Path) -> Plan:
     return plan
 
 
-def test_data_of_both_workloads_model_and_knobs_are_told_together(model, photos, tmp_path) -> None:
+def test_mistakes_in_data_model_and_knobs_are_reported_together(model, photos, tmp_path) -> None:
     shutil.copytree(photos, tmp_path / "photos")
     shutil.copytree(model, tmp_path / "model")
     (tmp_path / "photos/1.jpg").unlink()
@@ -170,7 +170,7 @@ def test_data_of_both_workloads_model_and_knobs_are_told_together(model, photos,
     assert set(found.drawn) == {"qa"}
 
 
-def test_every_knob_and_every_value_is_told_at_once(vlm) -> None:
+def test_all_mistakes_in_knobs_and_values_are_reported_at_once(vlm) -> None:
     values = [(500, 9, 99), (400, 3, 1), (144, 8, 8)]
     grid = [Setting(vision_tokens=v, top_k=k, active_blocks=b) for v, k, b in values]
     with pytest.raises(UserError) as caught:
@@ -209,7 +209,7 @@ def test_an_architecture_that_needs_memory_to_be_built_is_loaded(model, monkeypa
     assert not next(outline(params).model.parameters()).is_meta
 
 
-def test_what_is_planned_is_what_is_scheduled(model, photos, tmp_path) -> None:
+def test_the_plan_is_the_same_as_the_schedule(model, photos, tmp_path) -> None:
     changes = merged(merged(own(model, photos), CORRECTED), {"model": {"watched": str(model)}})
     changes = merged(changes, {"profile": {"decode_mode": "both", "e2_requests": {"qa": 4}}})
     params = load_params(write_params(tmp_path, changes))
@@ -224,7 +224,7 @@ def test_what_is_planned_is_what_is_scheduled(model, photos, tmp_path) -> None:
 
 @pytest.fixture
 def sound(model, photos, tmp_path) -> Path:
-    """Parameters of which nothing is wrong, with data that may be changed."""
+    """Parameters without mistakes, with data that tests may change."""
     shutil.copytree(photos, tmp_path / "photos")
     changes = merged(own(model, tmp_path / "photos"), CORRECTED)
     return write_params(tmp_path, merged(changes, {"model": {"watched": str(model)}}))
@@ -253,7 +253,7 @@ def test_the_stage_writes_the_plan_and_leaves_the_requests_as_they_are(sound, tm
 
 
 @pytest.mark.parametrize("module", ["check", "profiling", "answers"])
-def test_a_typo_is_told_before_torch_is_loaded(module, tmp_path) -> None:
+def test_a_typo_is_reported_before_torch_is_loaded(module, tmp_path) -> None:
     (tmp_path / "params.yaml").write_text(
         (ROOT / "params.yaml").read_text().replace("dtype: float32", "dtype: bfloat61")
     )

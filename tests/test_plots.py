@@ -68,7 +68,7 @@ def charts() -> dict[str, list[Row]]:
 
 
 def rows_in_files() -> dict[str, list[Row]]:
-    """What is written to each file of plot data."""
+    """The rows in each file of plot data."""
     valid = example.validity()
     return {f"plots/data/{name}.json": judged(rows, valid) for name, rows in charts().items()}
 
@@ -92,7 +92,7 @@ MARKS: dict[str, dict[str, int]] = {
 
 
 def n_marks(name: str) -> dict[str, int]:
-    """All marks of a plot, with those whose number depends on the run."""
+    """Numbers of all marks of a plot by kind, including those that depend on the run."""
     return MARKS[name] | ({"text": n_wide()} if name == "stage_breakdown" else {})
 
 
@@ -131,7 +131,7 @@ def draw(spec: Spec, vega_lite: str = NEWEST) -> ElementTree.Element:
 
 
 def marks(svg: ElementTree.Element, kind: str) -> list[ElementTree.Element]:
-    """The data's marks of one kind; axes and legends have other roles."""
+    """The marks of one kind that show data; axes and legends have other roles."""
     groups = (g for g in svg.iter() if f"mark-{kind} role-mark" in g.get("class", ""))
     return [mark for group in groups for mark in group]
 
@@ -206,7 +206,7 @@ def test_charts_say_in_red_which_revision_is_invalid_and_why(name: str) -> None:
 
 
 @each_plot
-def test_hovering_tells_the_revision_the_interval_and_how_many_requests(name: str) -> None:
+def test_a_tooltip_has_revision_interval_and_number_of_requests(name: str) -> None:
     (tooltip,) = re.findall(r'"tooltip": \[(.*?)\]', json.dumps(fill(name)))
     fields = re.findall(r'"field": "(\w+)"(?:, "title": "(.*?)")?', tooltip)
     told = " ".join(title or field for field, title in fields)
@@ -265,7 +265,7 @@ def test_a_misspelt_field_is_found(field: str, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `dvc plots diff` makes of two commits, on the page that `make install` writes."""
+    """The page of `dvc plots diff` for two commits, based on the page of `make install`."""
     folder = tmp_path_factory.mktemp("compared")
     start_repository(folder)
     (folder / ".dvc" / "plots_page.html").write_text(make_page(), encoding="utf-8")
@@ -330,7 +330,7 @@ def test_a_browser_draws_every_chart_without_a_network(page: Path, tmp_path: Pat
     assert "CONSOLE" not in run.stderr
 
 
-def test_dvc_draws_the_rest_where_there_is_no_frontier(tmp_path: Path) -> None:
+def test_dvc_draws_the_rest_if_there_is_no_frontier(tmp_path: Path) -> None:
     start_repository(tmp_path)
     for absent in (False, True):
         for path, rows in rows_in_files().items():

@@ -1,4 +1,4 @@
-"""What was prepared is read as it was prepared, or refused in one line."""
+"""Prepared requests are read as they were prepared, or refused in one line."""
 
 import json
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
     return file
 
 
-def test_what_was_prepared_is_read_as_it_was(folder) -> None:
+def test_prepared_requests_are_read_unchanged(folder) -> None:
     prepared = read_record(RequestSet, folder / "requests.json")
     assert read_requests(folder / "requests.json") == prepared
     assert read_requests_and_images(folder) == prepared
@@ -68,7 +68,7 @@ def test_an_edit_under_an_old_fingerprint_is_refused(folder, change) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_an_image_that_was_exchanged_or_lost_is_refused(folder) -> None:
+def test_a_replaced_or_missing_image_is_refused(folder) -> None:
     one, other = sorted((folder / "images").iterdir())[:2]
     other.write_bytes(one.read_bytes())
     with pytest.raises(UserError, match=f"{other}: not the image"):
@@ -81,7 +81,7 @@ def test_an_image_that_was_exchanged_or_lost_is_refused(folder) -> None:
         read_requests_and_images(folder)
 
 
-def test_other_references_in_the_corpus_are_another_fingerprint(folder) -> None:
+def test_other_references_in_the_corpus_change_the_fingerprint(folder) -> None:
     before = read_requests(folder / "requests.json")
     corpus = before.corpus | {"more": ("one more caption",)}
     after = RequestSet.of(

@@ -1,4 +1,4 @@
-"""The part of an output that is scored where the model marks its reasoning or its answer."""
+"""The scored part of an output, if the model marks its reasoning or its answer."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_reasoning_is_no_part_of_the_answer(output: str, expected: str) -> None:
     ("output", "expected"),
     [("It is red.</think>\nred", "red"), ("It is r", ""), ("<think>a</think>red", "red")],
 )
-def test_where_the_prompt_opens_the_reasoning_it_has_to_end(output: str, expected: str) -> None:
+def test_if_the_prompt_opens_the_reasoning_it_has_to_end(output: str, expected: str) -> None:
     assert answer_text(output, Markup(reasoning=(OPENED,))) == expected
 
 
@@ -51,11 +51,11 @@ def test_where_the_prompt_opens_the_reasoning_it_has_to_end(output: str, expecte
         ("red", "red"),
     ],
 )
-def test_an_answer_is_what_its_box_holds(output: str, expected: str) -> None:
+def test_an_answer_is_the_content_of_its_box(output: str, expected: str) -> None:
     assert answer_text(output, Markup(reasoning=(THINK,), box=(ANSWER, BOX))) == expected
 
 
-def test_without_marks_nothing_is_taken_off() -> None:
+def test_without_marks_nothing_is_removed() -> None:
     output = "<think>a</think> <answer>red</answer>"
     assert answer_text(output, Markup()) == output
     assert Markup().told == ""

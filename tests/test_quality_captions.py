@@ -15,7 +15,7 @@ from m1.quality.tokenise import tokenise_caption
 
 @dataclass(frozen=True)
 class Case:
-    """Raw captions, their official tokens, and the scores the official code gives them."""
+    """Raw captions, their official tokens, and their scores by the official code."""
 
     references: dict[str, list[str]]
     captions: dict[str, str]
@@ -170,7 +170,7 @@ def test_cider_d_of_an_image_does_not_depend_on_which_others_are_scored(excerpt:
     assert cider_d_scores(corpus, some) == {i: whole[i] for i in some}
 
 
-def test_a_subset_with_document_frequencies_of_its_own_would_read_higher(case: Case) -> None:
+def test_own_document_frequencies_would_raise_scores_of_a_subset(case: Case) -> None:
     some = dict(list(case.captions.items())[: len(case.captions) // 10])
     own = CaptionCorpus.from_references({i: case.references[i] for i in some})
     fixed = CaptionCorpus.from_references(case.references)
@@ -201,7 +201,7 @@ def test_only_captioned_images_count(excerpt: Case) -> None:
     assert rouge_l(excerpt.references, some) == rouge_l(own, some)
 
 
-def test_a_silent_caption_scores_nothing() -> None:
+def test_an_empty_caption_scores_zero() -> None:
     assert bleu4({"1": ["a dog"]}, {"1": ""}) == 0.0
     assert rouge_l({"1": ["a dog"]}, {"1": "..."}) == 0.0
 

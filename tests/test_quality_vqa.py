@@ -28,7 +28,7 @@ def test_both_sides_are_normalised() -> None:
 
 
 @pytest.mark.parametrize(("n", "expected"), [(1, 1), (2, 1 / 3), (3, 2 / 3), (4, 1), (5, 1)])
-def test_with_few_references_the_best_there_is_is_told(n: int, expected: float) -> None:
+def test_with_few_references_the_best_possible_score_is_reported(n: int, expected: float) -> None:
     assert vqa_accuracy("a dog", ["dog"] * n) == pytest.approx(expected)
     assert vqa_ceiling(["Dog."] * n) == pytest.approx(expected)
     assert vqa_accuracy("cat", ["dog"] * n) == 0.0
@@ -36,7 +36,7 @@ def test_with_few_references_the_best_there_is_is_told(n: int, expected: float) 
 
 @pytest.mark.parametrize("answer", ["A", "a.", "(A)", "A)", " A ;", "(a)."])
 def test_the_letter_a_is_a_single_reference_as_other_letters_are(answer: str) -> None:
-    """Multiple choice: as an article, the normal form would leave nothing of it."""
+    """In multiple choice, "a" is an answer; as an article, it would be removed."""
     assert vqa_accuracy(answer, ["A"]) == vqa_accuracy(answer, ["(A)"]) == 1
     assert vqa_accuracy(answer.upper().replace("A", "B"), ["B"]) == 1
     assert vqa_accuracy(answer, ["an"]) == vqa_accuracy("", ["A"]) == vqa_accuracy("?", ["A"]) == 0
@@ -62,7 +62,7 @@ def test_the_ceiling_is_the_accuracy_of_the_best_reference(people: list[str]) ->
     assert vqa_ceiling(people) == max(vqa_accuracy(answer, people) for answer in people)
 
 
-def test_answers_are_normalised_where_all_agree() -> None:
+def test_answers_are_normalised_even_if_all_agree() -> None:
     assert vqa_accuracy("dog", ["The dog."] * 10) == vqa_accuracy("The dog.", ["dog"] * 10) == 1.0
 
 
@@ -107,14 +107,14 @@ def test_an_answer_is_normalised_as_vqa_does(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(("prediction", "person"), [("first", 0), ("tenth", 9)])
-def test_one_person_scores_as_is_known(prediction: str, person: int, cases: Cases) -> None:
+def test_one_person_gets_the_known_score(prediction: str, person: int, cases: Cases) -> None:
     references = answers_of_people(cases)
     answers = [people[person] for people in references]
     expected = cases.vqa_percent[prediction]
     assert mean_percent(answers, references) == pytest.approx(expected, abs=1e-3)
 
 
-def test_the_multiple_choice_answers_score_as_is_known(cases: Cases) -> None:
+def test_the_multiple_choice_answers_get_the_known_score(cases: Cases) -> None:
     annotations = json.loads(cases.annotations.read_text(encoding="utf-8"))["annotations"]
     answers = [each["multiple_choice_answer"] for each in annotations]
     expected = cases.vqa_percent["multiple_choice"]

@@ -1,4 +1,4 @@
-"""The part of another library's message that tells the cause, in one line."""
+"""The part of another library's message that names the cause, in one line."""
 
 import json
 
@@ -39,7 +39,7 @@ def raised_over(first: Exception, second: Exception, *, from_it: bool) -> Except
     ],
     ids=["state dict", "empty first lines", "original error", "traceback", "colours"],
 )
-def test_the_cause_is_told_wherever_it_stands(message, told) -> None:
+def test_the_cause_is_reported_wherever_it_stands(message, told) -> None:
     reason = why(RuntimeError(message))
     assert told in reason
     assert "\n" not in reason
@@ -64,7 +64,7 @@ def test_a_long_sentence_is_cut_in_its_middle() -> None:
 
 
 @pytest.mark.parametrize("from_it", [True, False])
-def test_the_first_error_of_a_chain_is_told_too(from_it) -> None:
+def test_the_first_error_of_a_chain_is_reported_too(from_it) -> None:
     broken = json.JSONDecodeError("Expecting value", "{", 1)
     error = raised_over(broken, OSError("a.json is not valid " + "x" * 400), from_it=from_it)
     assert why(error).startswith("a.json is not valid")
@@ -74,7 +74,7 @@ def test_the_first_error_of_a_chain_is_told_too(from_it) -> None:
     assert why(same) == f"a.json: {broken}"
 
 
-def test_an_error_that_hides_another_is_told_alone() -> None:
+def test_an_error_that_hides_another_is_reported_alone() -> None:
     def fail() -> None:
         try:
             raise KeyError("inner")
@@ -98,6 +98,6 @@ def test_a_message_that_says_nothing_alone_has_its_type(error, told) -> None:
     assert why(error) == typed(error) == told
 
 
-def test_the_type_may_be_told_of_every_error() -> None:
+def test_the_type_can_be_given_for_every_error() -> None:
     assert typed(ValueError("no such thing")) == "ValueError: no such thing"
     assert len(typed(ValueError("word " * 200))) <= LONGEST

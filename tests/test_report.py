@@ -1,4 +1,4 @@
-"""The report of a run: all of it in one file, with the verdict first, and nothing that loads."""
+"""The report of a run: one file, with the verdict first, and without anything to load."""
 
 import json
 import re
@@ -59,7 +59,7 @@ class Outline(HTMLParser):
 
     @property
     def words(self) -> str:
-        """All that a reader sees, in a line."""
+        """All texts that a reader sees, in one line."""
         seen = (t for tag, texts in self.texts.items() if tag != "script" for t in texts)
         return " ".join(seen)
 
@@ -113,7 +113,7 @@ def test_effects_lie_on_the_side_of_the_smallest_effect_that_their_verdict_says(
     assert 0 <= opposite.start < opposite.at < opposite.end < 50 < forest.smallest_at
 
 
-def test_effects_are_drawn_where_any_effect_matters() -> None:
+def test_effects_are_drawn_even_if_the_smallest_effect_is_zero() -> None:
     nothing = reports.FINDINGS[0].model_copy(
         update={"effect": 0.0, "low": 0.0, "high": 0.0, "smallest_effect": 0.0}
     )
@@ -134,7 +134,7 @@ def test_every_chart_of_dvc_plots_is_drawn_by_the_same_template() -> None:
     assert {kind.id: {key: getattr(kind, key) for key in (*same, "y")} for kind in KINDS} == wanted
 
 
-def test_charts_hold_what_is_drawn_and_say_what_is_to_be_seen() -> None:
+def test_charts_contain_their_data_and_a_description() -> None:
     page = reports.page_of(reports.contrast())
     specs, outline = specs_in(page), Outline(page)
     assert set(specs) == {kind.id for kind in KINDS}
@@ -148,7 +148,7 @@ def test_charts_hold_what_is_drawn_and_say_what_is_to_be_seen() -> None:
     assert sorted(settings) == sorted(setting.label for setting in example.GRID)
 
 
-def test_charts_tell_no_revisions_apart_and_leave_the_wheel_to_the_page() -> None:
+def test_charts_show_no_revisions_and_leave_the_wheel_to_the_page() -> None:
     for spec in specs_in(reports.page_of(reports.contrast())).values():
         text = json.dumps({name: value for name, value in spec.items() if name != "data"})
         assert '"bind": "scales"' not in text
@@ -156,7 +156,7 @@ def test_charts_tell_no_revisions_apart_and_leave_the_wheel_to_the_page() -> Non
         assert "<DVC_METRIC" not in text
 
 
-def test_latencies_are_quantiles_and_no_requests() -> None:
+def test_latencies_are_quantiles_not_requests() -> None:
     many = [
         point.model_copy(update={"latency_ms": point.latency_ms + shift})
         for shift in range(3)
@@ -262,7 +262,7 @@ def test_commands_repeat_the_run_and_measure_again() -> None:
 
 
 def project_in(folder: Path, run: WorkloadContrast) -> None:
-    """What `m1 report` reads, in a folder."""
+    """A folder with the files that `m1 report` reads."""
     write_record(run, folder / "metrics" / "m1_workload_contrast.json")
     rows = [point.model_dump() for point in example.cdf_points()]
     write_plot_rows(rows, folder / "plots" / "data" / "latency_cdf.json")
@@ -319,7 +319,7 @@ def test_a_report_before_any_run_says_what_to_do(tmp_path, monkeypatch) -> None:
     )
 
 
-def test_a_report_of_a_revision_holds_the_numbers_of_that_revision(tmp_path, monkeypatch) -> None:
+def test_a_report_of_a_revision_has_the_numbers_of_that_revision(tmp_path, monkeypatch) -> None:
     project_in(tmp_path, reports.contrast())
     monkeypatch.chdir(tmp_path)
     who = ["-c", "user.name=a", "-c", "user.email=a@a", "-c", "init.defaultBranch=main"]

@@ -47,7 +47,7 @@ def browser(scripts: str, tmp_path_factory) -> Iterator[Browser]:
 
 
 def complaints(browser: Browser) -> list[object]:
-    """What the page complained about, but for warnings."""
+    """The errors of the page, without warnings."""
     told = browser.told(*COMPLAINTS)
     return [one for one in told if one.get("type") != "warning"]
 

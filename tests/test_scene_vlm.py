@@ -1,4 +1,4 @@
-"""The embedded model: loads as any other, was trained as its pipeline says, and is good enough."""
+"""The embedded model loads like any other, was trained by its pipeline, and is good enough."""
 
 import json
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_its_weights_are_small_and_in_half_precision() -> None:
         assert {weights.get_tensor(name).dtype for name in weights.keys()} == {torch.float16}  # noqa: SIM118
 
 
-def test_it_meets_its_bars_at_the_native_setting() -> None:
+def test_it_reaches_its_required_quality_at_the_native_setting() -> None:
     native = evaluation().settings["144/4/8"]
     assert evaluation().n_scenes >= 500
     assert native.qa_accuracy >= 0.85
@@ -63,13 +63,13 @@ def test_it_meets_its_bars_at_the_native_setting() -> None:
 
 
 @pytest.mark.parametrize("shrunk", ["16/4/8", "144/1/8", "144/4/4"])
-def test_quality_falls_as_each_knob_shrinks(shrunk) -> None:
+def test_quality_falls_as_each_knob_is_reduced(shrunk) -> None:
     settings = evaluation().settings
     assert settings[shrunk].qa_accuracy < settings["144/4/8"].qa_accuracy
     assert settings[shrunk].cider_d < settings["144/4/8"].cider_d
 
 
-def test_the_published_quality_is_what_the_weights_give(vlm, held_out) -> None:
+def test_the_published_quality_is_that_of_the_weights(vlm, held_out) -> None:
     native = Setting(vision_tokens=144, top_k=4, active_blocks=8)
     texts = [question.text for question in held_out.questions]
     answers = written_for(vlm, held_out, texts, native, "qa")
@@ -88,7 +88,7 @@ def test_the_model_card_shows_the_measured_table() -> None:
         assert row in card
 
 
-def test_a_batch_depends_on_seed_and_step_alone(vlm) -> None:
+def test_a_batch_depends_only_on_seed_and_step(vlm) -> None:
     def batch(step, seed=1) -> Batch:
         plan = training_params().curriculum
         native = Setting(vision_tokens=144)
@@ -126,7 +126,7 @@ def test_the_learning_rate_rises_and_falls() -> None:
 
 
 class PowerCut(Exception):  # noqa: N818
-    """Stands for a power cut."""
+    """An error in the place of a power cut."""
 
 
 def trained(checkpoint: Path, interrupt: bool = False) -> dict[str, torch.Tensor]:
@@ -140,7 +140,7 @@ def trained(checkpoint: Path, interrupt: bool = False) -> dict[str, torch.Tensor
     return trainer.model.state_dict()
 
 
-def test_an_interrupted_training_resumes_as_if_nothing_had_happened(tmp_path) -> None:
+def test_a_resumed_training_gives_the_same_result_as_one_without_a_break(tmp_path) -> None:
     whole = trained(tmp_path / "whole" / "state.pt")
     with pytest.raises(PowerCut):
         trained(tmp_path / "cut" / "state.pt", interrupt=True)
@@ -149,7 +149,7 @@ def test_an_interrupted_training_resumes_as_if_nothing_had_happened(tmp_path) ->
         torch.testing.assert_close(resumed[name], tensor)
 
 
-def test_a_checkpoint_of_other_params_is_not_taken_up(tmp_path) -> None:
+def test_a_checkpoint_of_other_params_is_not_resumed(tmp_path) -> None:
     checkpoint = tmp_path / "state.pt"
     Trainer(training_params(), checkpoint, torch.device("cpu")).train()
     other = Trainer(training_params(learning_rate=0.001), checkpoint, torch.device("cpu"))

@@ -64,7 +64,7 @@ def test_preprocessing_stands_outside_the_total() -> None:
     assert table["relative to the total"] == relative
 
 
-def test_preprocessing_that_was_not_measured_whole_is_not_told_as_if_it_were() -> None:
+def test_incomplete_preprocessing_is_not_shown_as_complete() -> None:
     whole = contrast().preprocessing or {}
     before = {w: Preprocessing(processor_ms=one.processor_ms) for w, one in whole.items()}
     table = headline(contrast(preprocessing=before))
@@ -97,7 +97,7 @@ def test_the_split_is_of_each_smallest_value_and_of_all_together() -> None:
     assert change.value == pytest.approx(length.value + speed.value)
 
 
-def test_where_the_corner_of_the_grid_was_not_measured_the_split_does_without() -> None:
+def test_a_split_without_the_corner_of_the_grid_leaves_it_out() -> None:
     ofat = {
         w: splits.model_copy(
             update={"settings": tuple(s for own in splits.knobs.values() for s in own)}
@@ -118,7 +118,7 @@ def test_a_single_knob_is_its_own_corner() -> None:
     assert [name for name, *_ in decode_rows(contrast(decode_split=one))[2::3]] == ["144/1/8, %"]
 
 
-def test_single_tokens_have_no_decode_step_to_tell_of() -> None:
+def test_single_tokens_have_no_decode_step() -> None:
     both = contrast().decode_split
     splits = both["qa"]
     knobs = {
@@ -158,7 +158,7 @@ def test_a_knob_with_one_value_has_no_area_of_its_own() -> None:
     assert table[1] == ["top_k alone", "not varied", told(top_k.hypervolume, ".2f")]
 
 
-def test_without_quality_there_is_no_area_but_decode_is_told() -> None:
+def test_without_quality_there_is_no_area_but_decode_is_shown() -> None:
     output = shown(contrast_without_quality())
     assert "hypervolume" not in output
     assert rows(output, "Change of decode time")
@@ -200,7 +200,7 @@ def test_no_table_breaks_its_lines_in_a_terminal_of_80_columns() -> None:
         (None, "pretrained", False),
     ],
 )
-def test_raw_prompts_are_told(template, weights, said) -> None:
+def test_raw_prompts_are_mentioned(template, weights, said) -> None:
     result = contrast()
     seen = result.provenance.model_copy(update={"prompt_template": template, "weights": weights})
     told = shown(result.model_copy(update={"provenance": seen}))
@@ -208,7 +208,7 @@ def test_raw_prompts_are_told(template, weights, said) -> None:
 
 
 @pytest.mark.parametrize(("ceiling", "said"), [(1 / 3, True), (1.0, False), (None, False)])
-def test_a_quality_that_is_out_of_reach_is_told(ceiling, said) -> None:
+def test_a_quality_that_cannot_be_reached_is_mentioned(ceiling, said) -> None:
     changed = {
         w: one.model_copy(update={"quality_ceiling": ceiling if w == "qa" else None})
         for w, one in frontiers().items()

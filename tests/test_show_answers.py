@@ -1,4 +1,4 @@
-"""`m1 answers`: the scored outputs in the order that is wanted, harmless to look at."""
+"""`m1 answers`: the scored outputs in the wanted order, without danger for the terminal."""
 
 import contextlib
 import json
@@ -33,7 +33,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(project: Path, *options: str, code: int = 0, columns: int = 80) -> str:
-    """What the command says in a project."""
+    """The output of the command in a project."""
     runner = CliRunner(env={"COLUMNS": str(columns), "NO_COLOR": "1"})
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project)
@@ -43,14 +43,14 @@ def run(project: Path, *options: str, code: int = 0, columns: int = 80) -> str:
 
 
 def fails(project: Path, *options: str) -> str:
-    """The one line in which the command fails."""
+    """The single line of the command's error."""
     (line,) = run(project, *options, code=1).splitlines()
     assert line.startswith("error: ")
     return line
 
 
 def outputs(said: str) -> list[str]:
-    """The outputs in what was printed, in their order."""
+    """The outputs in the printed text, in their order."""
     return re.findall(r"(?:qa|captioning) output \d at \S+", said)
 
 
@@ -94,7 +94,7 @@ def test_zero_shows_all_of_more_than_usual(scored: Path) -> None:
     assert "2 of 4 requests" in run(scored, "--n", "2")
 
 
-def test_each_block_holds_what_a_reader_judges_by(scored: Path) -> None:
+def test_each_block_has_all_that_a_reader_needs(scored: Path) -> None:
     said = run(scored, "--workload", "qa", "--n", "1").splitlines()
     assert [" ".join(line.split()) for line in said[2:] if line] == [
         "request qa-0",
@@ -105,7 +105,7 @@ def test_each_block_holds_what_a_reader_judges_by(scored: Path) -> None:
     ]
 
 
-def test_what_was_scored_is_told_where_it_is_not_all_of_the_output(tmp_path: Path) -> None:
+def test_the_scored_part_is_shown_if_it_is_not_the_whole_output(tmp_path: Path) -> None:
     whole = {"output_text": "<think>a cup?</think>\ncup", "scored_text": "cup"}
     said = run(write_scored(tmp_path, of_answer=whole), "--workload", "qa", "--n", "1")
     assert "<think>a cup?</think>" in said
@@ -151,7 +151,7 @@ def test_lines_fit_into_80_columns(tmp_path: Path) -> None:
         (["--request", "qa-1", "--workload", "captioning"], "requests of captioning, such as"),
     ],
 )
-def test_what_is_not_there_is_told_in_a_line(scored: Path, options, told) -> None:
+def test_missing_files_are_reported_in_one_line(scored: Path, options, told) -> None:
     assert told in fails(scored, *options)
 
 
@@ -208,7 +208,7 @@ def test_answers_made_again_are_not_shown_with_old_scores(scored: Path, tmp_path
 
 
 class Reader(HTMLParser):
-    """What a browser would make of a page: its elements, links and texts."""
+    """The elements, links and texts of a page, as a browser reads them."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -232,7 +232,7 @@ def page_of(project: Path, place: Path, *options: str) -> Reader:
     return page
 
 
-def test_the_page_holds_each_request_with_its_picture(scored: Path, tmp_path: Path) -> None:
+def test_the_page_has_each_request_with_its_picture(scored: Path, tmp_path: Path) -> None:
     page = page_of(scored, tmp_path / "page.html", "--setting", "all")
     assert page.tags.count("article") == 8
     assert page.tags.count("img") == 8
@@ -245,7 +245,7 @@ def test_the_page_holds_each_request_with_its_picture(scored: Path, tmp_path: Pa
     assert "models/mine" in said
 
 
-def test_texts_on_the_page_are_texts_whatever_they_hold(tmp_path: Path) -> None:
+def test_texts_on_the_page_stay_texts_whatever_they_contain(tmp_path: Path) -> None:
     write_scored(
         tmp_path,
         of_request={
@@ -273,7 +273,7 @@ def test_pictures_are_made_small(tmp_path: Path) -> None:
     assert (picture.width, picture.height) == (384, 256)
 
 
-def test_a_page_ends_where_it_has_no_more_room_and_says_so(
+def test_a_page_without_more_room_ends_and_says_so(
     scored: Path, tmp_path: Path, monkeypatch
 ) -> None:
     place = tmp_path / "page.html"
@@ -286,7 +286,7 @@ def test_a_page_ends_where_it_has_no_more_room_and_says_so(
     assert "".join(page.texts).count(told) == 2
 
 
-def test_a_picture_that_is_another_now_is_refused(scored: Path, tmp_path: Path) -> None:
+def test_a_picture_that_has_changed_is_refused(scored: Path, tmp_path: Path) -> None:
     project = shutil.copytree(scored, tmp_path / "project")
     write_picture(project / "data/requests/qa/images/2.png", 5)
     said = fails(project, "--html", "page.html")

@@ -1,4 +1,4 @@
-"""Signals, closed outputs and odd paths end a command in one line, whenever they come."""
+"""Signals, closed outputs and odd paths end a command with one line, at any time."""
 
 import os
 import pty
@@ -28,7 +28,7 @@ TOLD = {
 
 
 def started(module: str, *options: str) -> subprocess.Popen[str]:
-    """A command, once it hears SIGTERM itself: from then on nothing may end it otherwise."""
+    """A command that has set its handler of SIGTERM: from then on only this handler may end it."""
     process = subprocess.Popen(
         [sys.executable, "-m", module, *options],
         cwd=ROOT,
@@ -82,7 +82,7 @@ def test_a_signal_that_a_shell_has_ignored_stays_so() -> None:
 
 
 @pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)
-def test_a_signal_at_work_lets_files_be_put_away(number, capsys) -> None:
+def test_a_signal_during_work_lets_files_be_cleaned_up(number, capsys) -> None:
     put_away = []
 
     def command() -> None:
@@ -100,7 +100,7 @@ def test_a_signal_at_work_lets_files_be_put_away(number, capsys) -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_an_error_that_a_library_makes_of_a_signal_is_one_line(capsys) -> None:
+def test_a_signal_that_a_library_turns_into_an_error_is_one_line(capsys) -> None:
     def command() -> None:
         try:
             signal.raise_signal(signal.SIGINT)
@@ -124,8 +124,8 @@ def test_nothing_is_left_of_the_handlers() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-def test_a_signal_that_a_library_makes_another_error_of_is_one_all_the_same(number, capsys) -> None:
-    """As C++ code does that was called back; `in_one_line` would raise it as a mistake of ours."""
+def test_a_signal_that_a_library_turns_into_another_error_still_stops(number, capsys) -> None:
+    """C++ code that calls Python does this. `in_one_line` would raise it as our own mistake."""
 
     def command() -> None:
         try:
@@ -139,7 +139,7 @@ def test_a_signal_that_a_library_makes_another_error_of_is_one_all_the_same(numb
     assert capsys.readouterr().err == TOLD[number]
 
 
-def test_a_signal_that_a_library_keeps_to_itself_is_heard_before_the_next_request() -> None:
+def test_a_signal_that_a_library_hides_stops_before_the_next_request() -> None:
     with CtrlC() as ctrl_c, signals_raise():
         with suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
@@ -148,8 +148,8 @@ def test_a_signal_that_a_library_keeps_to_itself_is_heard_before_the_next_reques
 
 
 @pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)
-def test_a_signal_that_comes_where_no_error_can_be_raised_comes_again(number, capsys) -> None:
-    """Python drops what is raised while an object is thrown away, such as a model."""
+def test_a_signal_is_sent_again_if_its_error_could_not_be_raised(number, capsys) -> None:
+    """Python drops an error that is raised while an object, such as a model, is deleted."""
 
     class Model:
         def __del__(self) -> None:
@@ -180,7 +180,7 @@ in_one_line(command)()
 
 
 def test_a_terminal_that_is_closed_ends_a_command_with_its_status() -> None:
-    """By then nothing can be printed, neither the line nor what is left of the bar."""
+    """Then nothing can be printed, neither the line nor the rest of the bar."""
     terminal, inside = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", GOES_ON], cwd=ROOT, stdout=inside, stderr=inside
@@ -220,7 +220,7 @@ def test_a_run_that_measures_finishes_its_request_by_either_signal(number, capfd
     ],
     ids=["user", "long name", "permission", "memory"],
 )
-def test_what_ends_a_command_is_one_line(error, expected, capsys) -> None:
+def test_the_error_that_ends_a_command_is_one_line(error, expected, capsys) -> None:
     def command() -> None:
         raise error
 
@@ -230,8 +230,8 @@ def test_what_ends_a_command_is_one_line(error, expected, capsys) -> None:
     assert capsys.readouterr().err == expected
 
 
-def test_memory_that_torch_wants_is_one_line(capsys) -> None:
-    """In loading or a batch of answers, where nothing else catches it."""
+def test_too_little_memory_for_torch_is_one_line(capsys) -> None:
+    """While a model loads or a batch is answered, nothing else catches this error."""
 
     def on_cpu() -> None:
         torch.empty(1 << 60, dtype=torch.uint8)
@@ -247,7 +247,7 @@ def test_memory_that_torch_wants_is_one_line(capsys) -> None:
 
 
 @pytest.mark.parametrize("mistake", [ZeroDivisionError, RuntimeError, NotImplementedError])
-def test_mistakes_of_ours_are_not_hidden(mistake) -> None:
+def test_our_own_mistakes_are_not_hidden(mistake) -> None:
     def command() -> None:
         raise mistake
 
@@ -280,7 +280,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(command) -> None:
     assert run.stderr == ""
 
 
-def test_a_reader_that_is_gone_is_told_nothing() -> None:
+def test_nothing_is_written_to_a_reader_that_is_gone() -> None:
     code = "import time; from m1.errors import in_one_line; time.sleep(1); "
     code += "in_one_line(lambda: print('a'))()"
     run = shell(f'"$PYTHON" -c "{code}" | true')

@@ -39,7 +39,7 @@ def test_the_committed_summaries_are_of_their_contrasts_in_short_words(path: Pat
 
 
 def leaves(value: Any) -> Iterator[Any]:
-    """What a JSON value holds at its ends."""
+    """The leaves of a JSON value."""
     if isinstance(value, dict):
         for inner in value.values():
             yield from leaves(inner)
@@ -84,7 +84,7 @@ def run(folder: Path, *words: str) -> str:
 
 
 def experiments_command() -> list[str]:
-    """What `make experiments` asks DVC for."""
+    """The DVC command of `make experiments`."""
     said = run(ROOT, "make", "--no-print-directory", "--dry-run", "experiments")
     (command,) = re.findall(r"bin/dvc (exp show .*)", said)
     return shlex.split(command)

@@ -17,7 +17,7 @@ LATER = {"a.json": "new a", "deep/b.json": "new b", "c/inside.txt": "new c"}
 
 
 def write_all(files: Together, folder: Path) -> None:
-    """Two files, a folder, and one file that is to go."""
+    """Two files, a folder, and one file to be removed."""
     files.file(folder / "a.json").write_text("new a")
     files.file(folder / "deep" / "b.json").write_text("new b")
     (files.folder(folder / "c") / "inside.txt").write_text("new c")
@@ -66,7 +66,7 @@ def test_an_error_in_the_block_leaves_everything_as_it_was(
 
 
 def failing(call: Callable[..., Path], after: int) -> Callable[..., Path]:
-    """A call that works so many times, and then the disk is broken once."""
+    """A call that works this many times, and then fails once like a broken disk."""
     done = 0
 
     def sometimes(path: Path, target: Path) -> Path:
@@ -93,7 +93,7 @@ def test_a_move_that_fails_takes_back_the_moves_before(
     assert contents(tmp_path) == (EARLIER if earlier else {})
 
 
-def test_a_file_that_cannot_go_puts_the_others_back(
+def test_if_a_file_cannot_be_removed_the_others_are_put_back(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The folder is renamed first, then the file that is to go.
@@ -103,7 +103,7 @@ def test_a_file_that_cannot_go_puts_the_others_back(
     assert contents(folder) == EARLIER
 
 
-def test_a_file_system_without_hard_links_will_do(
+def test_a_file_system_without_hard_links_is_enough(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -135,7 +135,7 @@ def test_files_can_be_read_by_others(tmp_path: Path) -> None:
 
 
 def never_to(call: Callable[..., Path], place: Path) -> Callable[..., Path]:
-    """A call that works, but never to one place: a mount point, or a file that cannot change."""
+    """A call that works, except for one place: a mount point, or a file that cannot change."""
 
     def refusing(path: Path, target: Path) -> Path:
         if target == place:
@@ -146,7 +146,7 @@ def never_to(call: Callable[..., Path], place: Path) -> Callable[..., Path]:
 
 
 def fail_in_place(place: Path) -> None:
-    """Begin to write a folder, and fail."""
+    """Begin to write a folder, then fail."""
 
     def write_and_fail(files: Together) -> None:
         files.folder(place)
@@ -157,7 +157,7 @@ def fail_in_place(place: Path) -> None:
 
 
 @pytest.mark.parametrize("stuck", ["deep/b.json", "c"])
-def test_a_place_that_cannot_be_taken_nor_put_back_leaves_the_others(
+def test_a_place_that_can_be_neither_taken_nor_restored_leaves_the_others(
     folder: Path, monkeypatch: pytest.MonkeyPatch, stuck: str
 ) -> None:
     with monkeypatch.context() as patch:
@@ -214,8 +214,8 @@ with Together() as files:
 
 
 @pytest.mark.parametrize(("call", "at"), [("hardlink_to", 1), ("replace", 2), ("replace", 3)])
-def test_what_a_killed_writer_left_is_gone_after_the_next(folder: Path, call: str, at: int) -> None:
-    """Nothing of it may come into a folder that DVC tracks, such as that of the figures."""
+def test_files_of_a_killed_writer_are_removed_by_the_next(folder: Path, call: str, at: int) -> None:
+    """No such file may get into a folder that DVC tracks, such as the folder of figures."""
     program = KILLED.format(call=call, at=at)
     done = subprocess.run([sys.executable, "-c", program, str(folder)], check=False)
     assert done.returncode == -signal.SIGKILL
@@ -229,8 +229,8 @@ def test_what_a_killed_writer_left_is_gone_after_the_next(folder: Path, call: st
     assert contents(folder) == LATER | dict.fromkeys(others, "")
 
 
-def test_what_was_left_goes_whoever_has_the_number_of_its_writer_now(folder: Path) -> None:
-    """In containers numbers are soon given again; and another sample has other files."""
+def test_leftovers_are_removed_even_if_the_process_number_is_used_again(folder: Path) -> None:
+    """In containers, process numbers are soon used again; and another sample has other files."""
     left = folder / f".a.json.{os.getppid()}.new1"
     other = folder / ".other.json.99999999.new1"
     for path in (left, other):
@@ -245,14 +245,14 @@ def test_what_was_left_goes_whoever_has_the_number_of_its_writer_now(folder: Pat
 
 
 @pytest.mark.parametrize("name", [".a.json.123.newx1", ".b.json.99999999.earlier"])
-def test_neither_git_nor_dvc_looks_at_what_is_left(name: str) -> None:
+def test_neither_git_nor_dvc_sees_leftovers(name: str) -> None:
     ignored = (ROOT / ".dvcignore").read_text().splitlines()
     assert any(fnmatch(name, pattern) for pattern in ignored)
     done = subprocess.run(["git", "check-ignore", "-q", f"metrics/{name}"], cwd=ROOT, check=False)
     assert done.returncode == 0
 
 
-def test_a_folder_that_a_killed_writer_took_away_comes_back(folder: Path) -> None:
+def test_a_folder_that_a_killed_writer_moved_comes_back(folder: Path) -> None:
     program = KILLED.format(call="replace", at=3)
     subprocess.run([sys.executable, "-c", program, str(folder)], check=False)
     assert not (folder / "c").exists()
@@ -263,7 +263,7 @@ def test_a_folder_that_a_killed_writer_took_away_comes_back(folder: Path) -> Non
 def test_no_result_takes_the_place_of_a_pipe_or_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By renaming, which would take `/dev/null` away from all programs; here of a folder's own."""
+    """Renaming would take `/dev/null` away from all programs; here the pipe is in a test folder."""
     assert Path("/dev") == together.DEVICES
     monkeypatch.setattr(together, "DEVICES", tmp_path / "dev")
     os.mkfifo(tmp_path / "pipe")
@@ -302,7 +302,9 @@ def test_no_file_takes_the_place_of_a_folder_and_all_in_it(folder: Path) -> None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks files up in /proc")
-def test_what_takes_its_place_is_on_the_disk(tmp_path: Path, synced: list[Path]) -> None:
+def test_new_files_are_on_the_disk_before_they_take_their_places(
+    tmp_path: Path, synced: list[Path]
+) -> None:
     with Together() as files:
         written = files.file(tmp_path / "a.json")
         written.write_text("new a")

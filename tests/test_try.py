@@ -1,4 +1,4 @@
-"""`make try`: sizes that fit params.yaml, are smaller throughout, and decide nothing."""
+"""`make try`: its sizes fit params.yaml, are all smaller, and decide no finding."""
 
 import shutil
 import subprocess
@@ -22,7 +22,7 @@ def value_at(key: str, raw: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """params.yaml as DVC makes it of the sizes."""
+    """params.yaml as DVC changes it with the sizes."""
     path = tmp_path_factory.mktemp("tried") / "params.yaml"
     shutil.copy(ROOT / "params.yaml", path)
     apply_overrides(path, SIZES)
@@ -57,7 +57,7 @@ def test_each_experiment_has_the_requests_it_asks_for(params: Params) -> None:
             assert wanted.by_workload()[workload] <= most.n_requests
 
 
-def test_make_hands_all_of_them_to_an_experiment_of_its_own_and_then_the_users() -> None:
+def test_make_gives_all_sizes_to_a_new_experiment_before_the_users_own() -> None:
     # `-o` keeps the environment from being made.
     words = ["make", "-n", "-o", ".venv/.installed", "try", "EXP=mine", "ARGS=-S 'a.b=[1,2]'"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Advice fits the cause: no memory is freed for the want of a compiler."""
+"""Advice fits the cause: a missing compiler gives no advice to free memory."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Batches are put together and taken apart so that answers are those of single requests."""
+"""Batches are built and split again so that answers equal those of single requests."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ PAD = 9
 def request(
     n_tokens: int, pixels: tuple[int, ...] = (1, 3, 4, 4), **more: Tensor
 ) -> dict[str, Tensor]:
-    """An encoded request: tokens 1, 2, 3 ..., all of them looked at."""
+    """An encoded request: tokens 1, 2, 3 ..., without padding."""
     return {
         "input_ids": torch.arange(1, n_tokens + 1)[None],
         "attention_mask": torch.ones(1, n_tokens, dtype=torch.long),
@@ -29,13 +29,13 @@ def request(
 # Putting together
 
 
-def test_prompts_end_together_and_padding_is_not_looked_at() -> None:
+def test_prompts_end_together_and_padding_is_masked() -> None:
     batch = collate([request(2), request(4)], PAD)
     assert batch["input_ids"].tolist() == [[PAD, PAD, 1, 2], [1, 2, 3, 4]]
     assert batch["attention_mask"].tolist() == [[0, 0, 1, 1], [1, 1, 1, 1]]
 
 
-def test_whatever_has_a_value_a_position_is_padded_too() -> None:
+def test_every_tensor_with_a_value_per_position_is_padded() -> None:
     kinds = [{"token_type_ids": torch.ones(1, n, dtype=torch.long)} for n in (2, 3)]
     batch = collate([request(2, **kinds[0]), request(3, **kinds[1])], PAD)
     assert batch["token_type_ids"].tolist() == [[0, 1, 1], [1, 1, 1]]
@@ -79,7 +79,7 @@ def test_requests_with_and_without_a_tensor_go_to_different_batches() -> None:
     assert sorted(batches(encoded, 8)) == [[0, 2], [1]]
 
 
-def test_lengths_that_are_near_go_together() -> None:
+def test_similar_lengths_go_together() -> None:
     lengths = [9, 2, 8, 3, 1, 7, 4]
     found = batches([request(n) for n in lengths], 2)
     assert [[lengths[i] for i in places] for places in found] == [[1, 2], [3, 4], [7, 8], [9]]
@@ -153,7 +153,7 @@ def test_a_batch_is_cut_at_the_longest_output(vlm, held_out) -> None:
     assert [(len(one.tokens), one.finish_reason) for one in answers] == [(5, "length")] * 3
 
 
-def test_a_models_own_wishes_for_writing_are_not_heeded(vlm, held_out, monkeypatch) -> None:
+def test_a_models_generation_settings_are_ignored(vlm, held_out, monkeypatch) -> None:
     # The engine that is timed takes the most likely token, so batches must.
     monkeypatch.setattr(vlm.model.generation_config, "repetition_penalty", 5.0)
     monkeypatch.setattr(vlm.model.generation_config, "no_repeat_ngram_size", 2)

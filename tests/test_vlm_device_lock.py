@@ -45,7 +45,7 @@ def second(device: torch.device) -> tuple[threading.Thread, threading.Event]:
     return thread, got
 
 
-def test_a_second_run_waits_says_for_whom_and_then_starts(capsys) -> None:
+def test_a_second_run_waits_names_the_first_and_then_runs(capsys) -> None:
     with device_lock(CPU):
         thread, got = second(CPU)
         assert not got.wait(0.3)
@@ -92,7 +92,7 @@ def test_a_gpu_has_the_name_it_has_outside(monkeypatch, shown, name, same_as) ->
 
 
 def places(monkeypatch, *folders: Path) -> None:
-    """As on a machine where nobody has named a place for locks."""
+    """A machine where nobody has named a place for locks."""
     monkeypatch.delenv("M1_LOCKS")
     monkeypatch.setattr(module, "PLACES", folders)
 
@@ -109,9 +109,7 @@ def test_runs_with_other_folders_for_temporary_files_have_one_lock(tmp_path, mon
 
 
 @pytest.mark.parametrize("of_another", ["owned", "link", "file"])
-def test_what_another_user_has_put_in_the_way_keeps_nobody_out(
-    tmp_path, monkeypatch, of_another
-) -> None:
+def test_files_of_another_user_block_nobody(tmp_path, monkeypatch, of_another) -> None:
     first, second_place = tmp_path / "a", tmp_path / "b"
     name = f"m1-locks-{os.getuid()}"
     second_place.mkdir()

@@ -1,4 +1,4 @@
-"""Visual tokens as asked for, or nearly, or not at all."""
+"""Visual tokens have the requested number, or nearly, or are refused."""
 
 import re
 
@@ -39,7 +39,7 @@ def grid(*values: int | None) -> list[Setting]:
     return [Setting(vision_tokens=value) for value in values]
 
 
-def test_values_that_can_be_reached_or_nearly_pass(vlm, qwen) -> None:
+def test_values_that_can_nearly_be_reached_are_accepted(vlm, qwen) -> None:
     check_knobs(vlm, grid(144, 50, 16), pictures(SQUARE))
     check_knobs(qwen, grid(192, 100, 50), pictures(WIDE, (333, 500)))
     check_knobs(vlm, grid(None), pictures(SQUARE))
@@ -73,7 +73,7 @@ def test_an_image_that_the_processor_cannot_take_is_named_and_others_counted(qwe
     assert re.match(told, problem)
 
 
-def test_every_picture_is_held_against_every_value(qwen) -> None:
+def test_every_picture_is_checked_with_every_value(qwen) -> None:
     # Long and narrow ones have more tokens, however small they are made.
     mixed = pictures(*[WIDE] * 9, (28, 5600), (640, 427), (5600, 28), (28, 5600))
     assert list(picture_problems(qwen, grid(192, 100, None), mixed)) == [
@@ -101,7 +101,7 @@ def test_the_picture_that_is_encoded_is_named(qwen, tmp_path, monkeypatch) -> No
     )
 
 
-def test_no_size_is_told_of_a_picture_that_nobody_has() -> None:
+def test_no_size_of_a_made_up_picture_is_reported() -> None:
     model, processor = FAMILIES["qwen2_vl"]()
     processor.image_processor.size = {"shortest_edge": 1, "longest_edge": 0}
     with pytest.raises(StructureError, match="cannot take the plain picture") as caught:
@@ -124,7 +124,7 @@ def test_a_plan_is_made_once_for_a_size(qwen) -> None:
 
 @pytest.fixture
 def made(monkeypatch) -> list[tuple[int, int]]:
-    """The sizes of all pictures that are made to find a plan without a processor's arithmetic."""
+    """The sizes of all pictures that are made to find a plan, if a processor cannot compute it."""
     made: list[tuple[int, int]] = []
 
     def no_arithmetic(*_) -> int:

@@ -1,4 +1,4 @@
-"""What ends an answer: as in `generate`, or else what the tokenizer puts after a text."""
+"""The end tokens are those of `generate`, or else those that the tokenizer puts after a text."""
 
 import copy
 from dataclasses import replace
@@ -40,7 +40,7 @@ def model(generation: object, config: object, text: object = None) -> SimpleName
         (model(None, None), None, ((), None)),
     ],
 )
-def test_the_first_that_says_so_is_believed(given, tokenizer, expected) -> None:
+def test_the_first_source_with_end_tokens_is_used(given, tokenizer, expected) -> None:
     processor = SimpleNamespace(tokenizer=holder(tokenizer))
     found = find_end_tokens(given, processor)
     assert (found.ids, found.source) == expected
@@ -62,7 +62,9 @@ def test_without_a_generation_config_the_tokenizer_ends_answers(vlm, held_out, m
     assert (batched.tokens, batched.finish_reason) == (plain.tokens, "stop")
 
 
-def test_a_model_that_nothing_ends_is_refused_before_anything_is_measured(vlm, monkeypatch) -> None:
+def test_a_model_without_end_tokens_is_refused_before_anything_is_measured(
+    vlm, monkeypatch
+) -> None:
     nobody = EndTokens(ids=(), source=None)
     with pytest.raises(UserError, match=r"no end-of-sequence token is known.*reference_length"):
         refuse_endless(nobody)

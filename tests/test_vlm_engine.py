@@ -1,4 +1,4 @@
-"""The greedy engine says what `generate` says, and reports what it did."""
+"""The greedy engine writes the same text as `generate`, and reports what it did."""
 
 import copy
 from dataclasses import replace
@@ -103,7 +103,9 @@ WISHES = [{"repetition_penalty": 50.0}, {"no_repeat_ngram_size": 2}]
 
 
 @pytest.mark.parametrize("wish", WISHES, ids=str)
-def test_a_models_wishes_are_met_as_generate_does(vlm, held_out, monkeypatch, wish) -> None:
+def test_a_models_generation_settings_are_followed_as_in_generate(
+    vlm, held_out, monkeypatch, wish
+) -> None:
     inputs = encode(vlm, held_out.images[0], CAPTION_PROMPT)
     plain = answer(vlm, inputs, 30).tokens
     config = copy.deepcopy(vlm.model.generation_config)
@@ -114,7 +116,7 @@ def test_a_models_wishes_are_met_as_generate_does(vlm, held_out, monkeypatch, wi
     assert answer(vlm, inputs, 30).tokens != plain
 
 
-def test_batches_do_nothing_that_the_engine_does_not(vlm, held_out, monkeypatch) -> None:
+def test_batches_do_nothing_more_than_the_engine(vlm, held_out, monkeypatch) -> None:
     inputs = encode(vlm, held_out.images[0], CAPTION_PROMPT)
     plain = answer(vlm, inputs, 10).tokens
     config = copy.deepcopy(vlm.model.generation_config)

@@ -115,7 +115,7 @@ def test_fewer_experts_equal_a_model_built_with_so_many(vlm) -> None:
         assert observed.top_k == top_k
 
 
-def test_visual_tokens_come_to_the_number_asked_for_or_near_it(vlm) -> None:
+def test_visual_tokens_have_the_requested_number_or_nearly(vlm) -> None:
     native = n_visual(vlm, PHOTO)
     for asked in (native // 2, native // 4):
         planned = n_visual(vlm, PHOTO, asked)
@@ -147,7 +147,7 @@ def test_requests_that_would_mix_in_a_batch_are_found() -> None:
     assert not can_be_batched(indexed, [same[0], encode(indexed, photo(640, 480, 9), PROMPT)])
 
 
-def test_fewer_visual_tokens_change_what_is_said(vlm) -> None:
+def test_fewer_visual_tokens_change_the_output(vlm) -> None:
     n = n_visual(vlm, PHOTO) // 2
     inputs = encode(vlm, PHOTO, PROMPT, n)
     with applied(vlm.structure, Setting(vision_tokens=n)):
@@ -183,7 +183,7 @@ def test_every_block_has_an_influence(vlm) -> None:
 
 
 def test_the_table_of_families_is_up_to_date() -> None:
-    """Set M1_WRITE_DOCS=1 to write it anew."""
+    """Set M1_WRITE_DOCS=1 to write it again."""
     start, end = "<!-- table -->\n", "\n<!-- end -->"
     page = PAGE.read_text(encoding="utf-8")
     head, _, rest = page.partition(start)

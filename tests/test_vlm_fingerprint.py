@@ -1,4 +1,4 @@
-"""Whatever changes an output changes the fingerprint of a model, and nothing else does."""
+"""A model's fingerprint changes exactly if its outputs can change."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ def fingerprint(folder: Path, **changes: Any) -> str:
 
 
 def merged(place: str, **changes: Any) -> Callable[[Path], None]:
-    """A change of entries of a JSON file."""
+    """A function that changes entries of a JSON file."""
 
     def change(folder: Path) -> None:
         file = folder / place
@@ -40,7 +40,7 @@ def merged(place: str, **changes: Any) -> Callable[[Path], None]:
 
 
 def replaced(place: str, old: str, new: str) -> Callable[[Path], None]:
-    """A change of text in a file."""
+    """A function that changes text in a file."""
 
     def change(folder: Path) -> None:
         text = (folder / place).read_text()
@@ -102,13 +102,13 @@ def test_every_file_that_can_change_an_output_counts(folder, before, change) -> 
 
 
 @pytest.mark.parametrize("change", NOTHING.values(), ids=NOTHING)
-def test_what_is_not_loaded_does_not_count(folder, before, change) -> None:
+def test_files_that_are_not_loaded_do_not_count(folder, before, change) -> None:
     change(folder)
     assert fingerprint(folder) == before["pretrained"]
 
 
 @pytest.mark.parametrize("name", ["configuration", "image processor", "tokenizer"])
-def test_of_random_weights_all_but_the_values_count(folder, before, name) -> None:
+def test_random_weights_count_except_for_their_values(folder, before, name) -> None:
     CHANGES["weights"](folder)
     assert fingerprint(folder, weights="random") == before["random"] != before["pretrained"]
     CHANGES[name](folder)
@@ -163,7 +163,7 @@ class Own(LlavaForConditionalGeneration):
 """
 
 
-def test_code_of_the_models_own_counts(folder, monkeypatch, tmp_path) -> None:
+def test_a_models_own_code_counts(folder, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
     classes = {"AutoConfig": "own.OwnConfig", "AutoModelForImageTextToText": "own.Own"}
     merged("config.json", model_type="m1_own_llava", auto_map=classes, architectures=["Own"])(

@@ -1,4 +1,4 @@
-"""Blocks are scored by what they change, once for a model and its requests."""
+"""Blocks are scored by how much they change, once for a model and its requests."""
 
 import pytest
 from torch import Tensor
@@ -72,13 +72,13 @@ def test_the_least_important_blocks_are_left_out(vlm, requests) -> None:
     assert kept == stay
 
 
-def test_other_policies_look_at_no_request(vlm) -> None:
+def test_other_policies_run_no_request(vlm) -> None:
     for policy in ("evenly_spaced", "first"):
         knobs = BY_IMPORTANCE.model_copy(update={"block_policy": policy})
         with_block_policy(vlm, knobs, lambda: pytest.fail("looked at requests"), "a")
 
 
-def test_scores_are_kept_under_all_that_decides_them(vlm, requests, monkeypatch) -> None:
+def test_scores_are_kept_under_a_key_of_all_that_decides_them(vlm, requests, monkeypatch) -> None:
     made: list[str] = []
 
     def scored(name: str) -> None:
@@ -105,7 +105,7 @@ def test_scores_are_kept_under_all_that_decides_them(vlm, requests, monkeypatch)
     assert made == ["first", *changed, "fingerprint", *ways]
 
 
-def test_scores_under_the_name_of_others_are_made_again(vlm, requests) -> None:
+def test_scores_with_the_key_of_others_are_made_again(vlm, requests) -> None:
     first = cached_importance(vlm, lambda: requests, "a")
     (path,) = importance.CACHE.iterdir()
     key = first.key.model_copy(update={"requests": "b"})

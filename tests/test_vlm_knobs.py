@@ -154,7 +154,7 @@ def test_a_dense_model_has_no_top_k(vlm) -> None:
     ("n_native", "asked", "given"),
     [(144, 200, 144), (144, 145, 144), (144, 100, 100), (144, 50, 49), (144, 20, 20), (60, 7, 7)],
 )
-def test_pooling_gives_the_number_asked_for_or_the_nearest(n_native, asked, given) -> None:
+def test_pooling_gives_the_requested_number_or_the_nearest(n_native, asked, given) -> None:
     assert n_pooled(n_native, asked) == given
     assert pool_to(torch.rand(2, n_native, 3), asked).shape == (2, given, 3)
 
@@ -176,7 +176,7 @@ def test_a_missing_part_is_named_with_what_is_there() -> None:
         find_structure(model)
 
 
-def test_settings_within_settings_come_undone_one_by_one(vlm) -> None:
+def test_nested_settings_are_undone_one_by_one(vlm) -> None:
     def skipped() -> int:
         pairs = zip(vlm.structure.block_list, vlm.structure.blocks, strict=True)
         return sum(now is not own for now, own in pairs)

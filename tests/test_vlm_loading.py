@@ -1,4 +1,4 @@
-"""Models load from folders, as they are or as an architecture alone."""
+"""Models load from folders, with weights or only as an architecture."""
 
 import json
 import shutil
@@ -189,6 +189,6 @@ def test_a_model_whose_image_does_not_go_into_the_prompt_is_refused(monkeypatch)
     ],
     ids=["absent", "absent, relative", "nobody's home", "without weights", "revision of a folder"],
 )
-def test_a_folder_that_is_not_what_it_should_be_is_told(source, changes, told) -> None:
+def test_a_folder_that_is_not_as_it_should_be_is_reported(source, changes, told) -> None:
     with pytest.raises(UserError, match=told):
         load_vlm(params(Path(source), **changes))

@@ -1,4 +1,4 @@
-"""The model that is measured is the one that its files describe, or it is refused."""
+"""The measured model is the model that its files describe, or it is refused."""
 
 import json
 import re
@@ -53,7 +53,7 @@ def edit_weights(folder: Path, change: Callable[[Tensors], object]) -> None:
 
 
 def refusal(folder: Path, **changes: Any) -> str:
-    """What is said instead of loading: one line that names the source."""
+    """The error instead of loading: one line that names the source."""
     with pytest.raises(UserError) as caught:
         load_vlm(params(folder, **changes))
     told = str(caught.value)
@@ -138,7 +138,7 @@ def test_a_mixture_that_chooses_no_expert_is_refused(folder, weights) -> None:
         load_vlm(params(folder, weights=weights, config=none))
 
 
-def test_what_transformers_says_in_two_lines_is_told_whole(folder) -> None:
+def test_a_message_of_transformers_in_two_lines_is_reported_whole(folder) -> None:
     config = json.loads((folder / "config.json").read_text())
     edit_config(folder, text_config=config["text_config"] | {"num_hidden_layers": "six"})
     assert "'num_hidden_layers': TypeError: Field 'num_hidden_layers' expected int" in refusal(
@@ -155,7 +155,7 @@ def test_the_file_that_is_no_json_is_named(folder, name, content) -> None:
     assert f"{name} is no JSON: " in refusal(folder)
 
 
-def test_what_transformers_logs_of_weights_that_do_not_fit_together_is_told(tmp_path) -> None:
+def test_the_log_of_transformers_about_weights_that_do_not_fit_is_reported(tmp_path) -> None:
     scene_vlm = Path(__file__).parent.parent / "data" / "models" / "scene-vlm"
     folder = shutil.copytree(scene_vlm, tmp_path / "model", ignore=shutil.ignore_patterns(".dvc*"))
     expert = "language_model.model.layers.3.mlp.experts.0.down_proj.weight"
@@ -203,13 +203,13 @@ def test_other_formats_beside_safetensors_change_nothing(folder) -> None:
     assert load_vlm(params(folder)).fingerprint == before
 
 
-def test_what_an_architecture_declares_to_be_of_no_matter_is_left_out(tmp_path) -> None:
+def test_weights_that_an_architecture_declares_unimportant_are_left_out(tmp_path) -> None:
     save(FAMILIES["qwen3_5_moe"], tmp_path)
     edit_weights(tmp_path, lambda t: t.update({"mtp.fc.weight": torch.ones(2)}))
     assert load_vlm(params(tmp_path)).weights == "pretrained"
 
 
-def test_weights_of_another_class_are_refused_unless_that_is_meant(folder) -> None:
+def test_weights_of_another_class_are_refused_unless_intended(folder) -> None:
     built = json.loads((folder / "config.json").read_text())["architectures"][0]
     edit_config(folder, architectures=["Qwen3VLMoeForSequenceClassification"])
     told = refusal(folder)
@@ -260,7 +260,7 @@ def test_weights_of_an_adapter_without_its_configuration_are_refused(folder, nam
 
 @register_quantization_config("m1_test")
 class MadeUpConfig(QuantizationConfigMixin):
-    """Of a method that only these tests know."""
+    """The configuration of a method that only these tests know."""
 
     def __init__(self, bits: int = 4, dequantize: bool = False, **_: object) -> None:
         self.quant_method, self.bits, self.dequantize = "m1_test", bits, dequantize
@@ -288,7 +288,7 @@ def test_quantisation_that_is_applied_is_recorded(folder) -> None:
     assert quantisation_of(load_vlm(params(folder)).model) == Quantisation(method="m1_test", bits=3)
 
 
-def test_quantisation_that_is_undone_in_silence_is_refused(folder, monkeypatch) -> None:
+def test_quantisation_that_is_silently_undone_is_refused(folder, monkeypatch) -> None:
     edit_config(folder, quantization_config={"quant_method": "m1_test", "bits": 3})
     monkeypatch.setattr(MadeUpQuantizer, "undoes", True)
     assert "undoes the quantisation" in refusal(folder)
@@ -324,7 +324,7 @@ def test_quantisation_that_cannot_be_done_is_refused(folder, settings, told, pla
     assert re.search(told, refusal(folder))
 
 
-def test_quantisation_of_a_part_that_nobody_heeds_is_refused(folder) -> None:
+def test_quantisation_of_a_part_that_is_ignored_is_refused(folder) -> None:
     vision = json.loads((folder / "config.json").read_text())["vision_config"]
     edit_config(folder, vision_config=vision | {"quantization_config": {"quant_method": "m1_test"}})
     assert "vision_config.quantization_config asks for m1_test, which" in refusal(folder)
@@ -375,9 +375,9 @@ def test_a_second_vision_tower_is_refused() -> None:
 
 
 @pytest.mark.parametrize("stage", ["vision_tower", "projectors", "blocks"])
-def test_a_stage_that_does_not_run_is_told(vlm, monkeypatch, stage) -> None:
+def test_a_stage_that_does_not_run_is_reported(vlm, monkeypatch, stage) -> None:
     class Half:
-        """A runtime that passes over a stage."""
+        """A runtime that skips a stage."""
 
         def __init__(self, _: object) -> None: ...
 
@@ -419,7 +419,7 @@ def hub(folder, tmp_path, monkeypatch) -> Path:
     return snapshot
 
 
-def test_a_hub_model_is_held_to_the_same(hub, saved) -> None:
+def test_a_hub_model_is_checked_in_the_same_way(hub, saved) -> None:
     source = Path("me/tiny")
     loaded = load_vlm(params(source))
     assert loaded.revision == hub.name

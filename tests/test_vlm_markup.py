@@ -35,9 +35,7 @@ def test_a_model_that_marks_nothing_has_no_marks(vlm) -> None:
 
 
 @pytest.mark.parametrize("special", [True, False])
-def test_marks_of_the_tokenizer_stay_in_the_text_and_are_taken_off_for_scoring(
-    vlm, special
-) -> None:
+def test_marks_of_the_tokenizer_stay_in_the_text_and_are_removed_for_scoring(vlm, special) -> None:
     marks = ("<think>", "</think>", "<|begin_of_box|>", "<|end_of_box|>")
     thinking = with_tokens(vlm, *marks, special=special)
     assert thinking.markup == Markup(reasoning=(THINK,), box=(BOX,))

@@ -1,4 +1,4 @@
-"""Outputs of logits that are not finite are errors, in every runtime and in batches."""
+"""Logits that are not finite are errors, in every runtime and in batches."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*__array__.*:DeprecationWarning
 
 
 def built(name: str = "llava", dtype: torch.dtype = torch.float32) -> LoadedVlm:
-    """A small model of its own, to be broken."""
+    """A separate small model, which tests break."""
     model, processor = FAMILIES[name]()
     return ready(model.to(dtype), processor, torch.device("cpu"))
 
@@ -50,7 +50,7 @@ def inputs_of(vlm: LoadedVlm) -> dict[str, Tensor]:
 
 @contextmanager
 def logits_become(vlm: LoadedVlm, change: Change) -> Iterator[None]:
-    """Change what the head returns, given the number of its call from 1."""
+    """Change the logits of the head, depending on the number of its call (from 1)."""
     calls = 0
 
     def hook(_: object, __: object, logits: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ def set_to(value: float, first_call: int = 1, places: Places = EVERYWHERE) -> Ch
     ],
     ids=["all NaN", "one NaN", "all -inf", "one +inf", "later"],
 )
-def test_a_token_picked_by_no_number_is_found(change, token) -> None:
+def test_a_token_chosen_from_nan_is_found(change, token) -> None:
     vlm = built()
     with logits_become(vlm, change):
         generation = answer(vlm, inputs_of(vlm), 5, stops_at_end=False)
@@ -97,7 +97,7 @@ def test_a_token_picked_by_no_number_is_found(change, token) -> None:
         answer_in_batches(vlm, [inputs_of(vlm)] * 2, 5, 2)
 
 
-def test_masks_that_leave_something_to_pick_are_no_fault(vlm, held_out) -> None:
+def test_masks_that_leave_some_tokens_are_no_error(vlm, held_out) -> None:
     inputs = encode(vlm, held_out.images[0], "Is there a star?")
     plain = answer(vlm, inputs, 5)
     hidden = [i for i in range(len(vlm.processor.tokenizer)) if i not in plain.tokens]
@@ -108,7 +108,7 @@ def test_masks_that_leave_something_to_pick_are_no_fault(vlm, held_out) -> None:
     assert masked.tokens == plain.tokens == batched.tokens
 
 
-def test_what_is_computed_after_an_answers_end_is_of_no_account(vlm, held_out) -> None:
+def test_values_after_the_end_of_an_answer_do_not_matter(vlm, held_out) -> None:
     pairs = zip(held_out.images, held_out.questions, strict=True)
     encoded = [encode(vlm, image, question.text) for image, question in pairs]
     whole = [answer(vlm, one, 10).tokens for one in encoded]
@@ -128,7 +128,7 @@ def test_what_is_computed_after_an_answers_end_is_of_no_account(vlm, held_out) -
     assert [one.tokens for one in answers] == [whole[i] for i in rows]
 
 
-def test_compiled_steps_are_looked_at_as_well() -> None:
+def test_compiled_steps_are_checked_too() -> None:
     vlm = built()
     torch._dynamo.reset()
     quick = replace(vlm, runtime=CompiledRuntime(vlm.structure, backend="eager"))
@@ -154,7 +154,7 @@ def test_an_overflow_of_float16_is_found_where_float32_holds() -> None:
             generation.check_finite(vlm)
 
 
-def test_blocks_cannot_be_scored_by_what_is_no_number() -> None:
+def test_blocks_cannot_be_scored_with_nan() -> None:
     vlm = built()
     next(vlm.structure.blocks[1].parameters()).data[0] = NAN
     with pytest.raises(
@@ -173,7 +173,7 @@ REQUEST = Request(
 
 @pytest.mark.parametrize("weights", ["pretrained", "random"])
 @pytest.mark.parametrize("marked", [True, False])
-def test_no_row_comes_of_a_request_that_is_not_finite(tmp_path, weights: Weights, marked) -> None:
+def test_a_request_that_is_not_finite_makes_no_row(tmp_path, weights: Weights, marked) -> None:
     vlm = replace(built(), weights=weights)
     photo(64, 48).save(tmp_path / "1.png")
     one = Round("e1", 0, "qa", Setting(), "free", ())

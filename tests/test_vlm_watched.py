@@ -35,7 +35,7 @@ def test_a_folder_that_dvc_does_not_watch_is_refused(model: Path, watched: str |
         check_watched(params_of(model, watched))
 
 
-def test_a_folder_that_dvc_watches_will_do(model: Path) -> None:
+def test_a_folder_that_dvc_watches_is_accepted(model: Path) -> None:
     check_watched(params_of(model, model))
     check_watched(params_of(f"{model}/", model))
 
@@ -47,7 +47,7 @@ def test_a_folder_into_which_dvc_does_not_look_is_refused(model: Path) -> None:
 
 
 @pytest.mark.usefixtures("model")
-def test_the_embedded_model_and_models_of_the_hub_will_do() -> None:
+def test_the_embedded_model_and_models_of_the_hub_are_accepted() -> None:
     assert (ROOT / EMBEDDED / ".dvc").is_dir()
     check_watched(params_of(EMBEDDED, EMBEDDED / "config.json"))
     check_watched(params_of("llava-hf/llava-1.5-7b-hf", EMBEDDED / "config.json"))
@@ -63,7 +63,7 @@ def test_every_file_of_the_embedded_model_that_is_loaded_is_watched() -> None:
         assert {dep.name for dep in deps if dep.parent == EMBEDDED} == loaded
 
 
-def test_a_stage_that_dvc_does_not_run_is_nothing_to_dvc(
+def test_a_stage_that_runs_without_dvc_is_not_checked(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DVC_STAGE")

@@ -30,7 +30,7 @@ def symlink(name: str) -> zipfile.ZipInfo:
 
 
 def with_declared_size(archive: bytes, n_bytes: int) -> bytes:
-    """The same archive, but its directory says that the one file in it has `n_bytes`."""
+    """The same archive, but its directory says that its only file has `n_bytes`."""
     at = archive.index(b"PK\x01\x02") + 24
     return archive[:at] + struct.pack("<I", n_bytes) + archive[at + 4 :]
 
@@ -62,7 +62,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_archive_is_named_and_leaves_what_was_there(case: str, tmp_path: Path) -> None:
+def test_a_bad_archive_is_named_and_leaves_earlier_files(case: str, tmp_path: Path) -> None:
     content, expected = BAD[case]
     folder = tmp_path / "data"
     folder.mkdir()
@@ -88,7 +88,7 @@ def test_an_archive_of_absurd_size_is_not_unpacked(
     assert not (tmp_path / "c.json").exists()
 
 
-def test_readers_look_for_what_is_unpacked() -> None:
+def test_readers_look_for_the_unpacked_files() -> None:
     for archive in (*VQA_V2, COCO_CAPTIONS, KARPATHY):
         assert Path(archive.member).match(archive.pattern)
         assert len(bytes.fromhex(archive.sha256)) == 32

@@ -39,7 +39,7 @@ def get(
     most_bytes: int = 10**6,
     **changes: float,
 ) -> list[tuple[int, int | None]]:
-    """Download; what was reported on the way."""
+    """Download, and return the reported progress."""
     reported: list[tuple[int, int | None]] = []
     remote = Remote(f"{server.url}{path}", most_bytes, sha256)
     params = params_for(server.url, **changes)
@@ -117,14 +117,18 @@ def test_a_part_without_a_strong_tag_is_not_resumed(
         Fault(at_most=300),  # sends less than asked for
     ],
 )
-def test_what_a_server_makes_of_a_range(fault: Fault, server: LocalServer, tmp_path: Path) -> None:
+def test_any_answer_of_a_server_to_a_range_gives_the_whole_file(
+    fault: Fault, server: LocalServer, tmp_path: Path
+) -> None:
     server.faults["/a.zip"] = [Fault(cut_after=1000), fault]
     get(server, tmp_path / "a.zip", sha256=SHA256)
     assert (tmp_path / "a.zip").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_what_may_pass_is_tried_again(status: int, server: LocalServer, tmp_path: Path) -> None:
+def test_errors_that_may_pass_are_tried_again(
+    status: int, server: LocalServer, tmp_path: Path
+) -> None:
     server.faults["/a.zip"] = [Fault(status=status)] * 2
     get(server, tmp_path / "a.zip")
     assert len(server.asked) == 3
@@ -139,7 +143,7 @@ def test_attempts_come_to_an_end(server: LocalServer, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
-def test_what_will_not_pass_is_not_tried_again(
+def test_errors_that_will_not_pass_are_not_tried_again(
     status: int, server: LocalServer, tmp_path: Path
 ) -> None:
     server.faults["/a.zip"] = [Fault(status=status)]
@@ -205,7 +209,7 @@ def test_an_answer_without_end_is_refused(server: LocalServer, tmp_path: Path) -
     assert left(tmp_path) == []
 
 
-def test_redirects_are_followed_but_not_for_ever(server: LocalServer, tmp_path: Path) -> None:
+def test_redirects_are_followed_but_not_forever(server: LocalServer, tmp_path: Path) -> None:
     server.faults["/b.zip"] = [Fault(status=302, headers={"Location": "/a.zip"})]
     get(server, tmp_path / "b.zip", "/b.zip", SHA256)
     server.faults["/b.zip"] = [Fault(status=302, headers={"Location": "/b.zip"})] * 50

@@ -88,7 +88,7 @@ def caption_files() -> dict[str, Any]:
 
 
 class Served:
-    """An official server, on this machine; archives have the checksums that are on record."""
+    """An official server, on this machine. Its archives have the recorded checksums."""
 
     def __init__(self, server: LocalServer, patch: pytest.MonkeyPatch) -> None:
         self.server = server
@@ -148,7 +148,7 @@ def data_in(root: Path, n: int = 6, seed: int = 1, split: str | None = None) -> 
 def run(
     served: Served, dataset: Dataset, data: DataParams, terminal: bool = False, **changes: Any
 ) -> str:
-    """Fetch; what was shown."""
+    """Fetch, and return the printed text."""
     shown = io.StringIO()
     console = Terminal(file=shown, force_terminal=terminal, width=100)
     fetch(dataset, data, served.params(**changes), FetchProgress(console))
@@ -247,7 +247,7 @@ def test_the_users_own_files_are_used_as_they_are(served: Served, tmp_path: Path
 
 
 def with_annotations(data: DataParams, *names: str) -> DataParams:
-    """The same with files of annotations named."""
+    """The same settings, with names of annotation files."""
     parts = {w: data.of(w).model_copy(update={"annotations": names}) for w in WORKLOADS}
     return data.model_copy(update=parts)
 
@@ -305,7 +305,7 @@ def test_the_manifest_has_every_file_with_size_and_checksum(served: Served, tmp_
 
 @pytest.mark.parametrize("damage", ["changed", "same size", "lost"])
 @pytest.mark.parametrize("folder", ["val2014", "annotations"])
-def test_what_was_damaged_since_is_fetched_again(
+def test_files_that_were_damaged_later_are_fetched_again(
     folder: str, damage: str, served: Served, tmp_path: Path
 ) -> None:
     run(served, "vqa-v2", data_in(tmp_path))
@@ -389,7 +389,7 @@ def test_images_fetched_before_a_failure_are_not_fetched_again(
     assert served.server.paths()[n_asked:] == [image_path(7)]
 
 
-def test_prepare_refuses_what_is_not_as_it_was_fetched(served: Served, tmp_path: Path) -> None:
+def test_prepare_refuses_files_that_changed_since_the_fetch(served: Served, tmp_path: Path) -> None:
     data = data_in(tmp_path)
     run(served, "vqa-v2", data)
     for folder in ("val2014", "annotations"):
@@ -426,7 +426,7 @@ def test_images_are_fetched_into_a_folder_of_the_users_own(served: Served, tmp_p
 # A mirror that asks who one is
 
 
-def test_credentials_and_tokens_are_sent_and_told_to_nobody(served: Served, tmp_path: Path) -> None:
+def test_credentials_and_tokens_are_sent_but_not_shown(served: Served, tmp_path: Path) -> None:
     host, n = served.server.url.partition("://")[2], 6
     for path in list(served.server.files):
         served.server.files[f"{path}?token=secret"] = served.server.files.pop(path)

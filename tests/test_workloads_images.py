@@ -1,4 +1,4 @@
-"""Images as cameras, editors and attackers leave them: read right, or refused in one line."""
+"""Images from cameras, editors and attackers are read correctly, or refused in one line."""
 
 import io
 import os
@@ -22,7 +22,7 @@ RED, BLUE = (250, 10, 10), (10, 10, 250)
 
 
 def opened(path: Path) -> Image.Image:
-    """As a request's image; where that works, preparing takes the same file."""
+    """Open a file as a request's image. If this works, preparing accepts the file, too."""
     image = open_image(path.parent, path.name)
     assert image_bytes(path) == path.read_bytes()
     assert image.mode == "RGB"
@@ -30,7 +30,7 @@ def opened(path: Path) -> Image.Image:
 
 
 def refusals(path: Path) -> list[str]:
-    """What preparing and profiling say of a file that is refused."""
+    """The errors of preparing and profiling for a refused file."""
     told = []
     for read in (lambda: image_bytes(path), lambda: open_image(path.parent, path.name)):
         with pytest.raises(UserError) as caught:
@@ -132,9 +132,7 @@ def test_a_picture_of_absurd_size_is_refused_before_it_is_decoded(
 
 
 @pytest.mark.parametrize("size", [(201, 1), (1, 201), (4_100, 20)])
-def test_a_line_is_no_picture_for_processors_would_make_it_as_many_times_as_long(
-    size: tuple[int, int], tmp_path: Path
-) -> None:
+def test_an_extremely_narrow_picture_is_refused(size: tuple[int, int], tmp_path: Path) -> None:
     path = saved(Image.new("RGB", size), tmp_path / "line.png")
     told = refusals(path)
     assert all("one side is more than 200 times the other" in one for one in told)
@@ -192,7 +190,7 @@ def test_transparent_is_white_at_any_bit_depth(
 
 
 @pytest.mark.parametrize("name", ["drawing_on_transparent.png", "drawing_on_transparent_grey.png"])
-def test_a_drawing_on_nothing_is_one_on_white(name: str, cases: Cases) -> None:
+def test_a_drawing_on_transparent_ground_is_one_on_white(name: str, cases: Cases) -> None:
     pixels = np.asarray(opened(cases.hostile(name)))
     assert (pixels[0, 0] == 255).all()
     # Black lines on much white.
@@ -204,7 +202,7 @@ def test_a_drawing_on_nothing_is_one_on_white(name: str, cases: Cases) -> None:
     ("mode", "suffix"),
     [("RGBA", ".png"), ("LA", ".png"), ("P", ".png"), ("RGBA", ".webp"), ("RGBA", ".gif")],
 )
-def test_what_is_transparent_becomes_white(mode: str, suffix: str, tmp_path: Path) -> None:
+def test_transparent_pixels_become_white(mode: str, suffix: str, tmp_path: Path) -> None:
     image = Image.new("RGBA", (64, 32), (0, 0, 0, 0))
     image.paste((10, 10, 10, 255), (32, 0, 64, 32))
     image = image.quantize(4) if mode == "P" else image.convert(mode)
@@ -214,15 +212,15 @@ def test_what_is_transparent_becomes_white(mode: str, suffix: str, tmp_path: Pat
     assert near(seen, (59, 16), (10, 10, 10))
 
 
-def test_more_alphas_than_colours_are_told(tmp_path: Path) -> None:
+def test_more_alphas_than_colours_are_reported(tmp_path: Path) -> None:
     more = [chunk(b"PLTE", bytes(RED + BLUE)), chunk(b"tRNS", b"\xff" * 300)]
     (tmp_path / "a.png").write_bytes(png((2, 1), 8, 3, b"\0\0\1", *more))
     told = refusals(tmp_path / "a.png")
     assert all("not a readable image (palette index out of range)" in one for one in told)
 
 
-def test_what_the_first_frame_of_a_webp_leaves_free_is_white(tmp_path: Path) -> None:
-    """Here the writer notes no alpha, for no frame has any: the first covers a half."""
+def test_the_uncovered_part_of_the_first_frame_of_a_webp_is_white(tmp_path: Path) -> None:
+    """The writer records no alpha here, because no frame has any. The first frame covers a half."""
     first = Image.new("RGBA", (64, 32), (0, 0, 0, 0))
     first.paste((*RED, 255), (0, 0, 32, 32))
     after = Image.new("RGBA", (64, 32), (*BLUE, 255))
@@ -257,7 +255,7 @@ def test_black_and_white_stay_so_in_any_colour_model(
 
 
 @pytest.mark.parametrize("format_name", ["GIF", "WEBP", "PNG"])
-def test_of_an_animation_the_first_frame_is_seen(format_name: str, tmp_path: Path) -> None:
+def test_the_first_frame_of_an_animation_is_used(format_name: str, tmp_path: Path) -> None:
     frames = [Image.new("RGB", (32, 32), colour) for colour in (RED, BLUE, BLUE)]
     path = tmp_path / "moving.jpg"  # the content counts, not the name
     frames[0].save(path, format_name, save_all=True, append_images=frames[1:], duration=100)
@@ -363,7 +361,7 @@ def test_a_cut_off_file_of_the_users_own_is_not_to_be_fetched_again(
         image_bytes(path, "https://x/a")
 
 
-def test_what_is_no_regular_file_is_told_at_once(tmp_path: Path) -> None:
+def test_a_file_that_is_not_regular_is_reported_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "device.png").symlink_to("/dev/zero")
@@ -401,7 +399,7 @@ def test_a_request_set_reads_no_image_outside_its_folder(tmp_path: Path) -> None
 
 
 def test_links_to_the_cache_of_dvc_are_files_of_the_folder(tmp_path: Path) -> None:
-    """As `dvc config cache.type symlink` makes them."""
+    """`dvc config cache.type symlink` makes such links."""
     cached = tmp_path / "cache" / "files" / "md5" / "0a" / ("1" * 30)
     cached.parent.mkdir(parents=True)
     picture().save(cached, "PNG")

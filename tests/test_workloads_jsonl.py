@@ -50,14 +50,14 @@ def test_questions_are_prepared(tmp_path: Path) -> None:
     assert len(list((tmp_path / "out" / "images").iterdir())) == 2
 
 
-def test_captions_are_weighed_by_all_references_of_the_file(tmp_path: Path) -> None:
+def test_captions_are_weighted_by_all_references_of_the_file(tmp_path: Path) -> None:
     path = write(tmp_path, LINES)
     prepared = prepare("captioning", data_of("captioning", path, n=1), tmp_path / "out")
     assert prepared.corpus == {"image-1": ("là", "ici", "yes"), "image-2": ("2",)}
     assert len(prepared.requests) == 1
 
 
-def test_a_prompt_in_the_params_stands_around_or_for_those_of_the_lines(tmp_path: Path) -> None:
+def test_a_prompt_in_the_params_surrounds_or_replaces_those_of_the_lines(tmp_path: Path) -> None:
     path = write(tmp_path, LINES)
     around = data_of("qa", path, prompt="{question} Be brief.")
     assert prepare("qa", around, tmp_path / "qa").requests[1].prompt == "How many? Be brief."
@@ -73,8 +73,8 @@ def test_images_are_looked_up_from_the_file_and_only_where_they_are_used(tmp_pat
     assert dataset.requests[1].request_id == "qa-3"
 
 
-def test_an_image_by_two_ways_is_one(tmp_path: Path) -> None:
-    """Else its requests would count as independent, and its captions as those of two images."""
+def test_an_image_with_two_paths_is_one_image(tmp_path: Path) -> None:
+    """Otherwise its requests would count as independent, and its captions as of two images."""
     ways = ("pics/a.png", "./pics/a.png", "pics//a.png", "pics/./a.png")
     path = write(tmp_path, [LINES[0] | {"image": way} for way in ways])
     prepared = prepare("qa", data_of("qa", path, n=4), tmp_path / "out")
@@ -85,7 +85,7 @@ def test_an_image_by_two_ways_is_one(tmp_path: Path) -> None:
     ("name", "copied"),
     [("A b.JPG", "image-1.jpg"), ("a." + "y" * 250, "image-1"), ("Fig. 3 left", "image-1")],
 )
-def test_copies_have_an_ending_only_where_it_is_one(name: str, copied: str, tmp_path: Path) -> None:
+def test_copies_keep_only_real_file_endings(name: str, copied: str, tmp_path: Path) -> None:
     path = write(tmp_path, [LINES[0] | {"image": name}])
     Image.new("RGB", (8, 8), "red").save(tmp_path / name, "PNG")
     prepared = prepare("qa", data_of("qa", path, n=1), tmp_path / "out")
@@ -205,7 +205,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, cases: Cases) 
     assert len(prepare("qa", data, tmp_path / "out").requests) == 1
 
 
-def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
+def test_bytes_that_are_no_text_are_reported(tmp_path: Path) -> None:
     path = write(tmp_path, LINES)
     path.write_bytes(path.read_bytes() + b'{"image": "\xed\xa0\x80"}\n')
     message = one_line("qa", data_of("qa", path), tmp_path / "out")

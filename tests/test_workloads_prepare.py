@@ -59,7 +59,7 @@ def test_null_takes_all_requests(tmp_path: Path) -> None:
 
 
 class Generated:
-    """What the generator made, in order."""
+    """The output of the generator, in order."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.pictures = self._recorded(patch, scene_dataset, "render")
@@ -84,7 +84,7 @@ def generated(monkeypatch: pytest.MonkeyPatch) -> Generated:
     return Generated(monkeypatch)
 
 
-def test_qa_requests_are_what_was_generated(tmp_path: Path, generated: Generated) -> None:
+def test_qa_requests_equal_the_generated_ones(tmp_path: Path, generated: Generated) -> None:
     data = make_data(n_images=40, n_requests=40)
     prepared = prepare("qa", data, tmp_path / "qa")
     assert read_record(RequestSet, tmp_path / "qa" / "requests.json") == prepared
@@ -96,7 +96,7 @@ def test_qa_requests_are_what_was_generated(tmp_path: Path, generated: Generated
     assert (prepared.workload, prepared.source, prepared.corpus) == ("qa", "scenes", {})
 
 
-def test_captioning_requests_are_what_was_generated(tmp_path: Path, generated: Generated) -> None:
+def test_captioning_requests_equal_the_generated_ones(tmp_path: Path, generated: Generated) -> None:
     prepared = prepare("captioning", make_data(n_images=40, n_requests=12), tmp_path / "out")
     said = {f"{i:012d}": scene_language.captions(s) for i, s in enumerate(generated.scenes, 1)}
     assert prepared.corpus == said
@@ -106,7 +106,7 @@ def test_captioning_requests_are_what_was_generated(tmp_path: Path, generated: G
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
-def test_pictures_are_what_was_generated(
+def test_pictures_equal_the_generated_ones(
     workload: Workload, tmp_path: Path, generated: Generated
 ) -> None:
     prepared = prepare(workload, make_data(), tmp_path / "out")
@@ -116,9 +116,7 @@ def test_pictures_are_what_was_generated(
             assert np.array_equal(np.asarray(picture), np.asarray(expected))
 
 
-def test_scenes_are_kept_back_from_training_and_differ(
-    tmp_path: Path, generated: Generated
-) -> None:
+def test_scenes_are_held_out_from_training_and_differ(tmp_path: Path, generated: Generated) -> None:
     prepare("qa", make_data(n_images=100), tmp_path / "out")
     assert {scene.split for scene in generated.scenes} == {"evaluation"}
     assert len({scene_language.captions(scene) for scene in generated.scenes}) == 100
@@ -271,7 +269,7 @@ def test_resized_images_have_the_size_and_stay_as_costly_to_open(
 
 
 def test_resized_images_are_upright(tmp_path: Path) -> None:
-    """Else the note of the camera is lost, and the picture lies on its side."""
+    """Otherwise the camera's orientation tag is lost, and the picture is shown on its side."""
     content = io.BytesIO()
     noted = Image.Exif()
     noted[0x0112] = 3  # turned by half

@@ -119,7 +119,7 @@ def test_files_and_images_may_lie_in_the_root_itself(tmp_path: Path) -> None:
     ]
 
 
-def test_validation_is_taken_where_training_lies_beside_it(root: Path) -> None:
+def test_validation_is_used_if_training_is_beside_it(root: Path) -> None:
     folder = root / "annotations"
     for name in (QUESTIONS, ANNOTATIONS, CAPTIONS):
         (folder / name.replace("val2014", "train2014")).write_text("{}")
@@ -279,7 +279,7 @@ def mistake_in(read: Reader, root: Path) -> str:
 
 
 def mistake_in_images(read: Reader, root: Path) -> str:
-    """Reading is no mistake, looking up all images is."""
+    """The error of looking up all images, after reading without error."""
     dataset = read(root, "{question}")
     return one_line(lambda: [dataset.image_path(r) for r in dataset.requests], root)
 
@@ -429,7 +429,7 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(name: str, tmp_path: Pat
     assert "leads out of the folder; put the image in the folder, and name it by" in message
 
 
-def test_an_image_that_is_missing_is_told_by_both_its_names(tmp_path: Path) -> None:
+def test_a_missing_image_is_reported_with_both_its_names(tmp_path: Path) -> None:
     root = with_names(tmp_path, image_42="photos/1.jpg", image_7="photos/2.jpg")
     message = mistake_in_images(read_coco_captions, root)
     assert "image 42 is missing; put photos/1.jpg or 000000000042.jpg (or COCO_" in message
@@ -455,7 +455,7 @@ def test_ids_that_exports_leave_out_may_be_missing(root: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
-def test_a_byte_order_mark_is_accepted_and_other_encodings_are_told(
+def test_a_byte_order_mark_is_accepted_and_other_encodings_are_reported(
     encoding: str, root: Path
 ) -> None:
     file = root / "annotations" / CAPTIONS
@@ -470,7 +470,7 @@ def test_a_byte_order_mark_is_accepted_and_other_encodings_are_told(
 # Several files
 
 
-def test_of_several_files_the_one_that_is_named_is_read(tmp_path: Path) -> None:
+def test_if_there_are_several_files_the_named_one_is_read(tmp_path: Path) -> None:
     files = small_dataset()
     names = ("captions_train2017.json", "captions_val2017.json", "mine.json")
     write_files({names[0]: files[CAPTIONS], names[1]: {}}, tmp_path)

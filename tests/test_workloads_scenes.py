@@ -90,7 +90,7 @@ def test_the_splits_are_those_the_model_was_trained_with() -> None:
 # Pictures
 
 
-def test_scenes_and_pictures_follow_from_the_seed() -> None:
+def test_scenes_and_pictures_depend_only_on_the_seed() -> None:
     assert list(scenes(5, seed=7)) == list(scenes(5, seed=7))
     assert list(scenes(5, seed=7)) != list(scenes(5, seed=8))
     first, again, other = (render(SCENE, np.random.default_rng(s)).tobytes() for s in (1, 1, 2))
@@ -163,7 +163,7 @@ def yes_no(holds: bool) -> str:
 
 
 def right_answer(text: str, scene: Scene) -> str:
-    """The answer to a question, from its text alone and by other means than the generator's."""
+    """The answer to a question, from its text and without the generator's code."""
     at = [next((o for o in scene.objects if o.place == place), None) for place in places_in(text)]
     if text == "What color is the background?":
         return scene.background
@@ -213,7 +213,9 @@ def test_answers_are_right(kind: str, asked: list[tuple[Scene, Question]]) -> No
     assert wrong == []
 
 
-def test_no_question_is_given_away_by_its_wording(asked: list[tuple[Scene, Question]]) -> None:
+def test_no_answer_is_given_away_by_the_wording_of_its_question(
+    asked: list[tuple[Scene, Question]],
+) -> None:
     answers = Counter(q.answer for _, q in asked if q.kind == "yes/no")
     assert set(answers) == {"yes", "no"}
     assert 0.4 < answers["yes"] / answers.total() < 0.65
@@ -245,7 +247,7 @@ def test_every_caption_mentions_every_object_and_the_background() -> None:
         assert f" {NUMBER_WORDS[len(scene.objects)]} objects " in captions(scene)[0]
 
 
-def test_people_disagree_now_and_then_and_the_majority_is_right(
+def test_people_sometimes_disagree_and_the_majority_is_right(
     asked: list[tuple[Scene, Question]],
 ) -> None:
     rng = np.random.default_rng(6)

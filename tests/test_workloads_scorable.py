@@ -1,4 +1,4 @@
-"""What cannot be scored is refused at prepare, and what scores cannot reach is told there."""
+"""Prepare refuses requests that cannot be scored, and reports the limit of scores."""
 
 import json
 import re
@@ -74,7 +74,7 @@ def test_one_request_of_a_larger_corpus_can_be_scored() -> None:
         ("captioning", [["\u043a\u043e\u0442"], ["\u043f\u0451\u0441"]], "not in Latin letters"),
     ],
 )
-def test_what_scores_cannot_reach_is_told_in_a_line(workload, references, told) -> None:
+def test_the_limit_of_scores_is_reported_in_one_line(workload, references, told) -> None:
     notes = list(notes_on_scores(made(workload, *references)))
     assert len(notes) == (told is not None)
     assert told is None or re.search(told, notes[0])
@@ -99,7 +99,7 @@ def test_prepare_refuses_captions_of_one_image_and_writes_nothing(tmp_path) -> N
     assert not (tmp_path / "out").exists()
 
 
-def test_prepare_tells_the_best_accuracy_there_can_be(tmp_path, capsys) -> None:
+def test_prepare_reports_the_best_possible_accuracy(tmp_path, capsys) -> None:
     lines = [{"image": f"{name}.png", "references": ["a cup", "cup"]} for name in "ab"]
     prepare_stage("qa", prepared(tmp_path, "qa", lines), tmp_path / "out")
     first, second = capsys.readouterr().out.splitlines()

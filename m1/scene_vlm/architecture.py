@@ -1,6 +1,6 @@
 """SceneVLM: a small LLaVA with a CLIP vision tower and an OLMoE language model.
 
-The published model nearest to it is MolmoE-1B: a CLIP tower before a mixture-of-experts decoder.
+The most similar published model is MolmoE-1B: a CLIP tower and a mixture-of-experts decoder.
 """
 
 from collections.abc import Iterable
@@ -40,7 +40,7 @@ CHAT_TEMPLATE = (
 )
 
 
-# Far above what this model is for: its parameters fit a laptop.
+# Bounds far above any useful size: this model is meant to fit on a laptop.
 Width = Annotated[int, Field(ge=1, le=16_384)]
 Count = Annotated[int, Field(ge=1, le=1024)]
 
@@ -69,7 +69,7 @@ class Architecture(Record):
 
 
 def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer (Sennrich et al. 2016) that can spell any text."""
+    """Train a byte-level BPE tokenizer (Sennrich et al. 2016) that can encode any text."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -93,7 +93,7 @@ def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
 
 
 def build_processor(tokenizer: PreTrainedTokenizerFast, patch_size_px: int) -> LlavaProcessor:
-    """The LLaVA processor on the PIL backend, so that torchvision is not needed."""
+    """The LLaVA processor with the PIL backend, which does not need torchvision."""
     size = {"height": IMAGE_SIZE_PX, "width": IMAGE_SIZE_PX}
     return LlavaProcessor(
         image_processor=CLIPImageProcessorPil(size=size, crop_size=size),

@@ -1,6 +1,7 @@
-"""Training batches of SceneVLM: half captions, half questions packed several to an image.
+"""Training batches of SceneVLM: images with a caption, and images with several questions.
 
-Each step draws its scenes from its own seed, so a resumed run sees what it would have seen.
+Each step draws its scenes from its own seed, so a resumed run gets the same batches as a run
+without a break.
 """
 
 from collections.abc import Sequence
@@ -32,9 +33,9 @@ class Curriculum(Record):
     """What the model sees at each step."""
 
     captions_only_steps: Steps
-    """Steps with captions alone, which teach the vision tower to see."""
+    """Number of first steps that have only captions. They teach the vision tower to see."""
     question_share: Share
-    """Share of images with questions after that; the others have a caption."""
+    """Share of images with questions after these steps. The other images have a caption."""
     n_turns: Annotated[int, Field(ge=1, le=1000)]
     """Question-answer turns packed into one sequence."""
     answer_weight: Annotated[float, Field(ge=0.0, le=1000.0)]
@@ -42,13 +43,13 @@ class Curriculum(Record):
     elastic_from_step: Steps
     """First step at which some batches run at a reduced setting."""
     elastic_share: Share
-    """Share of those batches; the others run at the native setting."""
+    """Share of such batches from that step on. The others run at the native setting."""
     vision_tokens: KnobValues
-    """Values drawn for such a batch."""
+    """Numbers of visual tokens; one of them is drawn for each such batch."""
     top_k: KnobValues
-    """Values drawn for such a batch."""
+    """Numbers of experts per token; one of them is drawn for each such batch."""
     active_blocks: KnobValues
-    """Values drawn for such a batch."""
+    """Numbers of active blocks; one of them is drawn for each such batch."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Batch:
     weights: Tensor
     """Weight of each token as a target, 0 for prompts and padding."""
     is_answer: Tensor
-    """Per sequence: questions (true) or a caption (false)."""
+    """For each sequence: true for questions, false for a caption."""
     pixel_values: Tensor
     setting: Setting
 
@@ -76,10 +77,8 @@ def tokenizer_texts(seed: int) -> list[str]:
     return texts
 
 
-def _draw_setting(
-    step: int, plan: Curriculum, native: Setting, rng: np.random.Generator
-) -> Setting:
-    """The setting of one step: native, or drawn at random in the elastic part."""
+def draw_setting(step: int, plan: Curriculum, native: Setting, rng: np.random.Generator) -> Setting:
+    """The setting of one step: native or, from `elastic_from_step` on, random in some steps."""
     if step < plan.elastic_from_step or rng.random() >= plan.elastic_share:
         return native
     return Setting(
@@ -90,7 +89,7 @@ def _draw_setting(
 
 
 class SceneBatches(Dataset[Batch]):
-    """The batch of each step, drawn from the seed and the step alone."""
+    """The batch of each step. Its random draws depend only on the seed and the step."""
 
     def __init__(
         self,
@@ -126,7 +125,7 @@ class SceneBatches(Dataset[Batch]):
     def _sequence(
         self, scene: Scene, asks: bool, rng: np.random.Generator
     ) -> list[tuple[str, float]]:
-        """Pieces of text with their weight as targets."""
+        """Pieces of text, each with its weight in the loss."""
         if not asks:
             return [(CAPTION_PROMPT, 0.0), (captions(scene)[0], 1.0)]
         questions = [ask(scene, rng) for _ in range(self.plan.n_turns)]
@@ -162,7 +161,7 @@ class SceneBatches(Dataset[Batch]):
     def _encode(
         self, pieces: list[tuple[str, float]], n_visual: int
     ) -> tuple[list[int], list[float]]:
-        """Token ids of a conversation, with the weight of each as a target."""
+        """Token ids of a conversation, and the weight of each token in the loss."""
         ids: list[int] = []
         weights: list[float] = []
         for index, (text, weight) in enumerate(pieces):

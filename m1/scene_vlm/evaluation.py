@@ -1,4 +1,4 @@
-"""Quality of SceneVLM on held-out scenes, at the native setting and as each knob shrinks."""
+"""Quality of SceneVLM on held-out scenes, at each of several settings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,29 +30,30 @@ class SettingQuality(Record):
     """Quality at one setting."""
 
     qa_accuracy: float
-    """Share of questions answered as the scene has it."""
+    """Share of questions whose answer is exactly the right one."""
     objects_described: float
-    """Share of objects described with the right colour, shape and place."""
+    """Share of objects that a caption describes with the right colour, shape and place."""
     cider_d: float
-    """CIDEr-D of the captions against five references each; idf from all evaluation scenes."""
+    """Mean CIDEr-D of the captions, each against the five references of its scene. Document
+    frequencies come from all evaluation scenes."""
     cider_d_of_other_scenes: float
-    """CIDEr-D of the same captions against the references of another scene."""
+    """Mean CIDEr-D of the same captions, each against the references of another scene."""
 
 
 class SceneVlmEvaluation(Record):
-    """Quality per setting, by its label (visual tokens / top_k / blocks)."""
+    """Quality at each setting. The key is the setting's label (visual tokens / top_k / blocks)."""
 
     n_scenes: int
     """Held-out scenes, with one question and one caption each."""
     qa_accuracy_by_kind: dict[str, float]
     """Accuracy at the native setting by kind of question."""
     settings: dict[str, SettingQuality]
-    """Native setting first."""
+    """The native setting is the first."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Scenes that training never saw, their pictures and questions."""
+    """Scenes that training never saw, each with its image and one question."""
 
     scenes: tuple[Scene, ...]
     images: tuple[Image.Image, ...]
@@ -88,7 +89,7 @@ def evaluate(vlm: LoadedVlm, settings: Sequence[Setting], held_out: HeldOut) -> 
 def written_for(
     at: AtSetting, held_out: HeldOut, prompts: Sequence[str], workload: str
 ) -> list[str]:
-    """Greedy outputs for a prompt about each scene."""
+    """Greedy outputs for one prompt about each scene. The caller has already applied the knobs."""
     pairs = zip(held_out.images, prompts, strict=True)
     encoded = [at.encode(image, prompt) for image, prompt in pairs]
     with at.turned():

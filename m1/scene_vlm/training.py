@@ -39,7 +39,7 @@ class Training(Record):
     n_steps: Steps
     """Optimiser steps."""
     batch_size: Annotated[int, Field(ge=1, le=65_536)]
-    """Images a step."""
+    """Images per step."""
     learning_rate: Annotated[float, Field(gt=0.0, le=1.0)]
     """Peak learning rate of AdamW."""
     warmup_steps: Steps
@@ -53,32 +53,32 @@ class Training(Record):
 
 
 class SceneVlmParams(Record):
-    """The params of SceneVLM's own pipeline."""
+    """The parameters of SceneVLM's own pipeline."""
 
     architecture: Architecture
     """Sizes of the model."""
     training: Training
-    """Optimisation."""
+    """How the model is optimised."""
     curriculum: Curriculum
-    """What is learnt when."""
+    """What the batches contain at each step."""
 
 
 class CurvePoint(Record):
-    """One point of the training curve, averaged since the last one."""
+    """One point of the training curve: means since the previous point."""
 
     step: int
     """Optimiser steps done."""
     loss: float | None
-    """Weighted cross-entropy in nats per token; null where no batch was read."""
+    """Weighted cross-entropy in nats per token; null if no batch was observed."""
     caption_accuracy: float | None
-    """Share of caption tokens predicted from the ones before, at any setting."""
+    """Share of caption tokens predicted correctly from the tokens before them, at any setting."""
     answer_accuracy: float | None
-    """Share of answer tokens predicted from the ones before, at any setting."""
+    """Share of answer tokens predicted correctly from the tokens before them, at any setting."""
 
 
 @dataclass
 class RunningMeans:
-    """Means since the last point of the curve."""
+    """Means since the previous point of the curve."""
 
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class RunningMeans:
         self.counts[name] = self.counts.get(name, 0) + count
 
     def take(self, name: str) -> float | None:
-        """The mean of a name, which then starts anew."""
+        """Return the mean of a name and reset it; `None` without observations."""
         count = self.counts.pop(name, 0)
         total = self.sums.pop(name, 0.0)
         return total / count if count else None
@@ -99,7 +99,7 @@ class Trainer:
     """One training run that can be interrupted and resumed."""
 
     def __init__(self, params: SceneVlmParams, checkpoint: Path, device: torch.device) -> None:
-        """Build the model from the seed, or take up the checkpoint if it has the same params."""
+        """Build the model from the seed; resume the checkpoint if its parameters are the same."""
         self.params = params
         self.checkpoint = checkpoint
         self.device = device
@@ -214,8 +214,8 @@ class Trainer:
         self.curve = [CurvePoint(**point) for point in state["curve"]]
 
 
-def _use_fast_matrices(structure: VlmStructure) -> None:
-    """Group the experts' products and use TF32, each faster than its alternative on a GPU."""
+def use_fast_matrices(structure: VlmStructure) -> None:
+    """Use grouped matrix products for the experts, and TF32. Both are faster on a GPU."""
     torch.set_float32_matmul_precision("high")
     language_model: Any = structure.language_model
     language_model.set_experts_implementation("grouped_mm")
@@ -229,13 +229,13 @@ def learning_rate(step: int, training: Training) -> float:
     return training.learning_rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def _weighted_loss(logits: Tensor, batch: Batch, means: RunningMeans) -> Tensor:
-    """Cross-entropy of the next token, each target by its weight.
+def weighted_loss(logits: Tensor, batch: Batch, means: RunningMeans) -> Tensor:
+    """Cross-entropy of the next token, as a weighted mean over the targets.
 
     Args:
         logits: batch x position x vocabulary.
         batch: its targets and weights.
-        means: receives the loss and the token accuracies.
+        means: collects the loss and the token accuracies.
     """
     targets = batch.input_ids[:, 1:].to(logits.device)
     weights = batch.weights[:, 1:].to(logits.device)
@@ -244,7 +244,7 @@ def _weighted_loss(logits: Tensor, batch: Batch, means: RunningMeans) -> Tensor:
         predicted.flatten(0, 1), targets.flatten(), reduction="none"
     ).view_as(weights)
     loss = (losses * weights).sum() / weights.sum()
-    # Only some batches are read: each reading waits for the device.
+    # Only a random share of the batches is observed, because reading a value waits for the device.
     if torch.rand(()) < OBSERVED_SHARE:
         _observe(predicted.argmax(-1) == targets, weights > 0, batch.is_answer, loss, means)
     return loss
@@ -276,8 +276,8 @@ def _captured_routing(structure: VlmStructure) -> Iterator[list[tuple[Tensor, Te
             hook.remove()
 
 
-def _imbalance(logits: Tensor, chosen: Tensor) -> Tensor:
-    """Load-balancing loss of one router (Fedus et al. 2021, eq. 4): 1 when even.
+def imbalance(logits: Tensor, chosen: Tensor) -> Tensor:
+    """Load-balancing loss of one router (Fedus et al. 2021, eq. 4). It is 1 for an even load.
 
     Args:
         logits: token x expert.
@@ -296,6 +296,6 @@ def _progress() -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("steps, left"),
+        TextColumn("steps, time left"),
         TimeRemainingColumn(),
     )
