@@ -12,7 +12,7 @@ export DVC_NO_ANALYTICS := 1
 .PHONY: help install repro try train h200 plots experiments test lint check format bench mutants clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(MARKER)  ## create .venv and install the pinned environment
 

@@ -24,10 +24,8 @@ class Bench:
 
     params: Params
     """Parameters of the project."""
-    sets: Mapping[Workload, RequestSet]
+    prepared: Prepared
     """Requests of each workload."""
-    folders: Mapping[Workload, Path]
-    """Folder with the images of each workload."""
     quick: bool
     """Whether this is a trial: few measurements, so the results need not be accurate."""
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
@@ -46,11 +44,11 @@ class Bench:
 
     def requests(self, workload: Workload, n: int) -> tuple[Request, ...]:
         """The first n requests of a workload."""
-        return self.sets[workload].requests[:n]
+        return self.prepared[workload].requests[:n]
 
     def encoded(
         self, vlm: LoadedVlm, workload: Workload, request: Request, vision_tokens: int | None = None
     ) -> Inputs:
         """The inputs that the model gets for a request."""
-        image = open_image(self.folders[workload], request.image)
-        return encode(vlm, image, request.prompt, vision_tokens)
+        at = AtSetting(vlm, Setting(vision_tokens=vision_tokens))
+        return at.encode_request(self.prepared[workload], request)

@@ -131,8 +131,8 @@ def _start_s(bench: Bench) -> float:
 
 def _facts_s(bench: Bench, vlm: LoadedVlm) -> float:
     """Seconds of the work that the profile stage does once, before it measures."""
-    grid, sets, folders = bench.params.knobs.grid(), dict(bench.sets), dict(bench.folders)
-    profiler = Profiler(vlm, sets, folders, grid, bench.params.profile)
+    grid = bench.params.knobs.grid()
+    profiler = Profiler(vlm, bench.prepared, grid, bench.params.profile)
 
     def once() -> None:
         profiler.check_and_reserve()

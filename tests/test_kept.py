@@ -46,17 +46,28 @@ def test_only_source_text_counts(tmp_path) -> None:
 
 
 def test_a_kept_file_that_cannot_be_read_is_reported(tmp_path, capsys) -> None:
-    path = tmp_path / "kept.json"
-    record = BlockImportance(fingerprint="a", n_requests=1, scores=(0.5,))
-    assert read_kept(BlockImportance, path) is None
-    path.write_bytes(record.model_dump_json(indent=1).replace("\n", "\r\n").encode())
-    assert read_kept(BlockImportance, path) == record
+    record = BlockImportance(key=KEY, n_requests=1, scores=(0.5,))
+    assert find(BlockImportance, KEY, tmp_path) is None
+    keep(record, tmp_path)
+    (path,) = tmp_path.iterdir()
+    assert path == path_of(KEY, tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert find(BlockImportance, KEY, tmp_path) == record
     assert capsys.readouterr().err == ""
     path.write_text("{")
     assert find(BlockImportance, KEY, tmp_path) is None
     told = capsys.readouterr().err
     assert told.startswith(f"{path}: not JSON")
     assert told.endswith(": damaged, so it is made again\n")
+
+
+def test_a_file_under_the_name_of_another_key_is_not_used(tmp_path, capsys) -> None:
+    other = KEY.model_copy(update={"requests": "others"})
+    keep(BlockImportance(key=other, n_requests=1, scores=(0.5,)), tmp_path)
+    (path,) = tmp_path.iterdir()
+    path.rename(path_of(KEY, tmp_path))
+    assert find(BlockImportance, KEY, tmp_path) is None
+    assert "changed since it was written, so it is made again" in capsys.readouterr().err
 
 
 def test_queued_experiments_use_the_folder_of_the_project() -> None:

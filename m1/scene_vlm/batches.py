@@ -77,7 +77,9 @@ def tokenizer_texts(seed: int) -> list[str]:
     return texts
 
 
-def draw_setting(step: int, plan: Curriculum, native: Setting, rng: np.random.Generator) -> Setting:
+def _draw_setting(
+    step: int, plan: Curriculum, native: Setting, rng: np.random.Generator
+) -> Setting:
     """The setting of one step: native or, from `elastic_from_step` on, random in some steps."""
     if step < plan.elastic_from_step or rng.random() >= plan.elastic_share:
         return native

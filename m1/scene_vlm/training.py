@@ -214,7 +214,7 @@ class Trainer:
         self.curve = [CurvePoint(**point) for point in state["curve"]]
 
 
-def use_fast_matrices(structure: VlmStructure) -> None:
+def _use_fast_matrices(structure: VlmStructure) -> None:
     """Use grouped matrix products for the experts, and TF32. Both are faster on a GPU."""
     torch.set_float32_matmul_precision("high")
     language_model: Any = structure.language_model
@@ -229,7 +229,7 @@ def learning_rate(step: int, training: Training) -> float:
     return training.learning_rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def weighted_loss(logits: Tensor, batch: Batch, means: RunningMeans) -> Tensor:
+def _weighted_loss(logits: Tensor, batch: Batch, means: RunningMeans) -> Tensor:
     """Cross-entropy of the next token, as a weighted mean over the targets.
 
     Args:
@@ -276,7 +276,7 @@ def _captured_routing(structure: VlmStructure) -> Iterator[list[tuple[Tensor, Te
             hook.remove()
 
 
-def imbalance(logits: Tensor, chosen: Tensor) -> Tensor:
+def _imbalance(logits: Tensor, chosen: Tensor) -> Tensor:
     """Load-balancing loss of one router (Fedus et al. 2021, eq. 4). It is 1 for an even load.
 
     Args:
