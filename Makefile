@@ -86,7 +86,7 @@ format: $(MARKER)  ## fix formatting and what the linter can fix alone
 bench: $(MARKER)  ## measure what the program itself costs: docs/bench.md (ARGS=--quick for a trial)
 	.venv/bin/python -m benchmarks $(ARGS)
 
-mutants: $(MARKER)  ## change a module in small ways, see if tests fail: ARGS="m1/analysis/jitter.py --n 20"
+mutants: $(MARKER)  ## change a module in small ways, see if tests fail: ARGS="m1/analysis/latency/jitter.py --n 20"
 	.venv/bin/python -m benchmarks.mutants $(ARGS)
 
 clean:  ## remove caches and rendered plots (results and .venv stay)

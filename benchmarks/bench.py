@@ -12,7 +12,7 @@ from m1.prepared import Prepared, PreparedRequests
 from m1.schemas.requests import WORKLOADS, Request, Workload
 from m1.schemas.settings import Setting
 from m1.vlm.at_setting import AtSetting
-from m1.vlm.loaded import LoadedVlm
+from m1.vlm.model import LoadedVlm
 from m1.workloads.prepare import prepare
 
 Inputs = dict[str, Tensor]

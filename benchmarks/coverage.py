@@ -9,14 +9,14 @@ import typer
 from rich.progress import track
 
 from benchmarks.worlds import CoverageWorld
-from m1.analysis.bootstrap import resamples_of
 from m1.analysis.cells import DECODE
-from m1.analysis.dominance import LEAST_AREA, hypervolume, steepness
-from m1.analysis.intervals import estimate, estimate_of_extreme
-from m1.analysis.latency import draw_stages
-from m1.analysis.samples import draw_samples
-from m1.analysis.sensitivity import draw_moves
-from m1.analysis.trade_off import draw_trade_off
+from m1.analysis.draws.bootstrap import resamples_of
+from m1.analysis.draws.intervals import estimate, estimate_of_extreme
+from m1.analysis.draws.samples import draw_samples
+from m1.analysis.frontier.dominance import LEAST_AREA, hypervolume, steepness
+from m1.analysis.frontier.trade_off import draw_trade_off
+from m1.analysis.latency.sensitivity import draw_moves
+from m1.analysis.latency.stages import draw_stages
 from m1.errors import run_command
 from m1.files import write_text
 from m1.params import AnalysisParams, load_params

@@ -21,8 +21,8 @@ from m1.profiling.run import no_search_through_the_model
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.vlm.batching import only_greedy
 from m1.vlm.engine import answer
-from m1.vlm.loaded import LoadedVlm
-from m1.vlm.loading import load_vlm
+from m1.vlm.loading.load import load_vlm
+from m1.vlm.model import LoadedVlm
 from m1.vlm.structure import VlmStructure
 
 GROUP = "1. Greedy loop"

@@ -6,11 +6,11 @@ from benchmarks.bench import Bench
 from benchmarks.greedy_loop import NAMES
 from benchmarks.ratios import interleaved, median_estimate
 from benchmarks.row import Aim, Row
-from m1.profiling.measure import timed_alone, timed_with_marks
 from m1.profiling.run import no_search_through_the_model
+from m1.profiling.timing.request import timed_alone, timed_with_marks
 from m1.schemas.requests import WORKLOADS, Workload
-from m1.vlm.loaded import LoadedVlm
-from m1.vlm.loading import load_vlm
+from m1.vlm.loading.load import load_vlm
+from m1.vlm.model import LoadedVlm
 
 EFFECT, CLOSURE = "2. Marks", "3. Closure"
 EFFECT_AIM, CLOSURE_AIM = Aim(1.01), Aim(0.5)

@@ -59,7 +59,9 @@ class Mutant:
 
 
 def main(
-    module: Annotated[Path, typer.Argument(help="A module, such as m1/analysis/jitter.py.")],
+    module: Annotated[
+        Path, typer.Argument(help="A module, such as m1/analysis/latency/jitter.py.")
+    ],
     tests: Annotated[
         list[Path] | None,
         typer.Argument(help="Test files to run; by default those that name the module."),

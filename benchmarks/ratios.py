@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from m1.analysis.intervals import estimate
-from m1.schemas.estimates import Estimate
+from m1.analysis.draws.intervals import estimate
+from m1.schemas.results.estimates import Estimate
 
 Array = NDArray[np.float64]
 Rng = np.random.Generator

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from m1.schemas.estimates import Estimate
+from m1.schemas.results.estimates import Estimate
 
 Verdict = Literal["met", "not met", "undecided", "no aim"]
 

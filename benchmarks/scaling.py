@@ -10,14 +10,14 @@ import numpy as np
 from benchmarks.bench import Bench
 from benchmarks.ratios import Array, bootstrapped, median_estimate
 from benchmarks.row import Aim, Row
-from m1.analysis.bootstrap import draw_resamples
 from m1.analysis.cells import ScoredCells, TimedCells
-from m1.analysis.clusters import of_images
-from m1.analysis.dominance import hypervolume, on_frontier
-from m1.analysis.trade_off import draw_trade_off
+from m1.analysis.draws.bootstrap import draw_resamples
+from m1.analysis.draws.clusters import of_images
+from m1.analysis.frontier.dominance import hypervolume, on_frontier
+from m1.analysis.frontier.trade_off import draw_trade_off
 from m1.params import AnalysisParams
-from m1.schemas.estimates import Estimate
 from m1.schemas.requests import WORKLOADS, Workload
+from m1.schemas.results.estimates import Estimate
 from m1.schemas.settings import Setting
 
 GROUP = "5. Bootstrap and frontier"

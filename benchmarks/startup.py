@@ -15,7 +15,7 @@ from benchmarks.bench import Bench
 from benchmarks.ratios import interleaved, median_estimate
 from benchmarks.row import Aim, Row
 from m1.errors import UserError
-from m1.schemas.estimates import Estimate
+from m1.schemas.results.estimates import Estimate
 
 GROUP = "6. Start"
 HELP_AIM, REPRO_AIM = Aim(5.0), Aim(2.0)

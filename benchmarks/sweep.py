@@ -12,8 +12,8 @@ from benchmarks.ratios import bootstrapped
 from benchmarks.row import Aim, Row
 from benchmarks.sweep_costs import N_REQUESTS, measured_sweep
 from benchmarks.widths import SPELL, width_ratio
-from m1.schemas.estimates import Estimate
 from m1.schemas.requests import WORKLOADS
+from m1.schemas.results.estimates import Estimate
 
 GROUP = "4. Cost of a sweep"
 COST_AIM, WIDTH_AIM = Aim(5.0, at_most=False), Aim(1.0)

@@ -16,25 +16,25 @@ from benchmarks.bench import Bench
 from benchmarks.greedy_loop import generate
 from benchmarks.protocols import CellCosts, Costs, Sweep, counts
 from benchmarks.ratios import interleaved
-from m1.profiling.facts import gather_facts
-from m1.profiling.journal import Journal, journal_key
-from m1.profiling.journals import Journals
-from m1.profiling.measure import OutputLimit, measure
+from m1.profiling.facts.gather import gather_facts
+from m1.profiling.journal.folder import Journals
+from m1.profiling.journal.journal import Journal, journal_key
 from m1.profiling.run import Profiler, no_search_through_the_model
 from m1.profiling.schedule import Planned, Round
+from m1.profiling.timing.request import OutputLimit, measure
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.settings import Setting, decode_passes
 from m1.vlm.at_setting import AtSetting
 from m1.vlm.batching import answer_in_batches
-from m1.vlm.calibration import calibrated
 from m1.vlm.engine import Generation, text_of
-from m1.vlm.loaded import LoadedVlm
-from m1.vlm.loading import load_vlm
+from m1.vlm.loading.calibration import calibrated
+from m1.vlm.loading.load import load_vlm
+from m1.vlm.model import LoadedVlm
 
 N_REQUESTS = 6
 N_STARTS = 3
 LOAD = (
-    "import sys; from m1.params import ModelParams; from m1.vlm.loading import load_vlm; "
+    "import sys; from m1.params import ModelParams; from m1.vlm.loading.load import load_vlm; "
     "load_vlm(ModelParams.model_validate_json(sys.argv[1]))"
 )
 

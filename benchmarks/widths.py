@@ -8,7 +8,7 @@ from benchmarks.bench import Bench
 from benchmarks.protocols import NAIVE_REPEATS
 from benchmarks.ratios import Array, Rng, bootstrapped
 from benchmarks.worlds import CoverageWorld
-from m1.schemas.estimates import Estimate
+from m1.schemas.results.estimates import Estimate
 
 SPELL = CoverageWorld().spell
 N_RUNS = 1000

@@ -205,7 +205,7 @@ def schema(
     ] = None,
 ) -> None:
     """Print the JSON Schema of one result file, or an object with the schemas of all of them."""
-    from m1.show.layouts import RESULT_FILES, layout_of
+    from m1.show.result_files import RESULT_FILES, layout_of
 
     if name is not None:
         print(json.dumps(layout_of(name).model_json_schema(), indent=2))

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from m1.analysis.contrast import make_contrast
-from m1.analysis.evidence import gather_evidence
+from m1.analysis.contrast.contrast import make_contrast
+from m1.analysis.contrast.evidence import gather_evidence
+from m1.analysis.contrast.summary import summarise
+from m1.analysis.contrast.timed_results import make_timed_results
 from m1.analysis.experiments import Experiments
 from m1.analysis.inputs import ProfileFiles, read_frontiers
-from m1.analysis.latency import make_stage_result
+from m1.analysis.latency.stages import make_stage_result
 from m1.analysis.plots import chart_rows, judged, latency_rows
-from m1.analysis.summary import summarise
-from m1.analysis.timed_results import make_timed_results
 from m1.analysis.validity import counting_answers
 from m1.errors import run_command
 from m1.files import written_together

@@ -10,7 +10,7 @@ from m1.files import write_record
 from m1.params import ModelParams
 from m1.scene_vlm.evaluation import HeldOut, evaluate
 from m1.schemas.settings import Setting
-from m1.vlm.loading import load_vlm
+from m1.vlm.loading.load import load_vlm
 
 NATIVE = Setting(vision_tokens=144, top_k=4, active_blocks=8)
 SHRUNK = (

@@ -16,7 +16,7 @@ from m1.figures.sensitivity import draw_sensitivity
 from m1.figures.stage_breakdown import draw_stage_breakdown
 from m1.figures.style import save_figure
 from m1.files import written_together
-from m1.schemas.roofline import cells_at
+from m1.schemas.results.roofline import cells_at
 
 
 def main(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from m1.analysis.agreement import check_same_origin
+from m1.analysis.frontier.agreement import check_same_origin
 from m1.analysis.inputs import AnswerFiles, ProfileFiles, read_scored_requests
 from m1.analysis.pareto import ParetoInputs, make_pareto, outcome
 from m1.errors import run_command

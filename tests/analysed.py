@@ -6,11 +6,11 @@ from typing import Any
 import pandas as pd
 from simulated import World, simulate_answers, simulate_requests, simulate_rows
 
-from m1.analysis.bootstrap import Draws, Resamples
-from m1.analysis.evidence import Evidence, gather_evidence
+from m1.analysis.contrast.evidence import Evidence, gather_evidence
+from m1.analysis.draws.bootstrap import Draws, Resamples
 from m1.analysis.experiments import E1, E2
-from m1.analysis.frontiers import find_frontier
-from m1.analysis.scoring import score_rows
+from m1.analysis.frontier.frontier import find_frontier
+from m1.analysis.frontier.scoring import score_rows
 from m1.params import AnalysisParams
 from m1.schemas.base import Record
 from m1.schemas.requests import WORKLOADS, Workload

@@ -13,8 +13,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 from m1.params import ModelParams
 from m1.scene_vlm.evaluation import HeldOut
-from m1.vlm.loaded import LoadedVlm
-from m1.vlm.loading import load_vlm
+from m1.vlm.loading.load import load_vlm
+from m1.vlm.model import LoadedVlm
 
 # A run that measures on this machine is neither waited for nor made to wait.
 LOCKS = tempfile.TemporaryDirectory()

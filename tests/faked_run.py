@@ -12,17 +12,17 @@ from whole_run import ROOT
 
 from m1.params import load_params
 from m1.prepared import PreparedRequests
-from m1.profiling.entries import JournalKey
-from m1.profiling.journal import Journal
-from m1.profiling.journals import Journals
-from m1.profiling.measure import Attempt
+from m1.profiling.journal.entries import JournalKey
+from m1.profiling.journal.folder import Journals
+from m1.profiling.journal.journal import Journal
 from m1.profiling.rounds import OneRequest
 from m1.profiling.run import Measured, Profiler
 from m1.profiling.schedule import Planned, Round
-from m1.profiling.standstill import Elapsed
+from m1.profiling.timing.request import Attempt
+from m1.profiling.timing.standstill import Elapsed
 from m1.schemas.profile import MeasuredRequest
 from m1.schemas.requests import WORKLOADS
-from m1.vlm.loaded import LoadedVlm
+from m1.vlm.model import LoadedVlm
 
 WORLD = World(vision_tokens=(144, 16), top_k=(4,), active_blocks=(8, 4))
 (TEMPLATE, *_) = simulate_rows(0, WORLD)

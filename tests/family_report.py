@@ -12,13 +12,13 @@ from families.common import photo
 from families.registry import FAMILIES
 from torch import Tensor, nn
 
-from m1.profiling.measure import Timed, timed_with_marks
+from m1.profiling.timing.request import Timed, timed_with_marks
 from m1.schemas.settings import Setting
 from m1.vlm.encoding import encode
 from m1.vlm.engine import answer
-from m1.vlm.knobs import applied
-from m1.vlm.loaded import LoadedVlm
-from m1.vlm.loading import ready
+from m1.vlm.knobs.apply import applied
+from m1.vlm.loading.load import ready
+from m1.vlm.model import LoadedVlm
 from m1.vlm.processing import count_visual_tokens
 from m1.vlm.structure import TOP_K, find_structure
 

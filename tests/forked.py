@@ -18,7 +18,7 @@ from pathlib import Path
 
 # What the stages and DVC import. The modules that are run as programs are not among them.
 PRELOADED = (
-    "m1.analysis.contrast", "m1.analysis.plots", "m1.answering.whole", "m1.figures.pareto",
+    "m1.analysis.contrast.contrast", "m1.analysis.plots", "m1.answering.whole", "m1.figures.pareto",
     "m1.planning.check", "m1.profiling.whole", "m1.report.write", "m1.workloads.prepare",
     "m1.show", "dvc.cli.parser", "dvc.repo",
 )  # fmt: skip

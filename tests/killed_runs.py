@@ -19,7 +19,7 @@ from m1.files import read_record, read_rows
 from m1.params import load_params
 from m1.prepared import read_prepared
 from m1.profiling import whole
-from m1.profiling.measure import Attempt, measure
+from m1.profiling.timing.request import Attempt, measure
 from m1.profiling.whole import Places
 from m1.schemas.profile import MeasuredRequest, ProfileRun
 

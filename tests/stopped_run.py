@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import Tensor
 
 from m1.params import load_params
-from m1.profiling.measure import Attempt, measure
+from m1.profiling.timing.request import Attempt, measure
 from m1.profiling.whole import Places, profile
 from m1.vlm.engine import Picker
 

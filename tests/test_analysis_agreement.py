@@ -6,7 +6,7 @@ import pytest
 from analysed import make_analysis, measured, of_experiment, of_workload, scored
 from simulated import World, simulate_requests
 
-from m1.analysis.agreement import compare
+from m1.analysis.frontier.agreement import compare
 from m1.errors import UserError
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Agreement

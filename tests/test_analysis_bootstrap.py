@@ -3,15 +3,15 @@ import pandas as pd
 import pytest
 from analysed import make_analysis, weights_of
 
-from m1.analysis.bootstrap import (
+from m1.analysis.draws.bootstrap import (
     Resamples,
     draw_resamples,
     n_drawn,
     resamples_of,
     weighted_quantile,
 )
-from m1.analysis.clusters import clusters_of, of_images
-from m1.analysis.intervals import estimate, estimate_if_defined, estimate_of_extreme
+from m1.analysis.draws.clusters import clusters_of, of_images
+from m1.analysis.draws.intervals import estimate, estimate_if_defined, estimate_of_extreme
 from m1.errors import UserError
 
 ANALYSIS = make_analysis()
@@ -122,7 +122,7 @@ def test_by_clusters_and_in_parts_results_are_the_same(monkeypatch: pytest.Monke
     np.testing.assert_allclose(drawn.mean(values, images), means)
     expected = np.stack([weighted_quantile(column, weights, 0.9) for column in values.T], axis=1)
     for largest in (1, 700, 10**9):
-        monkeypatch.setattr("m1.analysis.bootstrap.LARGEST_PART", largest)
+        monkeypatch.setattr("m1.analysis.draws.bootstrap.LARGEST_PART", largest)
         np.testing.assert_allclose(drawn.quantile(values, images, 0.9), expected)
 
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from simulated import World
 
-from m1.analysis.bootstrap import Draws
-from m1.analysis.coupling import find_coupling
-from m1.analysis.shift import latency_needed, latency_shift
-from m1.analysis.trade_off import TradeOff
+from m1.analysis.draws.bootstrap import Draws
+from m1.analysis.frontier.coupling import find_coupling
+from m1.analysis.frontier.shift import latency_needed, latency_shift
+from m1.analysis.frontier.trade_off import TradeOff
 from m1.schemas.settings import Setting
 
 SIDES = st.integers(1, 6).flatmap(

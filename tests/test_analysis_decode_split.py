@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from simulated import World
 
-from m1.analysis.bootstrap import Draws, draw_resamples
 from m1.analysis.cells import DECODE, TimedCells
-from m1.analysis.clusters import of_images
-from m1.analysis.decode_split import DecodeDraws, split_decode
-from m1.schemas.decode import DecodeParts, DecodeSplits
+from m1.analysis.draws.bootstrap import Draws, draw_resamples
+from m1.analysis.draws.clusters import of_images
+from m1.analysis.latency.decode_split import DecodeDraws, split_decode
 from m1.schemas.profile import STAGES
+from m1.schemas.results.decode import DecodeParts, DecodeSplits
 from m1.schemas.settings import KNOBS, Setting
 
 from analysed import make_analysis  # isort: skip

@@ -2,8 +2,8 @@ import moocore
 import numpy as np
 import pytest
 
-from m1.analysis.bootstrap import Draws
-from m1.analysis.dominance import (
+from m1.analysis.draws.bootstrap import Draws
+from m1.analysis.frontier.dominance import (
     REFERENCE_POINT,
     fastest_keeping,
     hypervolume,

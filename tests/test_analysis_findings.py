@@ -6,10 +6,15 @@ from analysed import evidence_of, make_analysis, measured, of_experiment
 from simulated import World
 
 from benchmarks.worlds import COST_MS
-from m1.analysis.bootstrap import resamples_of
 from m1.analysis.cells import rows_of
-from m1.analysis.findings import EXPECTATIONS, judge_expectations, list_not_tested, verdict_of
-from m1.analysis.intervals import estimate
+from m1.analysis.contrast.findings import (
+    EXPECTATIONS,
+    judge_expectations,
+    list_not_tested,
+    verdict_of,
+)
+from m1.analysis.draws.bootstrap import resamples_of
+from m1.analysis.draws.intervals import estimate
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Finding, Verdict
 from m1.schemas.settings import KNOBS, Knob

@@ -16,16 +16,16 @@ from analysed import (
 )
 from simulated import World, simulate_requests
 
-from m1.analysis.bootstrap import Draws, draw_resamples
 from m1.analysis.cells import ScoredCells, TimedCells, make_scored_cells, make_timed_cells
-from m1.analysis.clusters import of_images
-from m1.analysis.dominance import REFERENCE_POINT
-from m1.analysis.evidence import gather_evidence
+from m1.analysis.contrast.evidence import gather_evidence
+from m1.analysis.draws.bootstrap import Draws, draw_resamples
+from m1.analysis.draws.clusters import of_images
+from m1.analysis.draws.intervals import estimate
+from m1.analysis.draws.samples import draw_samples
 from m1.analysis.experiments import E1, E2
-from m1.analysis.frontiers import best_at, find_frontier, make_frontier
-from m1.analysis.intervals import estimate
-from m1.analysis.samples import draw_samples
-from m1.analysis.trade_off import NoQualityError, TradeOff, draw_trade_off
+from m1.analysis.frontier.dominance import REFERENCE_POINT
+from m1.analysis.frontier.frontier import best_at, find_frontier, make_frontier
+from m1.analysis.frontier.trade_off import NoQualityError, TradeOff, draw_trade_off
 from m1.errors import UserError
 from m1.params import AnalysisParams
 from m1.schemas.requests import WORKLOADS, Workload

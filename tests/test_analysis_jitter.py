@@ -8,10 +8,10 @@ from analysed import make_analysis, measured, of_experiment
 from simulated import World, simulate_rows
 
 from m1.analysis.experiments import E1
-from m1.analysis.jitter import cause
-from m1.analysis.latency import make_stage_result
-from m1.profiling.row_checks import jitter
-from m1.schemas.estimates import Variation
+from m1.analysis.latency.jitter import cause
+from m1.analysis.latency.stages import make_stage_result
+from m1.profiling.checks.rows import jitter
+from m1.schemas.results.estimates import Variation
 
 WORLD = World(n_images=300, e1_requests=300, e2_requests=0, observer_requests=0, repeat_requests=3)
 

@@ -9,11 +9,11 @@ from analysed import evidence_of, frontier_in, make_analysis, measured, of_exper
 from simulated import World
 from test_analysis_findings import EXPECTED, FLAT, MIRRORED, UNDECIDABLE
 
-from m1.analysis.evidence import Evidence
+from m1.analysis.contrast.evidence import Evidence
+from m1.analysis.contrast.findings import EXPECTATIONS, judge_expectations, list_not_tested
+from m1.analysis.contrast.key_questions import answer_key_questions, verdicts_on
 from m1.analysis.experiments import E1
-from m1.analysis.findings import EXPECTATIONS, judge_expectations, list_not_tested
-from m1.analysis.key_questions import answer_key_questions, verdicts_on
-from m1.analysis.latency import make_stage_result
+from m1.analysis.latency.stages import make_stage_result
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Estimate, Finding, KeyAnswers, Verdict
 

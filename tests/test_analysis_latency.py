@@ -3,9 +3,9 @@ import pytest
 from analysed import make_analysis, measured, of_experiment
 from simulated import World
 
-from m1.analysis.bootstrap import resamples_of
+from m1.analysis.draws.bootstrap import resamples_of
 from m1.analysis.experiments import E1
-from m1.analysis.latency import (
+from m1.analysis.latency.stages import (
     draw_stages,
     latency_distribution,
     make_stage_result,

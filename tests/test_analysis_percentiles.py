@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from m1.analysis.percentiles import (
+from m1.analysis.latency.percentiles import (
     PERCENTILES,
     binomial_probabilities,
     requests_needed,

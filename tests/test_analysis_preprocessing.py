@@ -9,10 +9,10 @@ from analysed import make_analysis, measured, of_experiment
 from import_graph import ROOT
 from simulated import World
 
-from m1.analysis.bootstrap import resamples_of
+from m1.analysis.draws.bootstrap import resamples_of
 from m1.analysis.experiments import E1
-from m1.analysis.latency import make_stage_result
-from m1.analysis.preprocessing import describe_preprocessing
+from m1.analysis.latency.preprocessing import describe_preprocessing
+from m1.analysis.latency.stages import make_stage_result
 from m1.files import read_rows
 from m1.schemas.profile import MeasuredRequest
 from m1.schemas.requests import WORKLOADS

@@ -5,12 +5,12 @@ import pytest
 from analysed import make_analysis
 from simulated import World, simulate_run
 
-from m1.analysis.bootstrap import draw_resamples
 from m1.analysis.cells import DECODE, TimedCells
-from m1.analysis.clusters import of_images
-from m1.analysis.roofline import make_roofline, stage_roofline
+from m1.analysis.draws.bootstrap import draw_resamples
+from m1.analysis.draws.clusters import of_images
+from m1.analysis.latency.roofline import make_roofline, stage_roofline
 from m1.schemas.profile import STAGES, DeviceRates, ProfileRun, StageWork
-from m1.schemas.roofline import CellRoofline
+from m1.schemas.results.roofline import CellRoofline
 from m1.schemas.settings import Setting
 
 RATES = DeviceRates(copy_gb_per_s=100.0, matrix_tflop_per_s=2.0)

@@ -3,7 +3,7 @@ import pytest
 from analysed import answered, of_workload
 from simulated import World, simulate_requests
 
-from m1.analysis.scoring import (
+from m1.analysis.frontier.scoring import (
     best_accuracy,
     first_line,
     further_quality,

@@ -6,7 +6,7 @@ import pytest
 from analysed import evidence_of, scored
 from simulated import World
 
-from m1.analysis.sensitivity import Move, sensitivity_point
+from m1.analysis.latency.sensitivity import Move, sensitivity_point
 from m1.schemas.profile import STAGES
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.settings import KNOBS, Knob, Setting

@@ -22,7 +22,7 @@ from simulated import (
 )
 from typer.testing import CliRunner
 
-from m1.analysis.summary import rounded
+from m1.analysis.contrast.summary import rounded
 from m1.cli import app
 from m1.files import read_record, read_rows, write_record, write_rows
 from m1.origin import rows_fingerprint

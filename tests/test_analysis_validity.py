@@ -6,7 +6,7 @@ import contrast_example as example
 import pytest
 from simulated import simulate_run
 
-from m1.analysis.summary import summarise
+from m1.analysis.contrast.summary import summarise
 from m1.analysis.validity import counting_answers
 from m1.schemas.profile import Validity
 from m1.schemas.requests import WORKLOADS

@@ -31,8 +31,8 @@ from m1.vlm.batching import BatchedAnswer
 from m1.vlm.block_policies import first
 from m1.vlm.encoding import encode
 from m1.vlm.engine import answer, text_of
-from m1.vlm.knobs import applied
-from m1.vlm.loaded import LoadedVlm
+from m1.vlm.knobs.apply import applied
+from m1.vlm.model import LoadedVlm
 
 QUALITY = {"n_requests": {"qa": 7, "captioning": 3}, "batch_size": 4}
 

@@ -18,8 +18,8 @@ from benchmarks.widths import naive_medians, ours_medians, width
 from benchmarks.worlds import CoverageWorld
 from m1.errors import UserError
 from m1.params import load_params
-from m1.schemas.estimates import Estimate
 from m1.schemas.requests import WORKLOADS
+from m1.schemas.results.estimates import Estimate
 from m1.vlm.encoding import encode
 from m1.vlm.engine import answer
 

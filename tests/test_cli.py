@@ -15,7 +15,7 @@ from m1.cli import app
 from m1.files import write_record
 from m1.schemas.origin import MadeFrom
 from m1.schemas.results import Finding, KeyAnswers, NotTested, WorkloadContrast
-from m1.show.layouts import NAMES, RESULT_FILES
+from m1.show.result_files import NAMES, RESULT_FILES
 
 RUN = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"})
 

@@ -9,9 +9,9 @@ from analysed import make_analysis
 
 from benchmarks.coverage import coverage, truth
 from benchmarks.worlds import CoverageWorld
-from m1.analysis.bootstrap import draw_resamples
-from m1.analysis.clusters import of_images
-from m1.analysis.intervals import estimate
+from m1.analysis.draws.bootstrap import draw_resamples
+from m1.analysis.draws.clusters import of_images
+from m1.analysis.draws.intervals import estimate
 
 WORLD = CoverageWorld()
 N_RUNS = 300

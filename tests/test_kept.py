@@ -11,11 +11,11 @@ from m1.answering import whole as answering
 from m1.errors import UserError
 from m1.kept import PACKAGE, find, keep, path_of, shared_folder, source_fingerprint
 from m1.prepared import PreparedRequests
-from m1.profiling import journal
 from m1.profiling import whole as profile
+from m1.profiling.journal.journal import journal
 from m1.schemas.importance import BlockImportance, ImportanceKey
 from m1.schemas.requests import WORKLOADS
-from m1.vlm import importance
+from m1.vlm.loading.load import block_importance as importance
 from stages import answers, profiling
 
 KEY = ImportanceKey(
@@ -90,7 +90,13 @@ def test_a_module_counts_by_its_path_and_a_file_alone(tmp_path) -> None:
 
 # Parse, read, write and tell: nothing of what a model is given or says.
 WITHOUT_EFFECT = ("m1.errors", "m1.files", "m1.kept", "m1.params", "m1.progress", "m1.schemas")
-WITHOUT_EFFECT += ("m1.checked_lines", "m1.spread", "m1.prepared", "m1.together", "m1.origin")
+WITHOUT_EFFECT += (
+    "m1.checked_lines",
+    "m1.robust_spread",
+    "m1.prepared",
+    "m1.together",
+    "m1.origin",
+)
 WITHOUT_EFFECT += ("m1.reading", "m1.reasons", "m1.yaml_text", "m1.stopping")
 WITHOUT_EFFECT += ("m1.plain_text", "m1.terminal")
 
@@ -100,7 +106,7 @@ WITHOUT_EFFECT += ("m1.plain_text", "m1.terminal")
     [
         ("m1.answering.run", cache.CODE),
         ("m1.profiling.run", journal.CODE),
-        ("m1.vlm.calibration", importance.CODE),
+        ("m1.vlm.loading.calibration", importance.CODE),
     ],
 )
 def test_all_code_that_makes_kept_results_counts(module, code) -> None:

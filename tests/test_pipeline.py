@@ -251,8 +251,8 @@ def test_reads_behind_the_stage_are_found() -> None:
     sources = {
         "stages/a.py": "import yaml\nimport m1.files",
         "m1/files.py": "from m1.params import load_params",
-        "m1/params/__init__.py": "from m1.params.whole import load_params",
-        "m1/params/whole.py": "def load_params(path): ...",
+        "m1/params/__init__.py": "from m1.params.load import load_params",
+        "m1/params/load.py": "def load_params(path): ...",
     }
     found = reads_behind_the_stage("stages.a", make_project(sources))
     assert found == {"stages.a", "m1.files"}

@@ -25,10 +25,10 @@ from m1.schemas.plan import Drawn, Plan
 from m1.schemas.profile import ProfileRun
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.settings import Setting, decode_passes
-from m1.vlm.knob_check import check_knobs
-from m1.vlm.loading import load_vlm
-from m1.vlm.outline import outline
-from m1.vlm.requests import Picture
+from m1.vlm.images import Picture
+from m1.vlm.knobs.check import check_knobs
+from m1.vlm.loading.load import load_vlm
+from m1.vlm.loading.outline import outline
 from stages import answers, prepare, profiling
 from stages import check as stage
 
@@ -204,7 +204,7 @@ def test_an_architecture_that_needs_memory_to_be_built_is_loaded(model, monkeypa
     def needs_memory(*_: object) -> None:
         raise RuntimeError("Tensor.item() cannot be called on meta tensors")
 
-    monkeypatch.setattr("m1.vlm.outline.random_model", needs_memory)
+    monkeypatch.setattr("m1.vlm.loading.outline.random_model", needs_memory)
     params = load_params(ROOT / "params.yaml", [f"model.source={model}"]).model
     assert not next(outline(params).model.parameters()).is_meta
 

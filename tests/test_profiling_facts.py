@@ -4,10 +4,10 @@ import torch
 from whole_run import SMALL, merged, write_params
 
 from m1.files import read_record, read_rows
-from m1.profiling.runtime_agreement import agreement_of, check_runtime
+from m1.profiling.facts.runtime_comparison import agreement_of, check_runtime
 from m1.schemas.profile import STAGES, MeasuredRequest, ProfileRun
 from m1.schemas.requests import WORKLOADS
-from m1.vlm.runtime import EagerRuntime
+from m1.vlm.runtime.eager import EagerRuntime
 from stages import prepare, profiling
 
 FEW = {"qa": 2, "captioning": 2}

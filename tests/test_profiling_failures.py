@@ -16,8 +16,8 @@ from m1.errors import UserError
 from m1.files import read_record
 from m1.params import load_params
 from m1.profiling.ctrl_c import CtrlC
-from m1.profiling.measure import Attempt, measure
 from m1.profiling.run import Measure
+from m1.profiling.timing.request import Attempt, measure
 from m1.profiling.whole import Places, profile
 from m1.schemas.profile import ProfileRun
 from m1.vlm.engine import NotFiniteError

@@ -15,9 +15,9 @@ from whole_run import ROOT, SMALL, merged, prepare, tiny_model, write_params
 from m1.files import read_record, read_rows
 from m1.profiling.cell import Cell
 from m1.profiling.interruptions import LEAST_KNOWN, MOST_ATTEMPTS, Undisturbed, check_interruptions
-from m1.profiling.measure import Attempt
 from m1.profiling.schedule import Planned, Round
-from m1.profiling.standstill import NS_PER_MS, Elapsed, ThreadClocks, elapsed
+from m1.profiling.timing.request import Attempt
+from m1.profiling.timing.standstill import NS_PER_MS, Elapsed, ThreadClocks, elapsed
 from m1.schemas.profile import Interruption, MeasuredRequest, ProfileRun
 from m1.schemas.requests import Request
 

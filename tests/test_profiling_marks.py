@@ -4,15 +4,15 @@ import pytest
 import torch
 
 from m1.errors import UserError
-from m1.profiling import clocks
-from m1.profiling.clocks import CpuClock, clock_for
-from m1.profiling.marks import by_stage, mark_first_token, marked
-from m1.profiling.measure import timed_alone, timed_with_marks
-from m1.profiling.work import count_work
+from m1.profiling.facts.work import count_work
+from m1.profiling.timing import clocks
+from m1.profiling.timing.clocks import CpuClock, clock_for
+from m1.profiling.timing.marks import by_stage, mark_first_token, marked
+from m1.profiling.timing.request import timed_alone, timed_with_marks
 from m1.schemas.settings import Setting
 from m1.vlm.encoding import encode
 from m1.vlm.engine import answer
-from m1.vlm.knobs import applied
+from m1.vlm.knobs.apply import applied
 from m1.workloads.scene_language import CAPTION_PROMPT
 
 NAMES = {"v": "vision_end", "p": "projector_start", "q": "projector_end"}

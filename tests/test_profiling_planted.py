@@ -10,7 +10,7 @@ from whole_run import SMALL, merged, write_params
 
 from m1.figures.stage_breakdown import draw_stage_breakdown
 from m1.files import read_record, read_rows
-from m1.profiling.clocks import CpuClock
+from m1.profiling.timing.clocks import CpuClock
 from m1.schemas.profile import MeasuredRequest, ProfileRun
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import Summary, WorkloadContrast

@@ -10,17 +10,17 @@ from families.common import photo
 from family_report import family
 from simulated import prepared_in
 
-from m1.profiling import clocks
-from m1.profiling import measure as measuring
-from m1.profiling.measure import OutputLimit, measure
+from m1.profiling.facts.work import count_work
 from m1.profiling.schedule import Planned, Round
-from m1.profiling.standstill import NS_PER_MS
-from m1.profiling.work import count_work
+from m1.profiling.timing import clocks
+from m1.profiling.timing import request as measuring
+from m1.profiling.timing.request import OutputLimit, measure
+from m1.profiling.timing.standstill import NS_PER_MS
 from m1.schemas.profile import MeasuredRequest
 from m1.schemas.requests import PictureSize, Request
 from m1.schemas.settings import Setting
 from m1.vlm.encoding import encode
-from m1.vlm.loaded import LoadedVlm
+from m1.vlm.model import LoadedVlm
 from m1.workloads.images import resized
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*__array__.*:DeprecationWarning")

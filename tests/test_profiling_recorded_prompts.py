@@ -10,11 +10,11 @@ from whole_run import ROOT, SMALL, merged, prepare, write_params
 
 from m1.params import load_params
 from m1.prepared import read_prepared
-from m1.profiling.journal import Journal
-from m1.profiling.measure import Attempt, measure
+from m1.profiling.journal.journal import Journal
 from m1.profiling.run import Profiler
-from m1.vlm.compiled import CompiledRuntime
-from m1.vlm.loading import load_vlm
+from m1.profiling.timing.request import Attempt, measure
+from m1.vlm.loading.load import load_vlm
+from m1.vlm.runtime.compiled import CompiledRuntime
 
 TINY = {
     "model": {"experts": "grouped_mm"},

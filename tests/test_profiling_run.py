@@ -17,7 +17,7 @@ from m1.profiling.progress import ProfileProgress
 from m1.profiling.run import Profiler
 from m1.profiling.schedule import plan
 from m1.schemas.profile import MeasuredRequest, ProfileRun
-from m1.vlm.loading import load_vlm
+from m1.vlm.loading.load import load_vlm
 
 WHOLE_OUTPUTS = {"profile": {"max_new_tokens": {"qa": 10, "captioning": 40}}}
 

@@ -10,7 +10,7 @@ from family_report import family
 from torch import Tensor
 from transformers import Cache
 
-from m1.profiling.runtime_agreement import (
+from m1.profiling.facts.runtime_comparison import (
     Compared,
     agreement_of,
     check_runtime,
@@ -19,8 +19,8 @@ from m1.profiling.runtime_agreement import (
     written_logits,
 )
 from m1.schemas.profile import Check
-from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.encoding import encode
+from m1.vlm.runtime.compiled import CompiledRuntime
 
 EAGER = torch.tensor([[0.0, 1.0, 3.0], [2.0, 0.0, 1.99]])
 pytestmark = pytest.mark.filterwarnings("ignore:.*__array__.*:DeprecationWarning")

@@ -10,9 +10,9 @@ from whole_run import ROOT
 
 from m1.errors import UserError
 from m1.params import load_params
-from m1.profiling.machine_checks import refuse_mixed_devices
-from m1.profiling.observer import observer_effect
-from m1.profiling.validity import Circumstances, judge
+from m1.profiling.checks.judge import Circumstances, judge
+from m1.profiling.checks.machine import refuse_mixed_devices
+from m1.profiling.checks.observer import observer_effect
 from m1.profiling.warmup import WarmUp
 from m1.schemas.profile import MachineState, MeasuredRequest, Span
 

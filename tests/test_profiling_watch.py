@@ -9,9 +9,9 @@ import pytest
 import torch
 from test_profiling_validity import LIMITS
 
-from m1.profiling.gpu import NotMeasuredError, NvmlGpu, find_gpu
-from m1.profiling.machine_checks import check_machine
-from m1.profiling.watch import MachineWatch
+from m1.profiling.checks.machine import check_machine
+from m1.profiling.machine.gpu import NotMeasuredError, NvmlGpu, find_gpu
+from m1.profiling.machine.watch import MachineWatch
 from m1.schemas.profile import MachineState
 
 IDLE, SETTING, POWER, THERMAL = 0x01, 0x02, 0x04, 0x40

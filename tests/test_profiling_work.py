@@ -7,14 +7,14 @@ from family_report import FAMILIES, family
 from torch import nn
 
 from m1.errors import UserError
-from m1.profiling import device_rates
-from m1.profiling.device_rates import copy_mib, matrix_side, measure_rates
-from m1.profiling.work import count_work
+from m1.profiling.facts.device_rates import copy_mib, matrix_side, measure_rates
+from m1.profiling.facts.gather import device_rates
+from m1.profiling.facts.work import count_work
 from m1.schemas.profile import Stage, StageWork
 from m1.schemas.settings import Setting
 from m1.vlm.encoding import encode
-from m1.vlm.knobs import applied
-from m1.vlm.loaded import LoadedVlm
+from m1.vlm.knobs.apply import applied
+from m1.vlm.model import LoadedVlm
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*__array__.*:DeprecationWarning")
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from import_graph import ROOT
 
-from m1.analysis.summary import summarise
+from m1.analysis.contrast.summary import summarise
 from m1.files import read_record
 from m1.schemas.results import Summary, WorkloadContrast
 

@@ -8,7 +8,7 @@ from m1.schemas.settings import Setting
 from m1.vlm.batching import answer_in_batches, batches, collate, cut, pad_token_id
 from m1.vlm.encoding import encode
 from m1.vlm.engine import answer, text_of
-from m1.vlm.knobs import applied
+from m1.vlm.knobs.apply import applied
 from m1.workloads.scene_language import CAPTION_PROMPT
 
 PAD = 9

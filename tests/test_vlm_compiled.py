@@ -14,12 +14,12 @@ from family_report import family
 from m1.errors import UserError
 from m1.params import ModelParams
 from m1.schemas.settings import Setting
-from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.encoding import encode
 from m1.vlm.engine import answer
-from m1.vlm.knobs import applied
-from m1.vlm.loaded import LoadedVlm
-from m1.vlm.loading import load_vlm, ready
+from m1.vlm.knobs.apply import applied
+from m1.vlm.loading.load import load_vlm, ready
+from m1.vlm.model import LoadedVlm
+from m1.vlm.runtime.compiled import CompiledRuntime
 
 # One graph of a step is traced as on a GPU; making kernels of it takes minutes on a CPU.
 TRACED = "eager"

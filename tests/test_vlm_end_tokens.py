@@ -68,7 +68,7 @@ def test_a_model_without_end_tokens_is_refused_before_anything_is_measured(
     nobody = EndTokens(ids=(), source=None)
     with pytest.raises(UserError, match=r"no end-of-sequence token is known.*reference_length"):
         refuse_endless(nobody)
-    monkeypatch.setattr("m1.vlm.loaded.find_end_tokens", lambda *_: nobody)
+    monkeypatch.setattr("m1.vlm.model.find_end_tokens", lambda *_: nobody)
     monkeypatch.setattr(Profiler, "check_grid", lambda _: None)
     params = load_params(ROOT / "params.yaml")
     for mode, weights, refused in (

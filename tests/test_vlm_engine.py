@@ -13,8 +13,8 @@ from m1.schemas.settings import Setting
 from m1.vlm.batching import answer_in_batches
 from m1.vlm.encoding import encode
 from m1.vlm.engine import answer, text_of, token_ids
-from m1.vlm.knobs import applied
-from m1.vlm.loading import ready
+from m1.vlm.knobs.apply import applied
+from m1.vlm.loading.load import ready
 from m1.vlm.processing import count_visual_tokens
 from m1.workloads.scene_language import CAPTION_PROMPT, captions
 

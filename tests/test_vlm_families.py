@@ -30,9 +30,9 @@ from m1.errors import UserError
 from m1.schemas.settings import Setting
 from m1.vlm.batching import answer_in_batches, can_be_batched
 from m1.vlm.encoding import encode
-from m1.vlm.importance import block_influence
-from m1.vlm.knobs import applied
-from m1.vlm.loaded import LoadedVlm
+from m1.vlm.knobs.apply import applied
+from m1.vlm.loading.block_importance import block_influence
+from m1.vlm.model import LoadedVlm
 
 PAGE = Path(__file__).parent.parent / "docs" / "families.md"
 DENSE = {"llava", "llava_next", "llava_onevision", "vipllava", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"}

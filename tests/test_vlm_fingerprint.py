@@ -14,8 +14,8 @@ from test_vlm_loading import SCENE_VLM, params
 from transformers import dynamic_module_utils
 
 from m1.vlm.encoding import encode
-from m1.vlm.fingerprint import model_fingerprint
-from m1.vlm.loading import load_vlm
+from m1.vlm.loading.fingerprint import model_fingerprint
+from m1.vlm.loading.load import load_vlm
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from m1.errors import UserError
 from m1.schemas.settings import Setting
 from m1.vlm.block_policies import by_importance, evenly_spaced, first
 from m1.vlm.encoding import encode
-from m1.vlm.knobs import applied
-from m1.vlm.pooling import n_pooled, pool_images, pool_to
+from m1.vlm.knobs.apply import applied
+from m1.vlm.knobs.pooling import n_pooled, pool_images, pool_to
 from m1.vlm.structure import find_structure
 
 

@@ -12,17 +12,16 @@ from transformers import AutoConfig
 
 from m1.errors import UserError
 from m1.params import ModelParams
-from m1.profiling.measure import reference_length, timed_with_marks
+from m1.profiling.timing.request import reference_length, timed_with_marks
 from m1.schemas.settings import Setting
-from m1.vlm import pooling_place
 from m1.vlm.encoding import encode
 from m1.vlm.engine import answer
-from m1.vlm.knobs import applied
-from m1.vlm.loading import load_vlm, ready
+from m1.vlm.knobs.apply import applied, pooling_place
+from m1.vlm.loading.load import load_vlm, ready
+from m1.vlm.loading.random_weights import random_model
+from m1.vlm.loading.source import override
+from m1.vlm.loading.stand_in import StandInProcessor
 from m1.vlm.processing import count_visual_tokens
-from m1.vlm.random_weights import random_model
-from m1.vlm.source import override
-from m1.vlm.stand_in import StandInProcessor
 
 ROOT = Path(__file__).parent.parent
 SCENE_VLM = ROOT / "data" / "models" / "scene-vlm"

@@ -11,8 +11,8 @@ from transformers import AddedToken, DynamicCache
 from m1.quality.answer_text import answer_text
 from m1.schemas.markup import Marks, Markup
 from m1.vlm.engine import Generation, text_of
-from m1.vlm.loaded import LoadedVlm
 from m1.vlm.markup import find_markup
+from m1.vlm.model import LoadedVlm
 from m1.vlm.prompts import Prompts
 
 THINK = Marks(opening="<think>", closing="</think>")

@@ -10,8 +10,7 @@ from families.registry import FAMILIES
 from test_vlm_loading import params
 
 from m1.errors import UserError
-from m1.vlm import memory_check
-from m1.vlm.loading import load_vlm
+from m1.vlm.loading.load import load_vlm, memory_check
 
 
 @pytest.fixture(scope="module")

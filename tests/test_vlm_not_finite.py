@@ -16,19 +16,19 @@ import m1.answering.run as answering_run
 from m1.answering.run import Answering, How
 from m1.errors import UserError
 from m1.params import load_params
-from m1.profiling.facts import tried
-from m1.profiling.measure import OutputLimit, measure
-from m1.profiling.runtime_agreement import compare_runtimes
+from m1.profiling.facts.gather import tried
+from m1.profiling.facts.runtime_comparison import compare_runtimes
 from m1.profiling.schedule import Planned, Round
+from m1.profiling.timing.request import OutputLimit, measure
 from m1.schemas.requests import WORKLOADS, Request
 from m1.schemas.settings import Setting, Weights
 from m1.vlm.batching import answer_in_batches
-from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.encoding import encode
 from m1.vlm.engine import NotFiniteError, answer
-from m1.vlm.importance import block_influence
-from m1.vlm.loaded import LoadedVlm
-from m1.vlm.loading import ready
+from m1.vlm.loading.block_importance import block_influence
+from m1.vlm.loading.load import ready
+from m1.vlm.model import LoadedVlm
+from m1.vlm.runtime.compiled import CompiledRuntime
 
 NAN, INF = float("nan"), float("inf")
 EVERYWHERE = slice(None)

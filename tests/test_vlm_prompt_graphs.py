@@ -10,16 +10,16 @@ from families.common import photo
 from family_report import family
 from recorder import Recorder
 
-from m1.profiling.marks import FirstCall
-from m1.profiling.measure import timed_with_marks
+from m1.profiling.timing.marks import FirstCall
+from m1.profiling.timing.request import timed_with_marks
 from m1.schemas.settings import Setting
-from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.encoding import encode
 from m1.vlm.engine import answer
-from m1.vlm.knobs import applied
-from m1.vlm.loaded import LoadedVlm
-from m1.vlm.prompt_graphs import PromptGraphs
-from m1.vlm.shapes import shape_of
+from m1.vlm.knobs.apply import applied
+from m1.vlm.model import LoadedVlm
+from m1.vlm.runtime.compiled import CompiledRuntime
+from m1.vlm.runtime.graphed_prompt import PromptGraphs
+from m1.vlm.runtime.shapes import shape_of
 
 N_TOKENS = 4
 FAMILIES = ("llava", "qwen3_vl", "qwen3_vl_moe", "aria", "internvl_moe", "idefics3", "glm4v_moe")

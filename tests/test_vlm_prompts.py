@@ -23,11 +23,11 @@ from m1.params import ModelParams, load_params
 from m1.prepared import PreparedRequests
 from m1.profiling.provenance import provenance
 from m1.schemas.requests import WORKLOADS, Request, RequestSet
-from m1.vlm import pooling_place
 from m1.vlm.encoding import encode
 from m1.vlm.engine import answer
-from m1.vlm.loaded import LoadedVlm
-from m1.vlm.loading import load_vlm, ready
+from m1.vlm.knobs.apply import pooling_place
+from m1.vlm.loading.load import load_vlm, ready
+from m1.vlm.model import LoadedVlm
 from m1.vlm.prompt_checks import check_prompts
 from m1.vlm.prompts import Prompts
 from m1.vlm.structure import StructureError

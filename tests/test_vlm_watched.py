@@ -6,7 +6,7 @@ from import_graph import ROOT
 
 from m1.errors import UserError
 from m1.params import ModelParams
-from m1.vlm.watched import EMBEDDED, check_watched
+from m1.vlm.loading.watched import EMBEDDED, check_watched
 
 
 def params_of(source: object, watched: object = None) -> ModelParams:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from m1.analysis.bootstrap import Draws
+from m1.analysis.draws.bootstrap import Draws
 from m1.errors import UserError
 from m1.schemas.profile import STAGES
 from m1.schemas.requests import Workload

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from m1.analysis.bootstrap import Resamples, resamples_of
 from m1.analysis.cells import (
     ScoredCells,
     TimedCells,
@@ -15,7 +14,8 @@ from m1.analysis.cells import (
     rows_in_pass,
     rows_of,
 )
-from m1.analysis.samples import draw_samples
+from m1.analysis.draws.bootstrap import Resamples, resamples_of
+from m1.analysis.draws.samples import draw_samples
 from m1.params import AnalysisParams
 from m1.schemas.profile import ProfileRun
 from m1.schemas.requests import WORKLOADS, Workload

@@ -7,7 +7,7 @@ from typing import Self
 
 import pandas as pd
 
-from m1.analysis.contrast import why_no_quality
+from m1.analysis.contrast.contrast import why_no_quality
 from m1.analysis.row_mistakes import mistakes_in_answers, mistakes_in_rows, mistakes_of_requests
 from m1.errors import UserError
 from m1.files import read_record, read_rows

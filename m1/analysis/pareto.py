@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from m1.analysis.agreement import compare
 from m1.analysis.cells import of_settings, rows_in_pass
-from m1.analysis.frontiers import find_frontier
+from m1.analysis.frontier.agreement import compare
+from m1.analysis.frontier.frontier import find_frontier
+from m1.analysis.frontier.scoring import score_rows, scored_answers
+from m1.analysis.frontier.trade_off import NoQualityError
 from m1.analysis.inputs import AnswerFiles, ProfileFiles
-from m1.analysis.scoring import score_rows, scored_answers
-from m1.analysis.trade_off import NoQualityError
 from m1.origin import rows_fingerprint
 from m1.params import AnalysisParams
 from m1.schemas.requests import RequestSet

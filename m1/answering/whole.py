@@ -8,9 +8,9 @@ from m1.kept import shared_folder
 from m1.plain_text import say
 from m1.prepared import read_prepared
 from m1.schemas.answers import AnswersRun
-from m1.vlm.calibration import calibrated
 from m1.vlm.device_lock import device_lock
-from m1.vlm.loading import find_device, load_vlm
+from m1.vlm.loading.calibration import calibrated
+from m1.vlm.loading.load import find_device, load_vlm
 from m1.vlm.prompt_checks import check_prompts
 
 

@@ -24,9 +24,9 @@ from m1.figures.style import (
     styled,
     whiskers,
 )
-from m1.schemas.coupling import FixedKnob
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import Frontier, FrontierPoint, WorkloadContrast
+from m1.schemas.results.coupling import FixedKnob
 from m1.schemas.settings import KNOBS, Knob
 
 TITLE = "E2: the frontier over the other knobs, one knob fixed"

@@ -18,9 +18,9 @@ from m1.figures.style import (
     styled,
     whiskers,
 )
-from m1.schemas.decode import DecodeParts, DecodeSplit, DecodeSplits
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import WorkloadContrast
+from m1.schemas.results.decode import DecodeParts, DecodeSplit, DecodeSplits
 from m1.schemas.settings import KNOBS, Knob
 
 Part = Literal["length", "speed"]

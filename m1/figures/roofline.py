@@ -22,7 +22,7 @@ from m1.figures.style import (
 from m1.schemas.profile import STAGES, Stage
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import WorkloadContrast
-from m1.schemas.roofline import CellRoofline, StageRoofline, cells_at
+from m1.schemas.results.roofline import CellRoofline, StageRoofline, cells_at
 
 TITLE = "E2: how near each stage comes to what the device can do, reference setting"
 OFFSETS: dict[Workload, float] = {"qa": -0.19, "captioning": 0.19}

@@ -11,7 +11,7 @@ from matplotlib.ticker import EngFormatter
 from m1.figures.style import STAGE_COLOURS, WORKLOAD_MARKERS
 from m1.schemas.profile import STAGES, DeviceRates, Stage
 from m1.schemas.requests import Workload
-from m1.schemas.roofline import CellRoofline, StageRoofline
+from m1.schemas.results.roofline import CellRoofline, StageRoofline
 
 Cells = Mapping[Workload, CellRoofline]
 

@@ -12,10 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from m1.plain_text import plain
-from m1.schemas.estimates import PreprocessingPart
 from m1.schemas.profile import Stage
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Estimate, Frontier, WorkloadContrast
+from m1.schemas.results.estimates import PreprocessingPart
 from m1.schemas.settings import Knob
 
 # Okabe and Ito's palette, which colour-blind readers can distinguish. Hatches, markers and dashes

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from m1.schemas.plan import KnobLimits
 from m1.schemas.settings import Setting
-from m1.vlm.loaded import LoadedVlm, Size
+from m1.vlm.model import LoadedVlm, Size
 from m1.vlm.visual_plans import plan_visual_tokens
 
 # A multiple of the model's own number. It is tried to see whether more tokens are possible.

@@ -1,8 +1,8 @@
 """Interrupted requests are noted, measured again, and counted in a check.
 
 There are two signs of an interruption. The thread stood still while wall time passed
-(`m1.profiling.standstill`). Or a request took many times as long as its cell usually takes, but
-not when it was measured again. Both limits are far beyond the normal variation of a machine, so
+(`m1.profiling.timing.standstill`). Or a request took many times as long as its cell usually takes,
+but not when it was measured again. Both limits are far beyond the normal variation of a machine, so
 the tail of the latencies is measured and not cut off.
 """
 
@@ -12,11 +12,11 @@ from statistics import median
 
 from m1.params import ValidityParams
 from m1.profiling.cell import Cell
-from m1.profiling.checking import at_most, not_measured
-from m1.profiling.journal import Journal
-from m1.profiling.measure import Attempt
+from m1.profiling.checks.check import at_most, not_measured
+from m1.profiling.journal.journal import Journal
 from m1.profiling.schedule import Planned, Round
-from m1.profiling.standstill import Elapsed
+from m1.profiling.timing.request import Attempt
+from m1.profiling.timing.standstill import Elapsed
 from m1.schemas.profile import Check, Interruption, MeasuredRequest
 
 MOST_ATTEMPTS = 3

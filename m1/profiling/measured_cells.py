@@ -7,7 +7,7 @@ import torch
 
 from m1.errors import UserError
 from m1.profiling.cell import Cell
-from m1.profiling.journal import Journal
+from m1.profiling.journal.journal import Journal
 from m1.profiling.schedule import Planned, Round
 from m1.reasons import typed, why
 from m1.schemas.profile import FailedCell, MeasuredRequest

@@ -15,7 +15,7 @@ from m1.params import ModelParams
 from m1.prepared import Prepared
 from m1.profiling.quantisation import quantisation_of
 from m1.schemas.profile import Provenance
-from m1.vlm.loaded import LoadedVlm
+from m1.vlm.model import LoadedVlm
 
 BYTES_PER_GB = 1024**3
 # Results are not included, since DVC removes them before it runs a stage.

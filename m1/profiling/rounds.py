@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from m1.profiling.journal import Journal
+from m1.profiling.journal.journal import Journal
+from m1.profiling.machine.watch import MachineWatch
 from m1.profiling.measured_cells import MeasuredCells
 from m1.profiling.progress import ProfileProgress
 from m1.profiling.schedule import Round
-from m1.profiling.watch import MachineWatch
 
 OneRequest = Callable[[], AbstractContextManager[None]]
 """A context around each request and its line in the journal."""

@@ -10,18 +10,18 @@ from time import monotonic
 from m1.params import ProfileParams, effective_decode_mode
 from m1.plain_text import tell
 from m1.prepared import Prepared, PreparedRequests
+from m1.profiling.checks.judge import Circumstances
+from m1.profiling.checks.machine import refuse_mixed_devices
 from m1.profiling.interruptions import Undisturbed
-from m1.profiling.journal import Journal
-from m1.profiling.machine_checks import refuse_mixed_devices
-from m1.profiling.measure import Attempt, OutputLimit, measure
+from m1.profiling.journal.journal import Journal
+from m1.profiling.machine.watch import MachineWatch
 from m1.profiling.measured_cells import MeasuredCells
 from m1.profiling.progress import ProfileProgress
 from m1.profiling.rounds import OneRequest, left_of, measure_rounds
 from m1.profiling.schedule import Planned, Round, one_of_each_shape, plan
-from m1.profiling.validity import Circumstances
+from m1.profiling.timing.request import Attempt, OutputLimit, measure
 from m1.profiling.warmup import WarmUp, Window, warm_up
 from m1.profiling.warmup_progress import WarmUpProgress
-from m1.profiling.watch import MachineWatch
 from m1.schemas.profile import FailedCell, MeasuredRequest
 from m1.schemas.requests import WORKLOADS, Request, Workload
 from m1.schemas.settings import (
@@ -32,12 +32,12 @@ from m1.schemas.settings import (
     decode_passes,
 )
 from m1.vlm.at_setting import AtSetting
-from m1.vlm.compiled import CompiledRuntime
 from m1.vlm.end_tokens import refuse_endless
-from m1.vlm.knob_check import check_knobs
-from m1.vlm.loaded import LoadedVlm
-from m1.vlm.requests import Picture, pictures_of
-from m1.vlm.shapes import shape_of
+from m1.vlm.images import Picture, pictures_of
+from m1.vlm.knobs.check import check_knobs
+from m1.vlm.model import LoadedVlm
+from m1.vlm.runtime.compiled import CompiledRuntime
+from m1.vlm.runtime.shapes import shape_of
 
 Measure = Callable[[LoadedVlm, Planned, Round, PreparedRequests, OutputLimit], Attempt]
 

@@ -12,19 +12,19 @@ from m1.origin import rows_fingerprint
 from m1.params import KnobParams, ModelParams, ProfileParams, ValidityParams
 from m1.plain_text import say
 from m1.prepared import read_prepared
+from m1.profiling.checks.judge import judge
 from m1.profiling.ctrl_c import CtrlC
-from m1.profiling.facts import Facts, gather_facts
-from m1.profiling.journal import Journal, journal_key
-from m1.profiling.journals import Journals
-from m1.profiling.measure import measure
+from m1.profiling.facts.gather import Facts, gather_facts
+from m1.profiling.journal.folder import Journals
+from m1.profiling.journal.journal import Journal, journal_key
 from m1.profiling.provenance import git_commit, provenance
 from m1.profiling.run import Measure, Measured, Profiler
-from m1.profiling.validity import judge
+from m1.profiling.timing.request import measure
 from m1.schemas.profile import ProfileRun, Provenance, Validity
-from m1.vlm.calibration import calibrated
 from m1.vlm.device_lock import device_lock
-from m1.vlm.knobs import kept_blocks
-from m1.vlm.loading import find_device, load_vlm
+from m1.vlm.knobs.apply import kept_blocks
+from m1.vlm.loading.calibration import calibrated
+from m1.vlm.loading.load import find_device, load_vlm
 from m1.vlm.prompt_checks import check_prompts
 
 

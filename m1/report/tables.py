@@ -14,7 +14,7 @@ from m1.schemas.results import (
     Preprocessing,
     WorkloadContrast,
 )
-from m1.schemas.roofline import cells_at
+from m1.schemas.results.roofline import cells_at
 from m1.schemas.settings import KNOBS, Setting
 from m1.show.headline import latency_rows, quality_rows, tail_rows
 from m1.show.numbers import NOT_AVAILABLE, with_interval

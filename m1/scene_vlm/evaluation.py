@@ -12,7 +12,7 @@ from m1.schemas.base import Record
 from m1.schemas.settings import Setting
 from m1.vlm.at_setting import AtSetting
 from m1.vlm.batching import answer_in_batches
-from m1.vlm.loaded import LoadedVlm
+from m1.vlm.model import LoadedVlm
 from m1.workloads.scene_language import (
     CAPTION_PROMPT,
     Question,

@@ -20,7 +20,7 @@ from m1.scene_vlm.architecture import Architecture, build_model, build_processor
 from m1.scene_vlm.batches import Batch, Curriculum, SceneBatches, Steps, tokenizer_texts
 from m1.schemas.base import Record
 from m1.schemas.settings import Setting
-from m1.vlm.knobs import applied
+from m1.vlm.knobs.apply import applied
 from m1.vlm.structure import VlmStructure, find_structure
 
 LOG_EVERY_STEPS = 50

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from m1.analysis.scoring import scored_answers
+from m1.analysis.frontier.scoring import scored_answers
 from m1.errors import UserError
 from m1.reading import shown
 from m1.schemas.requests import Request

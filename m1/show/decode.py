@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 
 from rich.table import Table
 
-from m1.schemas.decode import DecodeSplit, DecodeSplits
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Estimate, WorkloadContrast
+from m1.schemas.results.decode import DecodeSplit, DecodeSplits
 from m1.schemas.settings import KNOBS
 from m1.show.numbers import with_interval
 

@@ -1,6 +1,6 @@
 """Numbers for tables, each with its interval."""
 
-from m1.schemas.estimates import Estimate
+from m1.schemas.results.estimates import Estimate
 
 NOT_AVAILABLE = "not available"
 

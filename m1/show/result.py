@@ -9,7 +9,7 @@ from m1.plain_text import in_a_line, plain
 from m1.schemas.profile import Provenance
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import WorkloadContrast
-from m1.schemas.roofline import cells_at
+from m1.schemas.results.roofline import cells_at
 from m1.show.coupling import coupling_table
 from m1.show.decode import decode_table
 from m1.show.findings import findings_table, why_not_tested

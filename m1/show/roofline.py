@@ -6,7 +6,7 @@ from rich.table import Table
 
 from m1.schemas.profile import STAGES, DeviceRates, Stage
 from m1.schemas.requests import Workload
-from m1.schemas.roofline import CellRoofline
+from m1.schemas.results.roofline import CellRoofline
 from m1.show.numbers import with_interval
 
 NAMES: dict[Stage, str] = {stage: stage for stage in STAGES} | {"decode": "decode, a token"}

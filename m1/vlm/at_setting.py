@@ -10,8 +10,8 @@ from m1.prepared import PreparedRequests
 from m1.schemas.requests import Request
 from m1.schemas.settings import Setting
 from m1.vlm.encoding import encode
-from m1.vlm.knobs import applied
-from m1.vlm.loaded import LoadedVlm
+from m1.vlm.knobs.apply import applied
+from m1.vlm.model import LoadedVlm
 
 NATIVE = Setting()
 

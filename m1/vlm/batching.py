@@ -15,8 +15,8 @@ from torch.nn.functional import pad
 from transformers import DynamicCache, GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from m1.vlm.engine import FinishReason, Generation, position_offset_kept, text_of
-from m1.vlm.loaded import LoadedVlm
-from m1.vlm.pooling import GRID, batch_of
+from m1.vlm.knobs.pooling import GRID, batch_of
+from m1.vlm.model import LoadedVlm
 
 Inputs = Mapping[str, Tensor]
 

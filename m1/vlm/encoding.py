@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from m1.errors import UserError
-from m1.vlm.loaded import LoadedVlm, Size
+from m1.vlm.model import LoadedVlm, Size
 from m1.vlm.processing import RefusedError, processed
 from m1.vlm.structure import StructureError
 from m1.vlm.visual_plans import plan_visual_tokens

@@ -17,7 +17,7 @@ from transformers import (
     RepetitionPenaltyLogitsProcessor,
 )
 
-from m1.vlm.loaded import LoadedVlm
+from m1.vlm.model import LoadedVlm
 from m1.vlm.structure import inner_model
 
 FinishReason = Literal["stop", "length"]

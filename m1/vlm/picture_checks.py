@@ -5,9 +5,9 @@ from itertools import combinations
 
 from m1.schemas.settings import Setting
 from m1.vlm.encoding import in_pixels
-from m1.vlm.loaded import LoadedVlm, Size
+from m1.vlm.images import Picture
+from m1.vlm.model import LoadedVlm, Size
 from m1.vlm.processing import RefusedError
-from m1.vlm.requests import Picture
 from m1.vlm.visual_plans import plan_visual_tokens
 
 # If the nearest possible number differs by more than this share, it is a different setting.

@@ -5,7 +5,7 @@ from PIL import Image
 from torch import Tensor
 
 from m1.reasons import why
-from m1.vlm.loaded import LoadedVlm
+from m1.vlm.model import LoadedVlm
 
 # What processors return beside inputs of the forward pass.
 NOT_INPUTS = frozenset({"labels"})

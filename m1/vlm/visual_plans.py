@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from m1.reasons import why
-from m1.vlm.loaded import LoadedVlm, Size, VisualPlan
-from m1.vlm.pooling import n_pooled
+from m1.vlm.knobs.pooling import n_pooled
+from m1.vlm.model import LoadedVlm, Size, VisualPlan
 from m1.vlm.processing import RefusedError, count_visual_tokens, processed
 
 SMALLEST_SIDE_PX = 16

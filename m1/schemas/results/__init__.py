@@ -1,13 +1,13 @@
 """Result files of the pareto and contrast stages."""
 
-from m1.schemas.estimates import (
+from m1.schemas.results.contrast import StageResult, WorkloadContrast
+from m1.schemas.results.estimates import (
     Estimate,
     LatencyDistribution,
     Preprocessing,
     SensitivityPoint,
     StageEstimate,
 )
-from m1.schemas.results.contrast import StageResult, WorkloadContrast
 from m1.schemas.results.findings import Finding, KeyAnswers, NotTested, Verdict
 from m1.schemas.results.frontier import (
     BestSetting,

@@ -5,22 +5,22 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from m1.schemas.base import Record
-from m1.schemas.decode import AtReferenceLength, DecodeSplits
-from m1.schemas.estimates import (
+from m1.schemas.origin import MadeFrom
+from m1.schemas.profile import ByStage, DeviceRates, FailedCell, Provenance, Validity
+from m1.schemas.quantities import Fingerprint
+from m1.schemas.requests import ByWorkload
+from m1.schemas.results.decode import AtReferenceLength, DecodeSplits
+from m1.schemas.results.estimates import (
     Estimate,
     LatencyDistribution,
     Preprocessing,
     SensitivityPoint,
     StageEstimate,
 )
-from m1.schemas.origin import MadeFrom
-from m1.schemas.profile import ByStage, DeviceRates, FailedCell, Provenance, Validity
-from m1.schemas.quantities import Fingerprint
-from m1.schemas.requests import ByWorkload
 from m1.schemas.results.findings import Finding, KeyAnswers, NotTested
 from m1.schemas.results.frontier import BestSetting, Frontier, SampleSize
 from m1.schemas.results.pareto import Agreement, check_absence
-from m1.schemas.roofline import CellRoofline
+from m1.schemas.results.roofline import CellRoofline
 from m1.schemas.settings import Knob, Setting
 
 

@@ -7,11 +7,11 @@ from pydantic import model_validator
 
 from m1.schemas.answers import Answer
 from m1.schemas.base import Record
-from m1.schemas.estimates import Estimate
 from m1.schemas.origin import MadeFrom
 from m1.schemas.profile import FailedCell
 from m1.schemas.quantities import Amount, Fingerprint, FromOne
 from m1.schemas.requests import Workload
+from m1.schemas.results.estimates import Estimate
 from m1.schemas.results.frontier import Frontier
 
 MOST: dict[Workload, float] = {"qa": 1.0, "captioning": 10.0}

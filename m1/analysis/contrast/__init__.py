@@ -1,0 +1,1 @@
+"""The contrast of both workloads: evidence, findings, key questions, summary."""

@@ -1,0 +1,1 @@
+"""Draws of the bootstrap, and the intervals that are made from them."""

@@ -1,0 +1,1 @@
+"""The frontier of quality and latency: scores, dominance, shape, coupling of knobs."""

@@ -1,0 +1,1 @@
+"""The checks that decide whether a run is valid."""

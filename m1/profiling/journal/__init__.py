@@ -1,0 +1,1 @@
+"""What a run has done so far, on the disk: entries, the journal, and the folder of journals."""

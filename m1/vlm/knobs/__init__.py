@@ -1,0 +1,1 @@
+"""Turn the knobs of a model: visual tokens, experts per token, active blocks."""

@@ -1,0 +1,1 @@
+"""Load a model and its processor, and check what was loaded."""

@@ -1,0 +1,1 @@
+"""Run prompts and decode steps: eagerly, compiled, or as recorded graphs."""
