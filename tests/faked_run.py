@@ -15,8 +15,7 @@ from m1.prepared import PreparedRequests
 from m1.profiling.journal.entries import JournalKey
 from m1.profiling.journal.folder import Journals
 from m1.profiling.journal.journal import Journal
-from m1.profiling.rounds import OneRequest
-from m1.profiling.run import Measured, Profiler
+from m1.profiling.run import Measured, OneRequest, Profiler
 from m1.profiling.schedule import Planned, Round
 from m1.profiling.timing.request import Attempt
 from m1.profiling.timing.standstill import Elapsed

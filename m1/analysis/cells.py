@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from m1.analysis.draws.bootstrap import Draws
+from m1.analysis.draws.bootstrap import Values
 from m1.errors import UserError
 from m1.schemas.profile import STAGES
 from m1.schemas.requests import Workload
-from m1.schemas.settings import KNOBS, DecodeMode, Setting
+from m1.schemas.settings import KNOBS, DecodeMode, Knob, Setting
 
 STAGE_COLUMNS = [f"{stage}_ms" for stage in STAGES]
 DECODE = STAGES.index("decode")
@@ -26,11 +26,11 @@ class TimedCells:
     """The settings, the reference first [n_settings]."""
     images: tuple[str, ...]
     """Image of each request [n_requests]."""
-    total_ms: Draws
+    total_ms: Values
     """Latency [n_requests, n_settings]."""
-    stage_ms: Draws
+    stage_ms: Values
     """Time of each stage [n_stages, n_requests, n_settings]."""
-    n_decode_steps: Draws
+    n_decode_steps: Values
     """Tokens after the first; each is one decode step [n_requests, n_settings]."""
 
 
@@ -40,9 +40,9 @@ class ScoredCells:
 
     images: tuple[str, ...]
     """Image of each request [n_requests]."""
-    quality: Draws
+    quality: Values
     """VQA accuracy or CIDEr-D [n_requests, n_settings]."""
-    cut: Draws
+    cut: Values
     """1 if the output was cut at the length limit, else 0 [n_requests, n_settings]."""
 
 
@@ -108,7 +108,7 @@ class _Table:
     def images(self) -> tuple[str, ...]:
         return tuple(self.rows.drop_duplicates("request_id")["image_id"])
 
-    def values(self, column: str) -> Draws:
+    def values(self, column: str) -> Values:
         cells = self.rows.pivot(index="request_id", columns="label", values=column)
         return cells[self.labels].to_numpy(dtype=np.float64)
 
@@ -145,3 +145,22 @@ def rows_of(workload: Workload, rows: pd.DataFrame) -> pd.DataFrame:
     if of_workload.empty:
         raise UserError(f"{workload}: no measured rows: profile again (`dvc repro profile`)")
     return of_workload
+
+
+def single_knob_moves(settings: Sequence[Setting], knob: Knob) -> dict[int, int]:
+    """Map each value of a knob to the index of the setting that has only this knob changed.
+
+    The setting is compared with the first setting, the reference. Largest values come first. A
+    knob with one value has no moves.
+    """
+    found = {
+        getattr(setting, knob): i
+        for i, setting in enumerate(settings)
+        if i and at_reference(setting, knob, settings[0]) == settings[0]
+    }
+    return dict(sorted(found.items(), reverse=True))
+
+
+def at_reference(setting: Setting, knob: Knob, reference: Setting) -> Setting:
+    """The setting with one knob at its reference value."""
+    return setting.model_copy(update={knob: getattr(reference, knob)})

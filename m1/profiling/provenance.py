@@ -32,38 +32,45 @@ def provenance(
     commit: str | None = None,
 ) -> Provenance:
     """Record where a run's numbers come from."""
-    config: Any = vlm.structure.language_model.config
     return Provenance(
+        **identity(vlm, params, prepared),
         started_at=started_at,
         duration_s=round(duration_s, 1),
-        model=params.source,
-        model_changes=params.config,
-        model_class=type(vlm.model).__name__,
-        revision=vlm.revision,
-        weights=vlm.weights,
-        quantisation=quantisation_of(vlm.model),
-        model_fingerprint=vlm.fingerprint,
-        data_fingerprints={workload: one.fingerprint for workload, one in prepared.items()},
-        device=device_name(vlm.device),
-        device_type=vlm.device.type,
-        n_cores=os.cpu_count() or 1,
-        n_threads=torch.get_num_threads(),
         memory_gb=round(psutil.virtual_memory().total / BYTES_PER_GB, 1),
-        platform=f"{platform.system()} {platform.machine()}",
-        dtype=str(vlm.model.dtype).removeprefix("torch."),
-        image_processor=type(getattr(vlm.processor, "image_processor", vlm.processor)).__name__,
-        experts_implementation=params.experts if vlm.structure.experts else "none",
-        attention_implementation=str(config._attn_implementation),
-        runtime=params.runtime,
-        prompt_template=vlm.prompts.template,
-        versions={
+        git_commit=commit,
+        resumed_at=resumed_at,
+    )
+
+
+def identity(vlm: LoadedVlm, params: ModelParams, prepared: Prepared) -> dict[str, Any]:
+    """The part of the provenance that is the same in every part of a run that is resumed."""
+    config: Any = vlm.structure.language_model.config
+    return {
+        "model": params.source,
+        "model_changes": params.config,
+        "model_class": type(vlm.model).__name__,
+        "revision": vlm.revision,
+        "weights": vlm.weights,
+        "quantisation": quantisation_of(vlm.model),
+        "model_fingerprint": vlm.fingerprint,
+        "data_fingerprints": {workload: one.fingerprint for workload, one in prepared.items()},
+        "device": device_name(vlm.device),
+        "device_type": vlm.device.type,
+        "n_cores": os.cpu_count() or 1,
+        "n_threads": torch.get_num_threads(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "dtype": str(vlm.model.dtype).removeprefix("torch."),
+        "image_processor": type(getattr(vlm.processor, "image_processor", vlm.processor)).__name__,
+        "experts_implementation": params.experts if vlm.structure.experts else "none",
+        "attention_implementation": str(config._attn_implementation),
+        "runtime": params.runtime,
+        "prompt_template": vlm.prompts.template,
+        "versions": {
             "python": platform.python_version(),
             "numpy": version("numpy"),
             **library_versions(),
         },
-        git_commit=commit,
-        resumed_at=resumed_at,
-    )
+    }
 
 
 def device_name(device: torch.device) -> str:

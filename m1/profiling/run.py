@@ -3,8 +3,8 @@
 import gc
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from time import monotonic
 
 from m1.params import ProfileParams, effective_decode_mode
@@ -17,7 +17,6 @@ from m1.profiling.journal.journal import Journal
 from m1.profiling.machine.watch import MachineWatch
 from m1.profiling.measured_cells import MeasuredCells
 from m1.profiling.progress import ProfileProgress
-from m1.profiling.rounds import OneRequest, left_of, measure_rounds
 from m1.profiling.schedule import Planned, Round, one_of_each_shape, plan
 from m1.profiling.timing.request import Attempt, OutputLimit, measure
 from m1.profiling.warmup import WarmUp, Window, warm_up
@@ -40,6 +39,9 @@ from m1.vlm.runtime.compiled import CompiledRuntime
 from m1.vlm.runtime.shapes import shape_of
 
 Measure = Callable[[LoadedVlm, Planned, Round, PreparedRequests, OutputLimit], Attempt]
+
+OneRequest = Callable[[], AbstractContextManager[None]]
+"""A context around each request and its line in the journal."""
 
 
 @contextmanager
@@ -108,7 +110,7 @@ class Profiler:
             UserError: if the reference setting cannot be measured.
         """
         rounds = self._plan()
-        left = left_of(rounds, journal)
+        left = _left_of(rounds, journal)
         undisturbed = Undisturbed(journal, self._measure, on_gpu=self.vlm.device.type != "cpu")
         cells = MeasuredCells(journal, rounds, self.grid[0], undisturbed.measure)
         progress = ProfileProgress(left)
@@ -123,7 +125,7 @@ class Profiler:
             with progress:
                 progress.begin()
                 watch = MachineWatch(self.vlm.device, earlier=journal.looks, on_look=journal.look)
-                measure_rounds(left, cells, watch, progress, one_request)
+                _measure_rounds(left, cells, watch, progress, one_request)
         return self._measured(journal, cells, watch)
 
     def _plan(self) -> list[Round]:
@@ -237,3 +239,34 @@ class Profiler:
 
     def _devices(self) -> tuple[str, ...]:
         return tuple(sorted({str(p.device) for p in self.vlm.model.parameters()}))
+
+
+def _left_of(rounds: Sequence[Round], journal: Journal) -> list[Round]:
+    """The part of a plan that the journal does not hold yet."""
+    done = journal.rows
+    left = [
+        replace(one, planned=tuple(each for each in one.planned if each.order not in done))
+        for one in rounds
+    ]
+    return [one for one in left if one.planned]
+
+
+def _measure_rounds(
+    rounds: Sequence[Round],
+    cells: MeasuredCells,
+    watch: MachineWatch,
+    progress: ProfileProgress,
+    one_request: OneRequest,
+) -> None:
+    """Measure rounds in their order; skip cells that fail."""
+    for one in rounds:
+        for n_done, planned in enumerate(one.planned):
+            if cells.failed(one):
+                progress.round_dropped(one, len(one.planned) - n_done)
+                break
+            with one_request():
+                row = cells.measure_and_write(one, planned)
+                if row:
+                    watch.look()
+                    progress.request_done(one, row)
+        progress.round_done(one)

@@ -19,6 +19,8 @@ from m1.errors import UserError
 from m1.params import AnalysisParams
 from m1.schemas.results import SampleSize
 
+Values = NDArray[np.float64]
+"""Measured numbers, the first axis for requests: [n_requests, ...]."""
 Draws = NDArray[np.float64]
 """Row 0 is for the measured sample, every other row for a resample: [1 + n_resamples, ...]."""
 
@@ -54,7 +56,7 @@ class Resamples:
         columns = {name: column for column, name in enumerate(self.names)}
         return np.array([columns[self.clusters[image]] for image in images], dtype=np.intp)
 
-    def mean(self, values: Draws, images: Sequence[str]) -> Draws:
+    def mean(self, values: Values, images: Sequence[str]) -> Draws:
         """Mean over requests in every draw, computed from the sum of each cluster.
 
         Args:
@@ -72,7 +74,7 @@ class Resamples:
         # then tie on the frontier, and the same rows give the same file.
         return np.asarray(np.round(means, DECIMALS))
 
-    def quantile(self, values: Draws, images: Sequence[str], q: float) -> Draws:
+    def quantile(self, values: Values, images: Sequence[str], q: float) -> Draws:
         """Quantile over requests in every draw, computed for a few draws at a time.
 
         Args:
@@ -148,7 +150,7 @@ def n_drawn(n: int, confidence: float) -> int:
     return max(1, round(n - 1 - (z**2 + 1) / 2))
 
 
-def weighted_quantile(values: Draws, weights: NDArray[np.int16] | Draws, q: float) -> Draws:
+def weighted_quantile(values: Values, weights: NDArray[np.int16] | Draws, q: float) -> Draws:
     """Quantile over requests in every draw. Each value is repeated as often as it counts.
 
     This is the median-unbiased quantile (Hyndman & Fan 1996, type 8). Numpy's default is too low

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from m1.analysis.cells import ScoredCells, TimedCells
+from m1.analysis.cells import ScoredCells, TimedCells, single_knob_moves
 from m1.analysis.draws.bootstrap import Draws, Resamples
 from m1.analysis.draws.ratio import ratio
 from m1.analysis.frontier.dominance import Indices, fastest_keeping, steepness
-from m1.analysis.latency.sensitivity import single_knob_moves
 from m1.errors import UserError
 from m1.params import LatencyStatistic
 from m1.schemas.settings import Knob, Setting

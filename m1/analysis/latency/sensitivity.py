@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from m1.analysis.cells import TimedCells
+from m1.analysis.cells import TimedCells, at_reference, single_knob_moves
 from m1.analysis.draws.bootstrap import Draws, Resamples
 from m1.analysis.draws.intervals import estimate
 from m1.analysis.draws.ratio import ratio
@@ -74,20 +74,6 @@ def _moves_of(knob: Knob, settings: Sequence[Setting], means: _Means) -> tuple[M
     )
 
 
-def single_knob_moves(settings: Sequence[Setting], knob: Knob) -> dict[int, int]:
-    """Maps each value of a knob to the index of the setting that has only this knob changed.
-
-    The setting is compared with the first setting, the reference. Largest values come first. A
-    knob with one value has no moves.
-    """
-    found = {
-        getattr(setting, knob): i
-        for i, setting in enumerate(settings)
-        if i and _with(setting, knob, settings[0]) == settings[0]
-    }
-    return dict(sorted(found.items(), reverse=True))
-
-
 def _main_effect(knob: Knob, value: int, settings: Sequence[Setting], total_ms: Draws) -> Draws:
     """The effect of a knob's value in percent, averaged over the settings of the other knobs.
 
@@ -97,18 +83,13 @@ def _main_effect(knob: Knob, value: int, settings: Sequence[Setting], total_ms: 
     """
     places = {setting: i for i, setting in enumerate(settings)}
     pairs = [
-        (i, places.get(_with(setting, knob, settings[0])))
+        (i, places.get(at_reference(setting, knob, settings[0])))
         for setting, i in places.items()
         if getattr(setting, knob) == value
     ]
     moved = [i for i, other in pairs if other is not None]
     unmoved = [other for _, other in pairs if other is not None]
     return np.asarray(_percent(total_ms[:, moved], total_ms[:, unmoved]).mean(axis=1))
-
-
-def _with(setting: Setting, knob: Knob, reference: Setting) -> Setting:
-    """The setting with one knob at the reference."""
-    return setting.model_copy(update={knob: getattr(reference, knob)})
 
 
 def _percent(new: Draws, old: Draws) -> Draws:

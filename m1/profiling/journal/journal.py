@@ -10,6 +10,7 @@ from typing import Self
 
 import torch
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
 
 from m1.checked_lines import CheckedLines
 from m1.errors import UserError
@@ -27,7 +28,7 @@ from m1.profiling.journal.entries import (
     Row,
     Warm,
 )
-from m1.profiling.provenance import provenance
+from m1.profiling.provenance import identity
 from m1.profiling.warmup import WarmUp
 from m1.schemas.base import describe
 from m1.schemas.profile import FailedCell, Interruption, MeasuredRequest
@@ -37,8 +38,6 @@ from m1.vlm.model import LoadedVlm
 ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 CODE = tuple(PACKAGE / name for name in ("vlm", "profiling", "schemas", "images.py"))
 """The source code that makes rows."""
-# Parts of the provenance that may differ between two parts of one run.
-PASSING = {"started_at", "duration_s", "resumed_at", "git_commit", "memory_gb"}
 
 
 def journal_key(
@@ -49,9 +48,8 @@ def journal_key(
     profile: ProfileParams,
 ) -> JournalKey:
     """Everything that decides what a row of a run means."""
-    origin = provenance(vlm, model, prepared, started_at="", duration_s=0.0)
     return JournalKey(
-        origin=origin.model_dump(mode="json", exclude=PASSING),
+        origin=to_jsonable_python(identity(vlm, model, prepared)),
         device=_which(vlm.device),
         model=model.model_dump(mode="json", exclude={"watched"}),
         knobs=knobs.model_dump(mode="json"),
