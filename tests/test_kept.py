@@ -12,10 +12,10 @@ from m1.errors import UserError
 from m1.kept import PACKAGE, find, keep, path_of, shared_folder, source_fingerprint
 from m1.prepared import PreparedRequests
 from m1.profiling import whole as profile
-from m1.profiling.journal.journal import journal
+from m1.profiling.journal import journal
 from m1.schemas.importance import BlockImportance, ImportanceKey
 from m1.schemas.requests import WORKLOADS
-from m1.vlm.loading.load import block_importance as importance
+from m1.vlm.loading import block_importance as importance
 from stages import answers, profiling
 
 KEY = ImportanceKey(

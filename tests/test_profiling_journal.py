@@ -14,9 +14,9 @@ from whole_run import ROOT, SMALL, merged, prepare, tiny_model, write_params
 from m1.errors import UserError
 from m1.params import KnobParams, load_params
 from m1.prepared import PreparedRequests
+from m1.profiling.journal import journal as journal_module
 from m1.profiling.journal.entries import Look
 from m1.profiling.journal.folder import Journals
-from m1.profiling.journal.journal import journal as journal_module
 from m1.profiling.journal.journal import journal_key
 from m1.profiling.machine.watch import MachineWatch
 from m1.profiling.warmup import WarmUp

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from families.common import photo
 from family_report import family
 from simulated import prepared_in
 
+from m1 import prepared
 from m1.profiling.facts.work import count_work
 from m1.profiling.schedule import Planned, Round
 from m1.profiling.timing import clocks
@@ -19,6 +21,7 @@ from m1.profiling.timing.standstill import NS_PER_MS
 from m1.schemas.profile import MeasuredRequest
 from m1.schemas.requests import PictureSize, Request
 from m1.schemas.settings import Setting
+from m1.vlm import at_setting
 from m1.vlm.encoding import encode
 from m1.vlm.model import LoadedVlm
 from m1.workloads.images import resized
@@ -49,20 +52,22 @@ def test_opening_and_processor_count_and_looking_for_a_size_does_not(
 ) -> None:
     now_ns = 0
 
-    def takes(ms: float, name: str) -> None:
+    def takes(ms: float, module: ModuleType, name: str) -> None:
         """Have a function take so long by a clock that otherwise stands still."""
-        real: Callable[..., Any] = getattr(measuring, name)
+        real: Callable[..., Any] = getattr(module, name)
 
         def slow(*args: Any, **kwargs: Any) -> Any:
             nonlocal now_ns
             now_ns += int(ms * NS_PER_MS)
             return real(*args, **kwargs)
 
-        monkeypatch.setattr(measuring, name, slow)
+        monkeypatch.setattr(module, name, slow)
 
     monkeypatch.setattr(clocks, "perf_counter_ns", lambda: now_ns)
-    for name, ms in {"open_image": 3, "plan_visual_tokens": 100, "encode": 5, "answer": 7}.items():
-        takes(ms, name)
+    takes(3, prepared, "open_image")
+    takes(100, measuring, "plan_visual_tokens")
+    takes(5, at_setting, "encode")
+    takes(7, measuring, "answer")
     row = measured(family("qwen2_vl"), tmp_path, SMALL, marked=False)
     assert (row.open_image_ms, row.preprocess_ms, row.total_ms) == (3, 8, 7)
 

@@ -7,8 +7,8 @@ from family_report import FAMILIES, family
 from torch import nn
 
 from m1.errors import UserError
+from m1.profiling.facts import device_rates
 from m1.profiling.facts.device_rates import copy_mib, matrix_side, measure_rates
-from m1.profiling.facts.gather import device_rates
 from m1.profiling.facts.work import count_work
 from m1.schemas.profile import Stage, StageWork
 from m1.schemas.settings import Setting

@@ -18,6 +18,7 @@ from m1.scene_vlm.batches import Batch, SceneBatches
 from m1.scene_vlm.evaluation import SceneVlmEvaluation, quality, written_for
 from m1.scene_vlm.training import SceneVlmParams, Trainer, learning_rate
 from m1.schemas.settings import Setting
+from m1.vlm.at_setting import AtSetting
 from m1.yaml_text import read_yaml
 
 MAX_WEIGHTS_BYTES = 20_000_000
@@ -72,9 +73,10 @@ def test_quality_falls_as_each_knob_is_reduced(shrunk) -> None:
 def test_the_published_quality_is_that_of_the_weights(vlm, held_out) -> None:
     native = Setting(vision_tokens=144, top_k=4, active_blocks=8)
     texts = [question.text for question in held_out.questions]
-    answers = written_for(vlm, held_out, texts, native, "qa")
+    at = AtSetting(vlm, native)
+    answers = written_for(at, held_out, texts, "qa")
     prompts = ["Describe the image."] * len(held_out.scenes)
-    seen = quality(held_out, answers, written_for(vlm, held_out, prompts, native, "captioning"))
+    seen = quality(held_out, answers, written_for(at, held_out, prompts, "captioning"))
     assert seen.objects_described >= 0.95
     assert seen.qa_accuracy >= 0.75
 

@@ -79,7 +79,7 @@ def test_a_model_without_end_tokens_is_refused_before_anything_is_measured(
     ):
         profile = params.profile.model_copy(update={"decode_mode": mode})
         given = replace(vlm, weights=weights)
-        profiler = Profiler(given, {}, {}, params.knobs.grid(), profile)
+        profiler = Profiler(given, {}, params.knobs.grid(), profile)
         if refused:
             with pytest.raises(UserError, match="no end-of-sequence token"):
                 profiler.check_and_reserve()

@@ -8,8 +8,8 @@ from m1.params import KnobParams
 from m1.schemas.settings import Setting
 from m1.vlm.encoding import encode
 from m1.vlm.knobs.apply import applied
+from m1.vlm.loading import block_importance as importance
 from m1.vlm.loading.block_importance import block_influence, cached_importance, with_block_policy
-from m1.vlm.loading.load import block_importance as importance
 
 BY_IMPORTANCE = KnobParams.model_validate(
     {"vision_tokens": None, "top_k": None, "active_blocks": 4, "block_policy": "importance"}

@@ -16,7 +16,8 @@ from m1.profiling.timing.request import reference_length, timed_with_marks
 from m1.schemas.settings import Setting
 from m1.vlm.encoding import encode
 from m1.vlm.engine import answer
-from m1.vlm.knobs.apply import applied, pooling_place
+from m1.vlm.knobs import pooling_place
+from m1.vlm.knobs.apply import applied
 from m1.vlm.loading.load import load_vlm, ready
 from m1.vlm.loading.random_weights import random_model
 from m1.vlm.loading.source import override

@@ -22,7 +22,8 @@ from transformers.utils.quantization_config import QuantizationConfigMixin
 from m1.errors import UserError
 from m1.profiling.quantisation import quantisation_of
 from m1.schemas.profile import Quantisation
-from m1.vlm.loading.load import load_vlm, ready, stage_check
+from m1.vlm.loading import stage_check
+from m1.vlm.loading.load import load_vlm, ready
 from m1.vlm.model import LoadedVlm
 from m1.vlm.structure import StructureError
 

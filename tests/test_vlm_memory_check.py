@@ -10,7 +10,8 @@ from families.registry import FAMILIES
 from test_vlm_loading import params
 
 from m1.errors import UserError
-from m1.vlm.loading.load import load_vlm, memory_check
+from m1.vlm.loading import memory_check
+from m1.vlm.loading.load import load_vlm
 
 
 @pytest.fixture(scope="module")

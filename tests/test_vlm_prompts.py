@@ -25,7 +25,7 @@ from m1.profiling.provenance import provenance
 from m1.schemas.requests import WORKLOADS, Request, RequestSet
 from m1.vlm.encoding import encode
 from m1.vlm.engine import answer
-from m1.vlm.knobs.apply import pooling_place
+from m1.vlm.knobs import pooling_place
 from m1.vlm.loading.load import load_vlm, ready
 from m1.vlm.model import LoadedVlm
 from m1.vlm.prompt_checks import check_prompts

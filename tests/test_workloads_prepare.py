@@ -375,7 +375,7 @@ def test_an_earlier_folder_is_replaced_whole(tmp_path: Path) -> None:
 def test_other_folders_are_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     assert "holds other files than requests" in one_line("qa", make_data(), tmp_path)
-    assert "where a folder is to be" in one_line("qa", make_data(), tmp_path / "thesis.tex")
+    assert "a file, not a folder" in one_line("qa", make_data(), tmp_path / "thesis.tex")
     assert list(tmp_path.iterdir()) == [tmp_path / "thesis.tex"]
     (tmp_path / "empty").mkdir()
     prepare("qa", make_data(), tmp_path / "empty")
