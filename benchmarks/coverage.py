@@ -10,9 +10,8 @@ from rich.progress import track
 
 from benchmarks.worlds import CoverageWorld
 from m1.analysis.cells import DECODE
-from m1.analysis.draws.bootstrap import resamples_of
+from m1.analysis.draws.bootstrap import draw_samples, resamples_of
 from m1.analysis.draws.intervals import estimate, estimate_of_extreme
-from m1.analysis.draws.samples import draw_samples
 from m1.analysis.frontier.dominance import LEAST_AREA, hypervolume, steepness
 from m1.analysis.frontier.trade_off import draw_trade_off
 from m1.analysis.latency.sensitivity import draw_moves

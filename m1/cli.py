@@ -11,7 +11,7 @@ import typer
 
 from m1.errors import in_one_line
 from m1.stopping import end_stopped
-from m1.workloads.fetchable import Dataset
+from m1.workloads.fetchable import FetchableDataset
 
 app = typer.Typer(
     help="How prefill-heavy and decode-heavy vision-language work differ. `m1 fetch` gets a real "
@@ -45,7 +45,7 @@ def begin(
 @app.command(name="fetch")
 @in_one_line
 def fetch_dataset(
-    dataset: Annotated[Dataset, typer.Argument(help="The dataset to fetch.")],
+    dataset: Annotated[FetchableDataset, typer.Argument(help="The dataset to fetch.")],
     params_path: Annotated[
         Path, typer.Option("--params", help="Parameters: number of requests, source and folder.")
     ] = Path("params.yaml"),

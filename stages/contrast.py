@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from m1.analysis.contrast.contrast import make_contrast
+from m1.analysis.contrast.contrast import Parts, make_contrast
 from m1.analysis.contrast.evidence import gather_evidence
 from m1.analysis.contrast.summary import summarise
 from m1.analysis.contrast.timed_results import make_timed_results
@@ -51,9 +51,8 @@ def main(
     evidence = gather_evidence(experiments.e1, experiments.e2, params.analysis)
     timed = make_timed_results(experiments, run)
     cdf = judged(latency_rows(experiments.e1.rows), run.validity)
-    contrast = make_contrast(
-        run, stages, timed, pareto, evidence, params.analysis, rows_fingerprint(cdf)
-    )
+    parts = Parts(stages, timed, pareto, evidence)
+    contrast = make_contrast(run, parts, params.analysis, rows_fingerprint(cdf))
     drawn = {workload: result.frontier for workload, result in pareto.items()}
     summary = summarise(contrast, params.analysis.decision_level)
     with written_together() as results:

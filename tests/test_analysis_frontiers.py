@@ -18,10 +18,9 @@ from simulated import World, simulate_requests
 
 from m1.analysis.cells import ScoredCells, TimedCells, make_scored_cells, make_timed_cells
 from m1.analysis.contrast.evidence import gather_evidence
-from m1.analysis.draws.bootstrap import Draws, draw_resamples
+from m1.analysis.draws.bootstrap import Draws, draw_resamples, draw_samples
 from m1.analysis.draws.clusters import of_images
 from m1.analysis.draws.intervals import estimate
-from m1.analysis.draws.samples import draw_samples
 from m1.analysis.experiments import E1, E2
 from m1.analysis.frontier.dominance import REFERENCE_POINT
 from m1.analysis.frontier.frontier import best_at, find_frontier, make_frontier

@@ -28,8 +28,7 @@ from m1.vlm.engine import answer
 from m1.vlm.knobs import pooling_place
 from m1.vlm.loading.load import load_vlm, ready
 from m1.vlm.model import LoadedVlm
-from m1.vlm.prompt_checks import check_prompts
-from m1.vlm.prompts import Prompts
+from m1.vlm.prompts import Prompts, check_prompts
 from m1.vlm.structure import StructureError
 
 MODEL = Path("data/models/scene-vlm")

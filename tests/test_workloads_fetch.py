@@ -33,7 +33,7 @@ from m1.terminal import Terminal
 from m1.workloads import archives
 from m1.workloads.fetch import fetch
 from m1.workloads.fetch_progress import FetchProgress
-from m1.workloads.fetchable import Dataset
+from m1.workloads.fetchable import FetchableDataset
 from m1.workloads.prepare import prepare
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -146,7 +146,11 @@ def data_in(root: Path, n: int = 6, seed: int = 1, split: str | None = None) -> 
 
 
 def run(
-    served: Served, dataset: Dataset, data: DataParams, terminal: bool = False, **changes: Any
+    served: Served,
+    dataset: FetchableDataset,
+    data: DataParams,
+    terminal: bool = False,
+    **changes: Any,
 ) -> str:
     """Fetch, and return the printed text."""
     shown = io.StringIO()
@@ -155,7 +159,7 @@ def run(
     return shown.getvalue()
 
 
-def one_line(served: Served, dataset: Dataset, data: DataParams, **changes: Any) -> str:
+def one_line(served: Served, dataset: FetchableDataset, data: DataParams, **changes: Any) -> str:
     with pytest.raises(UserError) as caught:
         run(served, dataset, data, **changes)
     assert "\n" not in str(caught.value)

@@ -14,8 +14,7 @@ from m1.analysis.cells import (
     rows_in_pass,
     rows_of,
 )
-from m1.analysis.draws.bootstrap import Resamples, resamples_of
-from m1.analysis.draws.samples import draw_samples
+from m1.analysis.draws.bootstrap import Resamples, draw_samples, resamples_of
 from m1.params import AnalysisParams
 from m1.schemas.profile import ProfileRun
 from m1.schemas.requests import WORKLOADS, Workload

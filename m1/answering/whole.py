@@ -11,7 +11,7 @@ from m1.schemas.answers import AnswersRun
 from m1.vlm.device_lock import device_lock
 from m1.vlm.loading.calibration import calibrated
 from m1.vlm.loading.load import find_device, load_vlm
-from m1.vlm.prompt_checks import check_prompts
+from m1.vlm.prompts import check_prompts
 
 
 def answer_requests(requests: Path, kept: Path, out: Path, how: How) -> None:

@@ -16,7 +16,7 @@ from m1.vlm.loading.outline import check_size, outline
 from m1.vlm.loading.watched import refuse_unwatched
 from m1.vlm.model import LoadedVlm
 from m1.vlm.processing import RefusedError
-from m1.vlm.prompt_checks import check_prompts
+from m1.vlm.prompts import check_prompts
 from m1.vlm.visual_plans import plan_visual_tokens
 
 # If no image is known, knobs are tried on an image of a usual size.

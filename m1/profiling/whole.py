@@ -25,7 +25,7 @@ from m1.vlm.device_lock import device_lock
 from m1.vlm.knobs.apply import kept_blocks
 from m1.vlm.loading.calibration import calibrated
 from m1.vlm.loading.load import find_device, load_vlm
-from m1.vlm.prompt_checks import check_prompts
+from m1.vlm.prompts import check_prompts
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,15 @@
 """Write a prompt for a model, with its chat template and one place for the image."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from transformers import AddedToken
 
-from m1.errors import UserError
+from m1.errors import Problems, UserError
 from m1.reasons import why
+from m1.schemas.requests import Request, Workload
 from m1.schemas.settings import PromptTemplate
 
 # A prompt for trying a template.
@@ -226,3 +227,25 @@ def _media_tokens(processor: Any) -> Iterable[str]:  # noqa: ANN401
         is_media = name.endswith("_token") and any(part in name for part in MEDIA)
         if is_media and token and isinstance(token, str | AddedToken):
             yield str(token)
+
+
+def check_prompts(prompts: Prompts, requests: Mapping[Workload, Sequence[Request]]) -> None:
+    """Check that every prompt reaches the model unchanged, before anything is measured.
+
+    Raises:
+        UserError: if a prompt does not; the message names the first such request of each workload,
+            and the reason.
+    """
+    problems = Problems()
+    for workload, some in requests.items():
+        with problems.noted():
+            _check_workload(prompts, workload, some)
+    problems.refuse()
+
+
+def _check_workload(prompts: Prompts, workload: Workload, requests: Sequence[Request]) -> None:
+    for request in requests:
+        try:
+            prompts.check(request.prompt)
+        except UserError as error:
+            raise UserError(f"{workload}: request {request.request_id!r}: {error}") from None

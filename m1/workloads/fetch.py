@@ -22,13 +22,13 @@ from m1.workloads.coco_captions import find_captions
 from m1.workloads.dataset import Dataset as Source
 from m1.workloads.download import Remote, Report, download
 from m1.workloads.fetch_progress import FetchProgress
-from m1.workloads.fetchable import Dataset
+from m1.workloads.fetchable import FetchableDataset
 from m1.workloads.manifest import Manifest, folder_of
 from m1.workloads.official import MissingImageError, find_all, image_path, places_of
 from m1.workloads.sources import annotations_of, check_source, draw_sample, read_source
 from m1.workloads.vqa_v2 import find_questions
 
-WORKLOAD_OF: dict[Dataset, Workload] = {"vqa-v2": "qa", "coco-captions": "captioning"}
+WORKLOAD_OF: dict[FetchableDataset, Workload] = {"vqa-v2": "qa", "coco-captions": "captioning"}
 
 # A folder in the folder of the dataset, and a folder in it.
 IN_FLIGHT, IMAGES = ".fetching", "images"
@@ -37,7 +37,9 @@ MOST_ARCHIVE_BYTES = 1 << 30
 MOST_IMAGE_BYTES = 1 << 26
 
 
-def fetch(dataset: Dataset, data: DataParams, params: FetchParams, progress: FetchProgress) -> None:
+def fetch(
+    dataset: FetchableDataset, data: DataParams, params: FetchParams, progress: FetchProgress
+) -> None:
     """Fetch the missing files of a dataset into the folder `root` of its parameters.
 
     Existing files that were not fetched are the user's own. They are used and never changed.

@@ -2,4 +2,4 @@
 
 from typing import Literal
 
-Dataset = Literal["vqa-v2", "coco-captions"]
+FetchableDataset = Literal["vqa-v2", "coco-captions"]

@@ -1,6 +1,7 @@
 """M1: the contrast of both workloads, made from E1 and E2."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 from m1.analysis.contrast.evidence import Evidence
@@ -17,29 +18,35 @@ from m1.schemas.results import Frontier, ParetoResult, StageResult, WorkloadCont
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Parts:
+    """The results that a contrast is put together from."""
+
+    stages: StageResult
+    """Results of E1, and what they were made from."""
+    timed: TimedResults
+    """Results of E2 about its timed requests."""
+    pareto: Mapping[Workload, ParetoResult]
+    """Results of E2: the frontier of each workload."""
+    evidence: Mapping[Workload, Evidence]
+    """Draws from the same rows."""
+
+
 def make_contrast(
-    run: ProfileRun,
-    stages: StageResult,
-    timed: TimedResults,
-    pareto: Mapping[Workload, ParetoResult],
-    evidence: Mapping[Workload, Evidence],
-    analysis: AnalysisParams,
-    cdf_fingerprint: str,
+    run: ProfileRun, parts: Parts, analysis: AnalysisParams, cdf_fingerprint: str
 ) -> WorkloadContrast:
     """Contrast the workloads.
 
     Args:
         run: the record of the run, with its validity.
-        stages: results of E1, and what they were made from.
-        timed: results of E2 about its timed requests.
-        pareto: results of E2: the frontier of each workload.
-        evidence: draws from the same rows.
+        parts: the results of E1 and E2.
         analysis: confidence and decision level.
         cdf_fingerprint: fingerprint of the plot data of latency.
 
     Raises:
         UserError: if the frontiers were made with other quality levels.
     """
+    stages, timed, pareto, evidence = parts.stages, parts.timed, parts.pareto, parts.evidence
     findings = judge_expectations(evidence["qa"], evidence["captioning"], analysis)
     reason = why_no_quality(pareto)
     not_tested = list_not_tested(findings, evidence, reason, analysis.min_clusters)

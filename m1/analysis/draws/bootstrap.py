@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from m1.analysis.draws.clusters import clusters_of
+from m1.analysis.draws.clusters import clusters_of, of_images
 from m1.analysis.draws.ratio import ratio
 from m1.errors import UserError
 from m1.params import AnalysisParams
@@ -129,6 +129,25 @@ def draw_resamples(strata: Sequence[Mapping[str, str]], analysis: AnalysisParams
 def resamples_of(frame: pd.DataFrame, analysis: AnalysisParams) -> Resamples:
     """Draw the resamples of measured rows; workloads share them."""
     return draw_resamples([clusters_of(frame)], analysis)
+
+
+def draw_samples(
+    timed: pd.DataFrame, scored: pd.DataFrame | None, analysis: AnalysisParams
+) -> Resamples:
+    """Draw the clusters of E2's two samples together: timed requests and scored requests.
+
+    Timed images are drawn by trial. Images that are only scored are drawn one by one. Both kinds
+    are drawn separately, so every draw has both. An image in several samples counts equally often
+    in all of them.
+
+    Args:
+        timed: rows with `image_id` and `trial`, of both workloads.
+        scored: rows of the scored requests, without trials; `None` if no request is scored.
+        analysis: number of resamples, their seed, and the confidence of intervals.
+    """
+    in_trials = clusters_of(timed)
+    others = set() if scored is None else set(scored["image_id"]) - set(in_trials)
+    return draw_resamples([in_trials, of_images(sorted(others))], analysis)
 
 
 def _draw(n: int, analysis: AnalysisParams, rng: np.random.Generator) -> Draws:

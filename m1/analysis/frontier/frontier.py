@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from m1.analysis.cells import make_scored_cells, make_timed_cells, rows_of
+from m1.analysis.draws.bootstrap import draw_samples
 from m1.analysis.draws.intervals import estimate, estimate_if_defined, estimate_of_extreme
-from m1.analysis.draws.samples import draw_samples
 from m1.analysis.frontier.coupling import find_coupling
 from m1.analysis.frontier.dominance import LEAST_AREA, REFERENCE_POINT, hypervolume, on_frontier
 from m1.analysis.frontier.scoring import QUALITY_METRICS, best_accuracy, further_quality
