@@ -1,5 +1,6 @@
 import sys
 from collections.abc import Callable
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,14 @@ OF_E1 = ("m1_stage_breakdown", "m1_latency_cdf")
 each_figure = pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
 
 
+@cache
+def example_figure(draw: Draw) -> Figure:
+    """A figure of the example, with its layout. Tests only read it."""
+    figure = draw(example.contrast())
+    figure.draw_without_rendering()
+    return figure
+
+
 def texts(figure: Figure) -> list[str]:
     """All texts on a figure."""
     written = figure.findobj(Text, include_self=False)
@@ -75,7 +84,7 @@ def overlapping(figure: Figure, labels: list[Text]) -> list[tuple[str, str]]:
 
 @each_figure
 def test_the_caption_says_what_was_measured_on_what(draw: Draw) -> None:
-    said = caption(draw(example.contrast()))
+    said = caption(example_figure(draw))
     n = example.N_E1 if draw in [DRAWINGS[name] for name in OF_E1] else example.N_E2
     run = example.contrast().provenance
     facts = (f"Question answering: n = {n} ", f"Captioning: n = {n} ", f"{run.device} (2 threads)")
@@ -95,7 +104,7 @@ def test_an_invalid_run_is_marked_with_its_reasons(draw: Draw) -> None:
 
 @each_figure
 def test_a_valid_run_has_no_mark(draw: Draw) -> None:
-    assert not any("INVALID" in text for text in texts(draw(example.contrast())))
+    assert not any("INVALID" in text for text in texts(example_figure(draw)))
 
 
 def failed_cell(**knobs: int) -> FailedCell:
@@ -118,8 +127,8 @@ def test_the_caption_says_what_is_missing_and_that_a_run_was_resumed(draw: Draw)
     said = caption(draw(example.contrast(provenance=resumed, failed=cells)))
     assert f"resumed at {when}" in said
     assert "Not measured (E2 captioning, OutOfMemoryError): 144/1/8, 144/4/4." in said
-    assert "esumed" not in caption(draw(example.contrast()))
-    assert "Not measured" not in caption(draw(example.contrast()))
+    assert "esumed" not in caption(example_figure(draw))
+    assert "Not measured" not in caption(example_figure(draw))
 
 
 def frontiers_without(*missing: FailedCell) -> dict[Workload, Frontier]:
@@ -179,7 +188,7 @@ def test_many_settings_without_a_point_are_counted() -> None:
 
 def test_a_setting_with_a_point_is_not_noted_as_missing() -> None:
     of_e1 = failed_cell().model_copy(update={"experiment": "e1"})
-    assert notes_in(draw_pareto(example.contrast())) == [[], []]
+    assert notes_in(example_figure(draw_pareto)) == [[], []]
     assert notes_in(draw_pareto(example.contrast(failed=(of_e1,)))) == [[], []]
 
 
@@ -208,8 +217,7 @@ def test_nothing_is_cut_off_at_the_edge(draw: Draw) -> None:
 
 @each_figure
 def test_the_caption_stays_clear_of_the_panels(draw: Draw) -> None:
-    figure = draw(example.contrast())
-    figure.draw_without_rendering()
+    figure = example_figure(draw)
     (below,) = [t for t in figure.texts if t.get_text() == figure.get_supxlabel()]
     tops = [axes.get_tightbbox() for axes in figure.axes]
     assert all(box is not None and box.y0 >= below.get_window_extent().y1 for box in tops)
@@ -217,8 +225,7 @@ def test_the_caption_stays_clear_of_the_panels(draw: Draw) -> None:
 
 @each_figure
 def test_the_legend_stays_clear_of_the_panels(draw: Draw) -> None:
-    figure = draw(example.contrast())
-    figure.draw_without_rendering()
+    figure = example_figure(draw)
     tops = [axes.get_tightbbox() for axes in figure.axes]
     for legend in figure.legends:
         assert all(box is not None and box.y1 <= legend.get_window_extent().y0 for box in tops)
@@ -341,7 +348,7 @@ def test_a_percentile_that_is_not_available_says_why() -> None:
 
 @pytest.mark.parametrize("draw", [draw_pareto, draw_coupling])
 def test_the_caption_distinguishes_timed_from_scored_requests(draw: Draw) -> None:
-    said = caption(draw(example.contrast()))
+    said = caption(example_figure(draw))
     n = f"{example.N_E2} requests timed and {example.N_SCORED} scored at each setting"
     assert said.count(n) == len(WORKLOADS)
 
@@ -362,7 +369,7 @@ def test_latency_is_drawn_without_quality_as_with_it() -> None:
 
 
 def test_every_setting_is_a_point_with_whiskers() -> None:
-    for axes, workload in zip(draw_pareto(example.contrast()).axes, WORKLOADS, strict=True):
+    for axes, workload in zip(example_figure(draw_pareto).axes, WORKLOADS, strict=True):
         points = [c for c in axes.containers if isinstance(c, ErrorbarContainer)]
         assert len(points) == len(example.GRID)
         assert all(len(point.lines[2]) == 2 for point in points)
@@ -374,7 +381,7 @@ def test_every_setting_is_a_point_with_whiskers() -> None:
 
 
 def test_the_frontier_is_stepped_labelled_and_filled() -> None:
-    for axes, workload in zip(draw_pareto(example.contrast()).axes, WORKLOADS, strict=True):
+    for axes, workload in zip(example_figure(draw_pareto).axes, WORKLOADS, strict=True):
         best = [point for point in example.frontiers()[workload].points if point.on_frontier]
         (steps,) = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
         assert list(steps.get_xdata()) == [point.latency_ms.value for point in best]
@@ -388,7 +395,7 @@ def test_the_frontier_is_stepped_labelled_and_filled() -> None:
 
 
 def test_labels_lie_on_no_other_label() -> None:
-    figure = draw_pareto(example.contrast())
+    figure = example_figure(draw_pareto)
     for axes in figure.axes:
         labels: list[Text] = [t for t in axes.texts if isinstance(t, Annotation)]
         assert len(labels) > 5
@@ -396,7 +403,7 @@ def test_labels_lie_on_no_other_label() -> None:
 
 
 def test_points_are_as_large_as_their_share_of_resamples() -> None:
-    axes = draw_pareto(example.contrast()).axes[0]
+    axes = example_figure(draw_pareto).axes[0]
     drawn = [c.lines[0] for c in axes.containers if isinstance(c, ErrorbarContainer)]
     sizes = [line.get_markersize() for line in drawn if line]
     shares = [point.frontier_share for point in example.frontiers()["qa"].points]
@@ -407,7 +414,7 @@ def test_points_are_as_large_as_their_share_of_resamples() -> None:
 
 
 def test_the_reference_setting_is_ringed() -> None:
-    for axes, workload in zip(draw_pareto(example.contrast()).axes, WORKLOADS, strict=True):
+    for axes, workload in zip(example_figure(draw_pareto).axes, WORKLOADS, strict=True):
         (ring,) = [line for line in axes.lines if line.get_markerfacecolor() == "none"]
         (one,) = [p for p in example.frontiers()[workload].points if p.setting == example.GRID[0]]
         place = ring.get_xdata()[0], ring.get_ydata()[0]
@@ -440,7 +447,7 @@ def test_bars_are_as_high_as_the_changes() -> None:
 
 
 def test_numbers_of_bars_do_not_overlap() -> None:
-    figure = draw_sensitivity(example.contrast())
+    figure = example_figure(draw_sensitivity)
     assert overlapping(figure, [text for axes in figure.axes for text in axes.texts]) == []
 
 
@@ -479,7 +486,7 @@ def test_decode_bars_show_both_parts_and_a_mark_their_sum() -> None:
 
 
 def test_numbers_of_decode_bars_do_not_overlap() -> None:
-    figure = draw_decode_split(example.contrast())
+    figure = example_figure(draw_decode_split)
     for axes in figure.axes:
         assert overlapping(figure, list(axes.texts)) == []
 
@@ -556,7 +563,7 @@ def test_stages_lie_below_the_roof_by_their_times_over_the_floor() -> None:
 
 
 def test_marks_of_both_workloads_show_where_they_coincide() -> None:
-    plane = draw_roofline(example.contrast()).axes[0]
+    plane = example_figure(draw_roofline).axes[0]
     marks = [c.lines[0] for c in plane.containers if isinstance(c, ErrorbarContainer)]
     below, above = marks[: len(STAGES)], marks[len(STAGES) :]  # drawn one after another
     assert {mark.get_marker() for mark in below}.isdisjoint(m.get_marker() for m in above)
@@ -579,7 +586,7 @@ def test_intervals_of_times_are_those_of_rates() -> None:
 
 
 def test_ceilings_are_named_with_their_rates() -> None:
-    said = texts(draw_roofline(example.contrast()))
+    said = texts(example_figure(draw_roofline))
     assert {"bandwidth 20 GB/s", "matrix rate 100 Gop/s"} <= set(said)
 
 
