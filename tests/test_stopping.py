@@ -165,6 +165,7 @@ def test_a_signal_is_sent_again_if_its_error_could_not_be_raised(number, capsys)
     assert capsys.readouterr().err == TOLD[number]
 
 
+# Short sleeps: Python would sleep to the end if a signal came just before a sleep begins.
 GOES_ON = """
 import sys, time
 from m1.errors import in_one_line
@@ -173,7 +174,8 @@ from m1.progress import CellProgress
 def command():
     with CellProgress("a", 1, 1):
         print("at work", flush=True)
-        time.sleep(60)
+        for _ in range(600):
+            time.sleep(0.1)
 
 in_one_line(command)()
 """
