@@ -27,7 +27,7 @@ from m1.schemas.settings import Setting, decode_passes
 from m1.vlm.at_setting import AtSetting
 from m1.vlm.batching import answer_in_batches
 from m1.vlm.engine import Generation, text_of
-from m1.vlm.loading.calibration import calibrated
+from m1.vlm.loading.block_importance import calibrated
 from m1.vlm.loading.load import load_vlm
 from m1.vlm.model import LoadedVlm
 

@@ -63,8 +63,7 @@ def fetch_dataset(
         dvc exp run -S data.qa.source=vqa-v2 -S data.captioning.source=coco-captions
     """
     from m1.params import load_params
-    from m1.workloads.fetch import fetch
-    from m1.workloads.fetch_progress import FetchProgress
+    from m1.workloads.fetch import FetchProgress, fetch
 
     params = load_params(params_path)
     try:

@@ -10,7 +10,7 @@ from simulated import World
 
 from m1.analysis.draws.bootstrap import Draws
 from m1.analysis.frontier.coupling import find_coupling
-from m1.analysis.frontier.shift import latency_needed, latency_shift
+from m1.analysis.frontier.dominance import latency_needed, latency_shift
 from m1.analysis.frontier.trade_off import TradeOff
 from m1.schemas.settings import Setting
 

@@ -11,8 +11,7 @@ from simulated import World
 
 from m1.analysis.draws.bootstrap import resamples_of
 from m1.analysis.experiments import E1
-from m1.analysis.latency.preprocessing import describe_preprocessing
-from m1.analysis.latency.stages import make_stage_result
+from m1.analysis.latency.stages import describe_preprocessing, make_stage_result
 from m1.files import read_rows
 from m1.schemas.profile import MeasuredRequest
 from m1.schemas.requests import WORKLOADS

@@ -106,7 +106,7 @@ WITHOUT_EFFECT += ("m1.plain_text", "m1.terminal")
     [
         ("m1.answering.run", cache.CODE),
         ("m1.profiling.run", journal.CODE),
-        ("m1.vlm.loading.calibration", importance.CODE),
+        ("m1.vlm.loading.block_importance", importance.CODE),
     ],
 )
 def test_all_code_that_makes_kept_results_counts(module, code) -> None:

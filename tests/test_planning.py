@@ -25,10 +25,10 @@ from m1.schemas.plan import Drawn, Plan
 from m1.schemas.profile import ProfileRun
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.settings import Setting, decode_passes
-from m1.vlm.images import Picture
 from m1.vlm.knobs.check import check_knobs
 from m1.vlm.loading.load import load_vlm
 from m1.vlm.loading.outline import outline
+from m1.vlm.pictures import Picture
 from stages import answers, prepare, profiling
 from stages import check as stage
 

@@ -7,8 +7,7 @@ import pytest
 from simulated import World, simulate_requests
 
 from m1.params import PerWorkload, ProfileParams
-from m1.profiling.schedule import Planned, Round, one_of_each_shape, plan
-from m1.profiling.trials import deal_images
+from m1.profiling.schedule import Planned, Round, deal_images, one_of_each_shape, plan
 from m1.schemas.requests import WORKLOADS, Request
 from m1.schemas.settings import decode_passes
 

@@ -2,7 +2,7 @@
 
 import io
 
-from m1.profiling.warmup_progress import WarmUpProgress
+from m1.profiling.warmup import WarmUpProgress
 from m1.terminal import Terminal
 
 

@@ -14,11 +14,10 @@ from m1.schemas.settings import Setting
 from m1.vlm import encoding, visual_plans
 from m1.vlm.at_setting import AtSetting
 from m1.vlm.encoding import encode
-from m1.vlm.images import Picture
 from m1.vlm.knobs.check import check_knobs
 from m1.vlm.loading.load import ready
 from m1.vlm.model import LoadedVlm, VisualPlan
-from m1.vlm.picture_checks import picture_problems
+from m1.vlm.pictures import Picture, picture_problems
 from m1.vlm.processing import RefusedError
 from m1.vlm.structure import StructureError
 from m1.vlm.visual_plans import plan_visual_tokens

@@ -20,7 +20,7 @@ from transformers.quantizers.base import HfQuantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from m1.errors import UserError
-from m1.profiling.quantisation import quantisation_of
+from m1.profiling.provenance import quantisation_of
 from m1.schemas.profile import Quantisation
 from m1.vlm.loading import stage_check
 from m1.vlm.loading.load import load_vlm, ready

@@ -31,8 +31,7 @@ from m1.schemas.datasets import FetchManifest
 from m1.schemas.requests import WORKLOADS
 from m1.terminal import Terminal
 from m1.workloads import archives
-from m1.workloads.fetch import fetch
-from m1.workloads.fetch_progress import FetchProgress
+from m1.workloads.fetch import FetchProgress, fetch
 from m1.workloads.fetchable import FetchableDataset
 from m1.workloads.prepare import prepare
 

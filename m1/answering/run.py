@@ -24,10 +24,10 @@ from m1.vlm.advice import advice_on
 from m1.vlm.at_setting import AtSetting
 from m1.vlm.batching import BatchedAnswer, answer_in_batches, can_be_batched
 from m1.vlm.end_tokens import refuse_endless
-from m1.vlm.images import Picture, pictures_of
 from m1.vlm.knobs.apply import kept_blocks
 from m1.vlm.knobs.check import check_knobs
 from m1.vlm.model import LoadedVlm
+from m1.vlm.pictures import Picture, pictures_of
 
 # The number of encoded requests in memory. Settings with the same visual tokens share them. On
 # large models encoding takes as long as answering.

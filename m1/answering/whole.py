@@ -9,7 +9,7 @@ from m1.plain_text import say
 from m1.prepared import read_prepared
 from m1.schemas.answers import AnswersRun
 from m1.vlm.device_lock import device_lock
-from m1.vlm.loading.calibration import calibrated
+from m1.vlm.loading.block_importance import calibrated
 from m1.vlm.loading.load import find_device, load_vlm
 from m1.vlm.prompts import check_prompts
 

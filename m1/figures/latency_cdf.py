@@ -19,8 +19,7 @@ from m1.figures.style import (
     styled,
     whiskers,
 )
-from m1.schemas.base import Record
-from m1.schemas.quantities import Fraction, Positive
+from m1.schemas.base import Fraction, Positive, Record
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Estimate, LatencyDistribution, WorkloadContrast
 

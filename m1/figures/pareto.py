@@ -3,15 +3,16 @@
 import textwrap
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 
 from m1.figures.labels import label_points
 from m1.figures.missing import note_missing
-from m1.figures.pareto_legend import PALE, RING, legend_entries, size_of
 from m1.figures.style import (
     WORKLOAD_COLOURS,
     WORKLOAD_MARKERS,
@@ -25,6 +26,46 @@ from m1.figures.style import (
 )
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import Frontier, FrontierPoint, WorkloadContrast
+
+PALE = "#9A9A9A"
+LARGEST_PT = 7.0
+SMALLEST_PT = 2.5
+DOT: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": "black"}
+RING: dict[str, Any] = {
+    "linestyle": "none",
+    "marker": "o",
+    "markersize": 11,
+    "markerfacecolor": "none",
+    "markeredgecolor": "black",
+    "markeredgewidth": 1.0,
+}
+
+
+def size_of(share: float) -> float:
+    """Diameter in points for a share of resamples on the frontier."""
+    return SMALLEST_PT + (LARGEST_PT - SMALLEST_PT) * share
+
+
+def legend_entries() -> list[Line2D]:
+    """The meaning of fill, ring and size, in a colour that no workload has."""
+    dominated = DOT | {"color": PALE, "markerfacecolor": "white"}
+    return [
+        Line2D([], [], **DOT, markersize=5, label="on the frontier"),
+        Line2D([], [], **dominated, markersize=5, label="dominated"),
+        Line2D([], [], **RING, label="reference setting"),
+        Line2D([], [], color="black", label="frontier"),
+        *(
+            Line2D(
+                [],
+                [],
+                **DOT,
+                markersize=size_of(share),
+                label=f"size: on it in {100 * share:.0f} % of resamples",
+            )
+            for share in (0.0, 0.5, 1.0)
+        ),
+    ]
+
 
 Line = tuple[tuple[float, float], tuple[float, float]]
 

@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from m1.params.analysis import AnalysisParams
-from m1.params.data import DataParams
-from m1.params.fetch import FetchParams
+from m1.params.data import DataParams, FetchParams
 from m1.params.knobs import KnobParams
 from m1.params.model import ModelParams
-from m1.params.profile import ProfileParams
-from m1.params.quality import QualityParams
+from m1.params.profile import ProfileParams, QualityParams
 from m1.params.validity import ValidityParams
 from m1.schemas.base import Record
 from m1.yaml_text import read_yaml

@@ -1,4 +1,4 @@
-"""Section `profile`: the measurement."""
+"""Sections `profile` and `quality`: what is measured, and which answers are scored."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated
@@ -85,3 +85,16 @@ def why_no_answers(weights: Weights, decode_mode: DecodeModeChoice) -> str | Non
     if decode_mode == "reference_length":
         return "Decode is forced to the length of the reference, so outputs are not answers."
     return None
+
+
+class QualityParams(Record):
+    """Section `quality`: requests that are answered in batches, separate from timed requests."""
+
+    n_requests: PerWorkload
+    """Requests answered at each setting of the grid."""
+    batch_size: Annotated[int, Field(ge=1, le=4096)]
+    """Requests answered in one batch."""
+
+    def beyond(self, there: Mapping[Workload, int]) -> Iterator[str]:
+        """A message for each parameter that asks for more requests than there are."""
+        yield from self.n_requests.beyond("quality.n_requests", there)

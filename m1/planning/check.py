@@ -27,7 +27,7 @@ from m1.planning.model import check_fit, not_checked, outlined
 from m1.schemas.plan import Drawn, DrawnRequests, KnobLimits, Plan
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.settings import DecodeModeChoice, decode_passes
-from m1.vlm.images import Picture
+from m1.vlm.pictures import Picture
 
 
 @dataclass(frozen=True)

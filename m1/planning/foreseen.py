@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from m1.analysis.latency.percentiles import too_small_for
 from m1.params import PerWorkload, ProfileParams, QualityParams, ValidityParams
 from m1.profiling.checks.rows import LEAST_IN_A_THIRD, N_THIRDS
-from m1.profiling.trials import deal_images
+from m1.profiling.schedule import deal_images
 from m1.schemas.plan import DrawnRequests, WorkloadPlan
 from m1.schemas.requests import WORKLOADS, Workload
 

@@ -10,11 +10,11 @@ from m1.schemas.plan import DrawnRequests, KnobLimits
 from m1.schemas.requests import Workload
 from m1.schemas.settings import DecodeModeChoice, decode_passes
 from m1.vlm.end_tokens import refuse_endless
-from m1.vlm.images import Picture
 from m1.vlm.knobs.check import check_knobs
 from m1.vlm.loading.outline import check_size, outline
 from m1.vlm.loading.watched import refuse_unwatched
 from m1.vlm.model import LoadedVlm
+from m1.vlm.pictures import Picture
 from m1.vlm.processing import RefusedError
 from m1.vlm.prompts import check_prompts
 from m1.vlm.visual_plans import plan_visual_tokens

@@ -2,20 +2,51 @@
 
 import os
 import platform
+import re
 import subprocess
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
+from transformers import PreTrainedModel
 
 from m1.kept import library_versions
 from m1.params import ModelParams
 from m1.prepared import Prepared
-from m1.profiling.quantisation import quantisation_of
-from m1.schemas.profile import Provenance
+from m1.schemas.profile import Provenance, Quantisation
 from m1.vlm.model import LoadedVlm
+
+BITS = ("bits", "nbits", "w_bit", "num_bits", "weight_bits")
+
+
+def quantisation_of(model: PreTrainedModel) -> Quantisation | None:
+    """Method and bits of a model's weights; `None` if they are not quantised."""
+    quantizer: Any = getattr(model, "hf_quantizer", None)
+    if quantizer is None:
+        return None
+    settings = quantizer.quantization_config.to_dict()
+    method = settings["quant_method"]
+    name = str(getattr(method, "value", method))
+    return Quantisation(method=name, bits=_bits(name, settings))
+
+
+def _bits(method: str, settings: Mapping[str, Any]) -> int | None:
+    """Bits of a weight, from the settings or else from the method's name (`mxfp4`)."""
+    loaded_in = (n for n in (4, 8) if settings.get(f"load_in_{n}bit"))
+    in_name = (int(n) for n in re.findall(r"(?:fp|int)(\d+)", method))
+    return next((n for source in (loaded_in, _named(settings), in_name) for n in source), None)
+
+
+def _named(settings: Mapping[str, Any]) -> Iterator[int]:
+    """Numbers of bits under the names that libraries use for them, outer ones first."""
+    yield from (settings[name] for name in BITS if type(settings.get(name)) is int)
+    for part in settings.values():
+        if isinstance(part, Mapping):
+            yield from _named(part)
+
 
 BYTES_PER_GB = 1024**3
 # Results are not included, since DVC removes them before it runs a stage.

@@ -19,8 +19,7 @@ from m1.profiling.measured_cells import MeasuredCells
 from m1.profiling.progress import ProfileProgress
 from m1.profiling.schedule import Planned, Round, one_of_each_shape, plan
 from m1.profiling.timing.request import Attempt, OutputLimit, measure
-from m1.profiling.warmup import WarmUp, Window, warm_up
-from m1.profiling.warmup_progress import WarmUpProgress
+from m1.profiling.warmup import WarmUp, WarmUpProgress, Window, warm_up
 from m1.schemas.profile import FailedCell, MeasuredRequest
 from m1.schemas.requests import WORKLOADS, Request, Workload
 from m1.schemas.settings import (
@@ -32,9 +31,9 @@ from m1.schemas.settings import (
 )
 from m1.vlm.at_setting import AtSetting
 from m1.vlm.end_tokens import refuse_endless
-from m1.vlm.images import Picture, pictures_of
 from m1.vlm.knobs.check import check_knobs
 from m1.vlm.model import LoadedVlm
+from m1.vlm.pictures import Picture, pictures_of
 from m1.vlm.runtime.compiled import CompiledRuntime
 from m1.vlm.runtime.shapes import shape_of
 

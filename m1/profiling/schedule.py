@@ -8,13 +8,48 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
+from numpy.typing import NDArray
 
 from m1.params import PerWorkload, ProfileParams
 from m1.profiling.cell import Cell
-from m1.profiling.trials import deal_images
 from m1.schemas.profile import Experiment
 from m1.schemas.requests import WORKLOADS, Request, Workload
 from m1.schemas.settings import DecodeMode, Setting
+
+Counts = NDArray[np.float64]
+
+
+def deal_images(requests: Mapping[Workload, Sequence[Request]], n_trials: int) -> dict[str, int]:
+    """Deal images to trials, so that all requests about one image are in one trial.
+
+    Trials are then independent of each other, and the bootstrap can draw them whole. Each image
+    goes to the trial with the fewest requests of the workloads that use it. So every trial has
+    about the same number of requests of each workload.
+
+    Args:
+        requests: the requests of each workload in one experiment.
+        n_trials: how many trials there are.
+
+    Returns:
+        Image id to trial.
+    """
+    n_requests = _count(requests)
+    load = np.zeros((n_trials, len(WORKLOADS)))
+    trial_of: dict[str, int] = {}
+    for image, of_image in n_requests.items():
+        trial = int(load[:, of_image > 0].sum(axis=1).argmin())
+        load[trial] += of_image
+        trial_of[image] = trial
+    return trial_of
+
+
+def _count(requests: Mapping[Workload, Sequence[Request]]) -> dict[str, Counts]:
+    """The number of requests of each workload per image [n_workloads], in order of appearance."""
+    counts: dict[str, Counts] = {}
+    for place, workload in enumerate(WORKLOADS):
+        for request in requests[workload]:
+            counts.setdefault(request.image_id, np.zeros(len(WORKLOADS)))[place] += 1
+    return counts
 
 
 @dataclass(frozen=True)

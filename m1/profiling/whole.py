@@ -23,7 +23,7 @@ from m1.profiling.timing.request import measure
 from m1.schemas.profile import ProfileRun, Provenance, Validity
 from m1.vlm.device_lock import device_lock
 from m1.vlm.knobs.apply import kept_blocks
-from m1.vlm.loading.calibration import calibrated
+from m1.vlm.loading.block_importance import calibrated
 from m1.vlm.loading.load import find_device, load_vlm
 from m1.vlm.prompts import check_prompts
 

@@ -16,9 +16,9 @@ from m1.schemas.results import (
 )
 from m1.schemas.results.roofline import cells_at
 from m1.schemas.settings import KNOBS, Setting
+from m1.show.device import NAMES, floor_of, times_of
 from m1.show.headline import latency_rows, quality_rows, tail_rows
 from m1.show.numbers import NOT_AVAILABLE, with_interval
-from m1.show.roofline import NAMES, floor_of, times_of
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,8 @@ from typing import Literal, Self
 
 from pydantic import JsonValue, model_validator
 
-from m1.schemas.base import Keyed, Record
+from m1.schemas.base import Count, Fingerprint, FromOne, Keyed, Record
 from m1.schemas.markup import Markup
-from m1.schemas.quantities import Count, Fingerprint, FromOne
 from m1.schemas.requests import ByWorkload, Workload
 from m1.schemas.settings import Setting
 

@@ -2,8 +2,7 @@
 
 from pydantic import JsonValue
 
-from m1.schemas.base import Record
-from m1.schemas.quantities import Fingerprint
+from m1.schemas.base import Fingerprint, Record
 from m1.schemas.requests import ByWorkload
 
 

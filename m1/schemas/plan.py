@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from m1.schemas.base import Record
-from m1.schemas.quantities import Count, FromOne
+from m1.schemas.base import Count, FromOne, Record
 from m1.schemas.requests import ByWorkload, Request
 
 PixelSize = tuple[FromOne, FromOne]

@@ -2,8 +2,7 @@
 
 from typing import Literal
 
-from m1.schemas.base import Record
-from m1.schemas.quantities import FromOne
+from m1.schemas.base import FromOne, Record
 
 Knob = Literal["vision_tokens", "top_k", "active_blocks"]
 KNOBS: tuple[Knob, ...] = ("vision_tokens", "top_k", "active_blocks")

@@ -10,12 +10,29 @@ from m1.schemas.profile import Provenance
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import WorkloadContrast
 from m1.schemas.results.roofline import cells_at
-from m1.show.coupling import coupling_table
-from m1.show.decode import decode_table
-from m1.show.findings import findings_table, why_not_tested
+from m1.show.device import coupling_table, decode_table, roofline_table
 from m1.show.headline import headline_table
-from m1.show.roofline import roofline_table
 from m1.terminal import Terminal
+
+
+def findings_table(result: WorkloadContrast) -> Table:
+    """A table with a row for each expectation."""
+    level = f"{result.confidence:.0%} interval"
+    columns = ("Finding", "Verdict", "Effect", level, "Matters above")
+    table = Table(*columns, title="Expected findings, tested")
+    for one in result.findings:
+        interval = f"{one.low:.3g} to {one.high:.3g}"
+        smallest = f"{one.smallest_effect:.3g}"
+        table.add_row(one.claim, one.verdict, f"{one.effect:.3g}", interval, smallest)
+    for other in result.not_tested:
+        table.add_row(other.claim, "not tested")
+    return table
+
+
+def why_not_tested(result: WorkloadContrast) -> list[str]:
+    """The reasons why findings were not tested. Each is listed once, since most are the same."""
+    return list(dict.fromkeys(other.reason for other in result.not_tested))
+
 
 RAW_PROMPTS = (
     "No chat template was found with the model, so it got the image and the prompt alone. If it "

@@ -3,11 +3,20 @@
 import asyncio
 import itertools
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from m1.errors import UserError
 from m1.files import cannot_be_written
@@ -16,17 +25,62 @@ from m1.params import DataParams, FetchParams, WorkloadData
 from m1.plain_text import address_below, public_address
 from m1.reading import is_file, shown
 from m1.schemas.requests import Request, Workload
+from m1.terminal import Terminal
 from m1.workloads import archives
 from m1.workloads.archives import Archive, unpack
 from m1.workloads.coco_captions import find_captions
 from m1.workloads.dataset import Dataset as Source
 from m1.workloads.download import Remote, Report, download
-from m1.workloads.fetch_progress import FetchProgress
 from m1.workloads.fetchable import FetchableDataset
 from m1.workloads.manifest import Manifest, folder_of
 from m1.workloads.official import MissingImageError, find_all, image_path, places_of
 from m1.workloads.sources import annotations_of, check_source, draw_sample, read_source
 from m1.workloads.vqa_v2 import find_questions
+
+
+class FetchProgress:
+    """Shows what is being fetched."""
+
+    def __init__(self, console: Terminal | None = None) -> None:
+        """Write to the console, by default on stderr."""
+        self.console = console or Terminal(stderr=True)
+
+    def note(self, text: str) -> None:
+        """Print a line."""
+        self.console.print(text, soft_wrap=True)
+
+    @contextmanager
+    def archive(self, name: str) -> Iterator[Report]:
+        """A bar of bytes; yields a function to call with the bytes so far and all bytes."""
+        self._say_where_no_bar_is(f"{name}: fetching")
+        with self._bar(DownloadColumn()) as bar:
+            task = bar.add_task(name, total=None)
+            yield lambda here, total: bar.update(task, completed=here, total=total)
+
+    @contextmanager
+    def images(self, n_images: int) -> Iterator[Report]:
+        """A bar of images; yields a function to call with the number so far and of all images."""
+        self._say_where_no_bar_is(f"images: fetching {n_images}")
+        with self._bar(TextColumn("{task.completed:.0f} of {task.total:.0f}")) as bar:
+            task = bar.add_task("images", total=n_images)
+            yield lambda here, total: bar.update(task, completed=here, total=total)
+
+    def _say_where_no_bar_is(self, text: str) -> None:
+        if not self.console.is_terminal:
+            self.note(text)
+
+    def _bar(self, amount: ProgressColumn) -> Progress:
+        return Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            amount,
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            transient=True,
+        )
+
 
 WORKLOAD_OF: dict[FetchableDataset, Workload] = {"vqa-v2": "qa", "coco-captions": "captioning"}
 

@@ -14,7 +14,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from m1.analysis.draws.clusters import clusters_of, of_images
-from m1.analysis.draws.ratio import ratio
 from m1.errors import UserError
 from m1.params import AnalysisParams
 from m1.schemas.results import SampleSize
@@ -200,3 +199,16 @@ def weighted_quantile(values: Values, weights: NDArray[np.int16] | Draws, q: flo
 
     low, high = at(below), at(np.minimum(below + 1, size - 1))
     return np.where(size > 0, low + (high - low) * (place - below), np.nan)
+
+
+def ratio(of: Values | Draws, to: Values | Draws) -> Draws:
+    """Divide; NaN where the divisor is not above 0.
+
+    Args:
+        of: the dividend.
+        to: the divisor; both are broadcast.
+    """
+    of, to = np.broadcast_arrays(of, to)
+    quotients: Draws = np.full(of.shape, np.nan)
+    np.divide(of, to, out=quotients, where=to > 0)
+    return quotients

@@ -6,8 +6,7 @@ import numpy as np
 
 from m1.analysis.draws.bootstrap import Draws
 from m1.analysis.draws.intervals import estimate, estimate_of_extreme
-from m1.analysis.frontier.dominance import LEAST_AREA, hypervolume, on_frontier
-from m1.analysis.frontier.shift import latency_shift
+from m1.analysis.frontier.dominance import LEAST_AREA, hypervolume, latency_shift, on_frontier
 from m1.analysis.frontier.trade_off import TradeOff
 from m1.schemas.results.coupling import Coupling, FixedKnob
 from m1.schemas.settings import KNOBS, Knob

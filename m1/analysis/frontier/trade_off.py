@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from m1.analysis.cells import ScoredCells, TimedCells, single_knob_moves
-from m1.analysis.draws.bootstrap import Draws, Resamples
-from m1.analysis.draws.ratio import ratio
+from m1.analysis.draws.bootstrap import Draws, Resamples, ratio
 from m1.analysis.frontier.dominance import Indices, fastest_keeping, steepness
 from m1.errors import UserError
 from m1.params import LatencyStatistic

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from m1.analysis.cells import DECODE, TimedCells, single_knob_moves
-from m1.analysis.draws.bootstrap import Draws, Resamples
+from m1.analysis.draws.bootstrap import Draws, Resamples, ratio
 from m1.analysis.draws.intervals import estimate, estimate_if_defined, is_defined
-from m1.analysis.draws.ratio import ratio
 from m1.schemas.results.decode import DecodeParts, DecodeSplit, DecodeSplits
 from m1.schemas.settings import KNOBS, Setting
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from m1.analysis.cells import TimedCells, at_reference, single_knob_moves
-from m1.analysis.draws.bootstrap import Draws, Resamples
+from m1.analysis.draws.bootstrap import Draws, Resamples, ratio
 from m1.analysis.draws.intervals import estimate
-from m1.analysis.draws.ratio import ratio
 from m1.schemas.profile import STAGES
 from m1.schemas.results import SensitivityPoint
 from m1.schemas.settings import KNOBS, Knob, Setting

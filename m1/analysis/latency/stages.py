@@ -11,11 +11,42 @@ from m1.analysis.draws.intervals import estimate
 from m1.analysis.experiments import E1
 from m1.analysis.latency.jitter import variation_of
 from m1.analysis.latency.percentiles import estimate_percentiles, too_small_for, upper_bounds
-from m1.analysis.latency.preprocessing import describe_preprocessing
 from m1.schemas.origin import MadeFrom
 from m1.schemas.profile import STAGES, Stage
-from m1.schemas.results import Estimate, LatencyDistribution, StageEstimate, StageResult
+from m1.schemas.results import (
+    Estimate,
+    LatencyDistribution,
+    Preprocessing,
+    StageEstimate,
+    StageResult,
+)
 from m1.schemas.settings import Setting
+
+
+def describe_preprocessing(rows: pd.DataFrame, resamples: Resamples) -> Preprocessing:
+    """Mean, percentiles and parts of preprocessing.
+
+    Args:
+        rows: measured rows of E1 of one workload.
+        resamples: draws of their clusters.
+    """
+    confidence = resamples.confidence
+    images = list(rows["image_id"])
+    # Earlier versions have no such column.
+    columns = rows.reindex(columns=["preprocess_ms", "open_image_ms", "total_ms"])
+    times = columns.to_numpy(dtype=np.float64)
+    whole, opening, total = resamples.mean(times, images).T
+    if np.isnan(times).any():  # opening was not timed, so the sum lacks it
+        return Preprocessing(processor_ms=estimate(whole, confidence))
+    percentiles = estimate_percentiles(times[:, 0], images, resamples)
+    return Preprocessing(
+        mean_ms=estimate(whole, confidence),
+        p50_ms=percentiles["p50_ms"],
+        p95_ms=percentiles["p95_ms"],
+        relative_to_total=estimate(whole / total, confidence),
+        open_image_ms=estimate(opening, confidence),
+        processor_ms=estimate(whole - opening, confidence),
+    )
 
 
 @dataclass(frozen=True)

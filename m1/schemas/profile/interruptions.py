@@ -1,8 +1,7 @@
 """Measurements that were interrupted from outside the program."""
 
-from m1.schemas.base import Record
+from m1.schemas.base import Count, Positive, Record
 from m1.schemas.profile.rows import Experiment
-from m1.schemas.quantities import Count, Positive
 from m1.schemas.requests import Workload
 
 

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import JsonValue
 
-from m1.schemas.base import Record
-from m1.schemas.quantities import Amount, FromOne
+from m1.schemas.base import Amount, FromOne, Record
 from m1.schemas.requests import ByWorkload
 from m1.schemas.settings import PromptTemplate, RuntimeName, Weights
 

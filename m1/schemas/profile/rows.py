@@ -4,8 +4,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import model_validator
 
-from m1.schemas.base import Record, with_each
-from m1.schemas.quantities import Amount, Count, FromOne, Positive
+from m1.schemas.base import Amount, Count, FromOne, Positive, Record, with_each
 from m1.schemas.requests import Workload
 from m1.schemas.settings import DecodeMode
 

@@ -5,13 +5,12 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from m1.schemas.base import Record, repeated
+from m1.schemas.base import Count, Fingerprint, FromOne, Record, repeated
 from m1.schemas.profile.interruptions import Interruption
 from m1.schemas.profile.provenance import Provenance
 from m1.schemas.profile.rows import Experiment
 from m1.schemas.profile.validity import Validity
 from m1.schemas.profile.work import CellWork, DeviceRates
-from m1.schemas.quantities import Count, Fingerprint, FromOne
 from m1.schemas.requests import ByWorkload, Workload
 from m1.schemas.settings import (
     DecodeMode,

@@ -1,8 +1,7 @@
 """The work of a request, and the measured speed of the device."""
 
-from m1.schemas.base import Record
+from m1.schemas.base import Amount, Positive, Record
 from m1.schemas.profile.rows import ByStage
-from m1.schemas.quantities import Amount, Positive
 from m1.schemas.requests import Workload
 from m1.schemas.settings import Setting
 

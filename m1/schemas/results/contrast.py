@@ -4,10 +4,9 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from m1.schemas.base import Record
+from m1.schemas.base import Fingerprint, Record
 from m1.schemas.origin import MadeFrom
 from m1.schemas.profile import ByStage, DeviceRates, FailedCell, Provenance, Validity
-from m1.schemas.quantities import Fingerprint
 from m1.schemas.requests import ByWorkload
 from m1.schemas.results.decode import AtReferenceLength, DecodeSplits
 from m1.schemas.results.estimates import (

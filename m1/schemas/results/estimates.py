@@ -4,9 +4,8 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from m1.schemas.base import Record
+from m1.schemas.base import Amount, Fraction, FromOne, Record
 from m1.schemas.profile import ByStage
-from m1.schemas.quantities import Amount, Fraction, FromOne
 
 TailCause = Literal["requests", "machine"]
 PreprocessingPart = Literal["open image", "processor"]

@@ -4,8 +4,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from m1.schemas.base import Record, repeated
-from m1.schemas.quantities import Fraction, FromOne
+from m1.schemas.base import Fraction, FromOne, Record, repeated
 from m1.schemas.requests import Workload
 from m1.schemas.results.coupling import Coupling
 from m1.schemas.results.estimates import Estimate

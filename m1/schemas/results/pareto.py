@@ -6,10 +6,9 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from m1.schemas.answers import Answer
-from m1.schemas.base import Record
+from m1.schemas.base import Amount, Fingerprint, FromOne, Record
 from m1.schemas.origin import MadeFrom
 from m1.schemas.profile import FailedCell
-from m1.schemas.quantities import Amount, Fingerprint, FromOne
 from m1.schemas.requests import Workload
 from m1.schemas.results.estimates import Estimate
 from m1.schemas.results.frontier import Frontier

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 from m1.errors import Problems
 from m1.schemas.settings import Setting
-from m1.vlm.images import Picture
 from m1.vlm.knobs.apply import check_top_k
 from m1.vlm.model import LoadedVlm
-from m1.vlm.picture_checks import picture_problems
+from m1.vlm.pictures import Picture, picture_problems
 
 
 def check_knobs(vlm: LoadedVlm, grid: Sequence[Setting], pictures: Sequence[Picture]) -> None:

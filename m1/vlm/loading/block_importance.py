@@ -1,4 +1,4 @@
-"""Score the importance of decoder blocks: how much each changes its input."""
+"""Scores of the decoder blocks, by which some policies choose the active blocks."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,7 +20,9 @@ from m1.kept import (
 )
 from m1.params import KnobParams
 from m1.plain_text import tell
+from m1.prepared import Prepared
 from m1.schemas.importance import BlockImportance, ImportanceKey
+from m1.vlm.at_setting import AtSetting
 from m1.vlm.block_policies import BlockPolicy, by_importance, evenly_spaced, first
 from m1.vlm.engine import NotFiniteError
 from m1.vlm.model import LoadedVlm
@@ -128,3 +130,17 @@ def _cosines(structure: VlmStructure) -> Iterator[dict[int, float]]:
         for index, block in enumerate(structure.blocks):
             undo.callback(block.register_forward_hook(compare(index), with_kwargs=True).remove)
         yield cosines
+
+
+def calibrated(vlm: LoadedVlm, knobs: KnobParams, prepared: Prepared) -> LoadedVlm:
+    """The model with its block policy. Blocks are scored only if the policy needs scores."""
+    n = knobs.calibration_requests
+    name = " ".join([str(n), *(one.fingerprint for one in prepared.values())])
+    return with_block_policy(vlm, knobs, lambda: list(_encoded(vlm, prepared, n)), name)
+
+
+def _encoded(vlm: LoadedVlm, prepared: Prepared, n: int) -> Iterator[dict[str, Tensor]]:
+    """The first requests of each workload."""
+    for one in prepared.values():
+        for request in one.requests[:n]:
+            yield AtSetting(vlm).encode_request(one, request)

@@ -1,14 +1,45 @@
-"""Check that a model supports every picture that will be measured, at every value of the knob."""
+"""The pictures of prepared requests, and whether the model accepts them."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import NamedTuple
 
+from m1.prepared import Prepared, PreparedRequests
+from m1.schemas.requests import Request, Workload
 from m1.schemas.settings import Setting
 from m1.vlm.encoding import in_pixels
-from m1.vlm.images import Picture
 from m1.vlm.model import LoadedVlm, Size
 from m1.vlm.processing import RefusedError
 from m1.vlm.visual_plans import plan_visual_tokens
+
+
+class Picture(NamedTuple):
+    """A picture that will be measured."""
+
+    name: str
+    """The name that its user knows."""
+    size: Size
+    """Width and height in pixels."""
+
+
+def _picture_of(prepared: PreparedRequests, request: Request) -> Picture:
+    """The picture of a request.
+
+    Raises:
+        UserError: if it cannot be read.
+    """
+    return Picture(prepared.name_of(request), prepared.open_image(request).size)
+
+
+def pictures_of(prepared: Prepared, planned: Iterable[tuple[Workload, Request]]) -> list[Picture]:
+    """The pictures of some requests. Each picture occurs once in a workload.
+
+    Raises:
+        UserError: if one of them cannot be read.
+    """
+    by_image = {(w, request.image): request for w, request in planned}
+    return [_picture_of(prepared[w], request) for (w, _), request in by_image.items()]
+
 
 # If the nearest possible number differs by more than this share, it is a different setting.
 FAR = 0.25
