@@ -36,9 +36,9 @@ def main(
     """Measure every part, print the results, and write the table. `--only` writes no table."""
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench.set_up(load_params(params_file), Path(folder), quick)
-        found = [row for name in PARTS if only in (None, name) for row in measured(name, bench)]
+        rows = [row for name in PARTS if only in (None, name) for row in measured(name, bench)]
     if only is None:
-        write_text(page(found, [greedy_loop.REMARK, sweep.remark(bench)], quick), out)
+        write_text(page(rows, [greedy_loop.REMARK, sweep.remark(bench)], quick), out)
         print(f"written: {out}")
 
 
@@ -46,11 +46,11 @@ def measured(name: str, bench: Bench) -> list[Row]:
     """Measure one part. Print its rows and the time that it took, and return the rows."""
     print(f"{name} ...", flush=True)
     started = perf_counter()
-    found = PARTS[name](bench)
-    for row in found:
+    rows = PARTS[name](bench)
+    for row in rows:
         print(f"  {row.compared}: {row.result_text}; aim {row.aim_text}: {row.verdict}")
     print(f"  {perf_counter() - started:.0f} s", flush=True)
-    return found
+    return rows
 
 
 if __name__ == "__main__":

@@ -50,11 +50,11 @@ def rows(bench: Bench) -> list[Row]:
     """Both runtimes and the lower bound, for both workloads."""
     with no_search_through_the_model():
         eager = load_vlm(bench.params.model)
-        found = [row for w in WORKLOADS for row in _eager_rows(bench, eager, w)]
+        rows = [row for w in WORKLOADS for row in _eager_rows(bench, eager, w)]
         if not any(map(shutil.which, COMPILERS)):
             print("  the compiled loop is not measured: there is no C++ compiler")
-            return found
-        return found + [_compiled_row(bench, w) for w in WORKLOADS]
+            return rows
+        return rows + [_compiled_row(bench, w) for w in WORKLOADS]
 
 
 def _eager_rows(bench: Bench, vlm: LoadedVlm, workload: Workload) -> Iterator[Row]:

@@ -39,14 +39,14 @@ def rows(bench: Bench) -> list[Row]:
     analysis, sizes = bench.params.analysis, SIZES[:2] if bench.quick else SIZES
     work(SIZES[0], analysis)  # warms up
     seconds = np.array([[cpu_s(n, analysis) for n in sizes] for _ in range(N_REPEATS)])
-    found = [
+    rows = [
         row
         for n, of_size in zip(sizes, seconds.T, strict=True)
         for row in _rows_of_size(n, of_size, bench)
     ]
     grows = bootstrapped(N_REPEATS, lambda drawn: exponent(sizes, seconds[drawn]), bench.rng)
     compared = f"exponent x in time ~ rows^x, from {sizes[0]:,} to {sizes[-1]:,} rows"
-    return [*found, Row(GROUP, compared, grows, EXPONENT_AIM, LIMIT)]
+    return [*rows, Row(GROUP, compared, grows, EXPONENT_AIM, LIMIT)]
 
 
 def _rows_of_size(n_rows: int, seconds: Array, bench: Bench) -> tuple[Row, Row]:

@@ -43,7 +43,7 @@ class CheckedLines:
             raise cannot_be_written(path, error) from None
 
     def __enter__(self) -> Self:
-        """Return the file, which is already open."""
+        """Return this file. It was opened when the object was made."""
         return self
 
     def __exit__(self, *_: object) -> None:

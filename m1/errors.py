@@ -144,5 +144,5 @@ def _told(error: OSError) -> str:
 
 def _leave(*mistakes: str) -> NoReturn:
     """End with a line for each mistake."""
-    say_last("\n".join(f"error: {in_a_line(without_secrets(one))}" for one in mistakes))
+    say_last("\n".join(f"error: {in_a_line(without_secrets(mistake))}" for mistake in mistakes))
     raise SystemExit(1) from None

@@ -37,7 +37,7 @@ class CellProgress:
         self.task = self.bar.add_task("", total=n_requests, cells=self._cells(), rate=0.0)
 
     def __enter__(self) -> Self:
-        """Show the bar."""
+        """Start to show the progress bar."""
         self.bar.start()
         return self
 

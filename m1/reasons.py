@@ -37,12 +37,12 @@ def typed(error: BaseException) -> str:
 
 def chain(error: BaseException) -> Iterator[BaseException]:
     """An error and the errors that it was raised from, back to the first."""
-    seen: set[int] = set()
-    one: BaseException | None = error
-    while one is not None and id(one) not in seen:
-        seen.add(id(one))
-        yield one
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    known: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in known:
+        known.add(id(link))
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
 
 
 def informative(text: str) -> str:

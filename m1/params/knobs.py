@@ -74,12 +74,12 @@ class KnobParams(Record):
         values = (self.vision_tokens, self.top_k, self.active_blocks)
         first, *others = itertools.product(*map(_descending, values))
         most = len(values) if self.design == "grid" else 1
-        return [first, *(one for one in others if _n_differences(one, first) <= most)]
+        return [first, *(setting for setting in others if _n_differences(setting, first) <= most)]
 
 
-def _n_differences(one: Sequence[int | None], other: Sequence[int | None]) -> int:
+def _n_differences(left: Sequence[int | None], right: Sequence[int | None]) -> int:
     """The number of knobs whose values differ."""
-    return sum(a != b for a, b in zip(one, other, strict=True))
+    return sum(a != b for a, b in zip(left, right, strict=True))
 
 
 def _descending(values: tuple[int | None, ...]) -> list[int | None]:

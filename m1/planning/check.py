@@ -109,16 +109,16 @@ def _make_plan(
     """
     profile, n_settings = asked.profile, len(asked.knobs.grid())
     n_passes = len(decode_passes(asked.decode_mode))
-    workloads = {w: plan_workload(w, one, profile, asked.scored) for w, one in drawn.items()}
+    workloads = {w: plan_workload(w, sample, profile, asked.scored) for w, sample in drawn.items()}
     return Plan(
         workloads=workloads,
         limits=limits,
         n_settings=n_settings,
         n_measurements=sum(
-            count_measurements(one, n_settings, profile.n_trials, n_passes)
-            for one in workloads.values()
+            count_measurements(counts, n_settings, profile.n_trials, n_passes)
+            for counts in workloads.values()
         ),
-        n_answers=n_settings * sum(one.answers for one in workloads.values()),
+        n_answers=n_settings * sum(counts.answers for counts in workloads.values()),
         fewer_than_asked=tuple(fewer_than_asked(drawn, profile, asked.scored)),
         cannot_pass=tuple(cannot_pass(workloads, drawn, asked.validity)),
         cannot_tell=tuple(
@@ -131,7 +131,7 @@ def _make_plan(
 def _measured_pictures(drawn: Mapping[Workload, DrawnRequests], asked: Asked) -> list[Picture]:
     """The images that will be measured or answered about."""
     pictures: list[Picture] = []
-    for workload, one in drawn.items():
+    for workload, sample in drawn.items():
         n = max(asked.profile.most_requests(workload), asked.quality.n_requests.of(workload))
-        pictures += (Picture(name, size) for name, size in one.images_of_first(n).items())
+        pictures += (Picture(name, size) for name, size in sample.images_of_first(n).items())
     return pictures

@@ -36,7 +36,7 @@ def draw_both(
     if earlier and (known := _known(earlier, made_from)):
         return known.by_workload
     drawn = {workload: _draw(workload, data, problems) for workload in WORKLOADS}
-    return {workload: one for workload, one in drawn.items() if one}
+    return {workload: requests for workload, requests in drawn.items() if requests}
 
 
 def fingerprint_of(data: DataParams) -> str | None:
@@ -77,12 +77,12 @@ def _draw(workload: Workload, data: DataParams, problems: Problems) -> DrawnRequ
         images.tell_rest(workload)
         if chosen.resize_to:
             sizes = dict.fromkeys(sizes, chosen.resize_to)
-        found = tuple(request for request in sample if request.image_id in sizes)
-        if found:
+        kept = tuple(request for request in sample if request.image_id in sizes)
+        if kept:
             return DrawnRequests(
                 source=chosen.source,
                 n_in_dataset=len(dataset.requests),
-                requests=found,
+                requests=kept,
                 image_sizes=sizes,
             )
     return None

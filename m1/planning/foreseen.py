@@ -48,7 +48,7 @@ def fewer_than_asked(
     drawn: Drawn, profile: ProfileParams, quality: QualityParams | None
 ) -> Iterator[str]:
     """Parameters that ask for more requests than there are."""
-    there = {workload: len(one.requests) for workload, one in drawn.items()}
+    there = {workload: len(sample.requests) for workload, sample in drawn.items()}
     yield from profile.beyond(there)
     if quality:
         yield from quality.beyond(there)
@@ -64,10 +64,10 @@ def cannot_pass(
         if short:
             yield f"validity.{key} = {least}: there will be {' and '.join(short)} {what}"
 
-    images = {w: len(drawn[w].images_of_first(one.observer)) for w, one in workloads.items()}
-    answers = {w: one.answers for w, one in workloads.items() if one.answers}
-    e1 = {w: one.e1 for w, one in workloads.items()}
-    e2 = {w: one.e2 for w, one in workloads.items()}
+    images = {w: len(drawn[w].images_of_first(plan.observer)) for w, plan in workloads.items()}
+    answers = {w: plan.answers for w, plan in workloads.items() if plan.answers}
+    e1 = {w: plan.e1 for w, plan in workloads.items()}
+    e2 = {w: plan.e2 for w, plan in workloads.items()}
     yield from too_few("min_e1", limits.min_e1, e1, "requests in E1")
     yield from too_few("min_e2", limits.min_e2, e2, "requests in each cell of E2")
     yield from too_few("min_observer", limits.min_observer, images, "images with and without marks")
@@ -94,8 +94,8 @@ def cannot_tell(
                 f"no finding on {what}: it takes analysis.min_clusters = {min_clusters} trials, "
                 f"and {there} will have requests of each workload"
             )
-    for workload, one in workloads.items():
-        for name, reason in too_small_for(one.e1, confidence).items():
+    for workload, plan in workloads.items():
+        for name, reason in too_small_for(plan.e1, confidence).items():
             yield f"{workload} has no {name.removesuffix('_ms').upper()}: {reason}"
 
 
@@ -106,7 +106,7 @@ def _trials_used(drawn: Drawn, asked: PerWorkload, n_trials: int) -> dict[Worklo
     return {w: len({trial_of[r.image_id] for r in some}) for w, some in chosen.items()}
 
 
-def count_measurements(one: WorkloadPlan, n_settings: int, n_trials: int, n_passes: int) -> int:
+def count_measurements(plan: WorkloadPlan, n_settings: int, n_trials: int, n_passes: int) -> int:
     """Requests of a workload that will be measured, without warm-up."""
-    once = 2 * one.observer + n_trials * one.repeat
-    return once + n_passes * (one.e1 + n_settings * one.e2)
+    once = 2 * plan.observer + n_trials * plan.repeat
+    return once + n_passes * (plan.e1 + n_settings * plan.e2)

@@ -25,7 +25,7 @@ def knob_limits(vlm: LoadedVlm, grid: Sequence[Setting], size: Size) -> KnobLimi
     native = plan_visual_tokens(vlm, size, None).n_tokens
     largest = max(native, plan_visual_tokens(vlm, size, MORE * native).n_tokens)
     tried = (plan_visual_tokens(vlm, size, max(1, round(share * largest))) for share in SHARES)
-    asked = dict.fromkeys(one.vision_tokens for one in grid if one.vision_tokens)
+    asked = dict.fromkeys(setting.vision_tokens for setting in grid if setting.vision_tokens)
     return KnobLimits(
         image_size=size,
         native_vision_tokens=native,

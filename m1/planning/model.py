@@ -59,7 +59,7 @@ def check_fit(
         with problems.noted():
             refuse_endless(vlm.end_tokens)
     with problems.noted():
-        check_prompts(vlm.prompts, {w: one.requests for w, one in drawn.items()})
+        check_prompts(vlm.prompts, {w: sample.requests for w, sample in drawn.items()})
     grid = knobs.grid()
     pictures = pictures or [Picture("a picture", USUAL_SIZE)]
     with problems.noted():

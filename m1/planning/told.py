@@ -10,8 +10,8 @@ from m1.schemas.requests import Workload
 def lines_about(checked: Checked) -> Iterator[str]:
     """Lines about requests, knobs and plan, if they could be read."""
     plan = checked.plan
-    for workload, one in checked.drawn.items():
-        yield _requests_line(workload, one)
+    for workload, sample in checked.drawn.items():
+        yield _requests_line(workload, sample)
         if plan:
             yield _use_line(plan.workloads[workload])
     if checked.limits:
@@ -20,18 +20,17 @@ def lines_about(checked: Checked) -> Iterator[str]:
         yield from _plan_lines(plan)
 
 
-def _requests_line(workload: Workload, one: DrawnRequests) -> str:
-    n = len(one.requests)
-    n_images = len(one.images_of_first(n))
-    return (
-        f"{workload}: {n} of {one.n_in_dataset} requests in {one.source}, about {n_images} images"
-    )
+def _requests_line(workload: Workload, sample: DrawnRequests) -> str:
+    n = len(sample.requests)
+    n_images = len(sample.images_of_first(n))
+    source = f"{sample.n_in_dataset} requests in {sample.source}"
+    return f"{workload}: {n} of {source}, about {n_images} images"
 
 
-def _use_line(one: WorkloadPlan) -> str:
+def _use_line(plan: WorkloadPlan) -> str:
     return (
-        f"  E1: {one.e1}; E2: {one.e2} at each setting; with and without marks: {one.observer}; "
-        f"in every trial again: {one.repeat}; answers to score: {one.answers} at each setting"
+        f"  E1: {plan.e1}; E2: {plan.e2} at each setting; with and without marks: {plan.observer}; "
+        f"in every trial again: {plan.repeat}; answers to score: {plan.answers} at each setting"
     )
 
 

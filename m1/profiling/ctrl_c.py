@@ -19,7 +19,7 @@ class CtrlC:
         self.is_measuring = self.is_asked = False
 
     def __enter__(self) -> Self:
-        """Listen."""
+        """Install the handler of Ctrl-C."""
         self.before = signal.signal(signal.SIGINT, self._hear)
         return self
 

@@ -55,11 +55,11 @@ class Undisturbed:
         self.lost_s = 0.0
         """Time of the attempts that do not count."""
 
-    def measure(self, one: Round, planned: Planned) -> MeasuredRequest:
+    def measure(self, round_: Round, planned: Planned) -> MeasuredRequest:
         """Measure a request of a round. If it is interrupted, repeat it, a few times at most."""
         far: list[Attempt] = []
         for left in reversed(range(MOST_ATTEMPTS)):
-            attempt = self.attempt(one, planned)
+            attempt = self.attempt(round_, planned)
             reason = self._stopped(attempt)
             if reason:
                 self._note(attempt.row, reason, kept=not left)
@@ -156,8 +156,8 @@ def _ms_per_token(row: MeasuredRequest) -> float:
     return row.total_ms / row.n_output_tokens
 
 
-def _alike(one: Attempt, other: Attempt) -> bool:
-    times = one.row.total_ms, other.row.total_ms
+def _alike(first: Attempt, other: Attempt) -> bool:
+    times = first.row.total_ms, other.row.total_ms
     return max(times) < ALIKE * min(times)
 
 
@@ -179,7 +179,7 @@ def check_interruptions(
         reason = "interruptions of requests were not recorded"
         return (not_measured("interruptions", limits.interruptions, reason, passed=True),)
     n = len(interruptions)
-    n_kept = sum(one.kept for one in interruptions)
+    n_kept = sum(interruption.kept for interruption in interruptions)
     share = (n - n_kept) / max(1, n_rows + n - n_kept) if n else 0.0
     first = f", the first of them: {interruptions[0].reason}" if interruptions else ""
     return (

@@ -38,20 +38,20 @@ class MeasuredCells:
         """
         self.journal, self.reference, self.measure = journal, reference, measure
         self.places: dict[Cell, list[int]] = {}
-        for one in rounds:
-            self.places.setdefault(one.cell, []).extend(each.order for each in one.planned)
+        for round_ in rounds:
+            self.places.setdefault(round_.cell, []).extend(each.order for each in round_.planned)
         failed = {cell.order for cell in journal.failed}
         self.failed_cells = {c for c, places in self.places.items() if failed & set(places)}
 
-    def failed(self, one: Round) -> bool:
+    def failed(self, round_: Round) -> bool:
         """Whether the cell of a round failed."""
-        return one.cell in self.failed_cells
+        return round_.cell in self.failed_cells
 
     def left_out(self) -> set[int]:
         """Places in the order of measurement of all requests of failed cells."""
         return {place for cell in self.failed_cells for place in self.places[cell]}
 
-    def measure_and_write(self, one: Round, planned: Planned) -> MeasuredRequest | None:
+    def measure_and_write(self, round_: Round, planned: Planned) -> MeasuredRequest | None:
         """Measure a request of a round, and write its row to the journal.
 
         Returns:
@@ -60,12 +60,12 @@ class MeasuredCells:
         Raises:
             UserError: as `attempt` does, or if the journal cannot be written.
         """
-        row = self.attempt(one, planned)
+        row = self.attempt(round_, planned)
         if row:
             self.journal.add(row)
         return row
 
-    def attempt(self, one: Round, planned: Planned) -> MeasuredRequest | None:
+    def attempt(self, round_: Round, planned: Planned) -> MeasuredRequest | None:
         """Measure a request of a round. If that fails, note its cell and return `None`.
 
         Raises:
@@ -74,32 +74,32 @@ class MeasuredCells:
         """
         check_not_asked()
         try:
-            return self.measure(one, planned)
+            return self.measure(round_, planned)
         except UserError:
             raise
         except Exception as error:  # models and libraries raise almost anything
             check_not_asked()
             reason, advice = typed(error), advice_on(error)
         # Memory can be freed only here: the error and the tensors in its frames no longer exist.
-        self._note(one, planned, reason, advice)
+        self._note(round_, planned, reason, advice)
         release_memory()
         return None
 
-    def _note(self, one: Round, planned: Planned, reason: str, advice: str) -> None:
-        if one.setting == self.reference and one.experiment in COMPARED_WITH:
+    def _note(self, round_: Round, planned: Planned, reason: str, advice: str) -> None:
+        if round_.setting == self.reference and round_.experiment in COMPARED_WITH:
             raise UserError(
-                f"{one.workload}: the reference setting {one.setting.label} cannot be measured "
-                f"({reason}), so there is nothing to compare with: {advice}; "
+                f"{round_.workload}: the reference setting {round_.setting.label} cannot be "
+                f"measured ({reason}), so there is nothing to compare with: {advice}; "
                 "`dvc repro` keeps what was measured"
             )
-        places = self.places.get(one.cell, [planned.order])
-        self.failed_cells.add(one.cell)
+        places = self.places.get(round_.cell, [planned.order])
+        self.failed_cells.add(round_.cell)
         self.journal.fail(
             FailedCell(
-                experiment=one.experiment,
-                workload=one.workload,
-                setting=one.setting,
-                decode_mode=one.decode_mode,
+                experiment=round_.experiment,
+                workload=round_.workload,
+                setting=round_.setting,
+                decode_mode=round_.decode_mode,
                 reason=reason,
                 order=planned.order if planned.order in places else places[0],
                 n_measured=len(self.journal.rows.keys() & set(places)),

@@ -84,7 +84,7 @@ def identity(vlm: LoadedVlm, params: ModelParams, prepared: Prepared) -> dict[st
         "weights": vlm.weights,
         "quantisation": quantisation_of(vlm.model),
         "model_fingerprint": vlm.fingerprint,
-        "data_fingerprints": {workload: one.fingerprint for workload, one in prepared.items()},
+        "data_fingerprints": {workload: part.fingerprint for workload, part in prepared.items()},
         "device": device_name(vlm.device),
         "device_type": vlm.device.type,
         "n_cores": os.cpu_count() or 1,

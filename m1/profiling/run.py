@@ -128,7 +128,7 @@ class Profiler:
         return self._measured(journal, cells, watch)
 
     def _plan(self) -> list[Round]:
-        requests = {workload: one.requests for workload, one in self.prepared.items()}
+        requests = {workload: part.requests for workload, part in self.prepared.items()}
         return plan(self.params, self.grid, requests, decode_passes(self.decode_mode))
 
     def _measured(self, journal: Journal, cells: MeasuredCells, watch: MachineWatch) -> Measured:
@@ -189,17 +189,17 @@ class Profiler:
             tell("recording prompts, one of each shape")
             self._run_quietly(one_of_each_shape(rounds, self._shape), cells)
 
-    def _shape(self, one: Round, request: Request) -> Hashable:
+    def _shape(self, round_: Round, request: Request) -> Hashable:
         """The shape of a request at the setting of a round. Equal shapes share a recording."""
-        at = AtSetting(self.vlm, one.setting)
-        inputs = at.encode_request(self.prepared[one.workload], request)
+        at = AtSetting(self.vlm, round_.setting)
+        inputs = at.encode_request(self.prepared[round_.workload], request)
         return tuple((name, shape_of(tensor)) for name, tensor in sorted(inputs.items()))
 
     def warm_up(
         self, tolerance: float, cells: MeasuredCells, now: Callable[[], float] = monotonic
     ) -> WarmUp:
         """Repeat every setting of both workloads until two windows agree."""
-        rounds = [one for setting in self.grid for one in self._sample(setting)]
+        rounds = [round_ for setting in self.grid for round_ in self._sample(setting)]
         with WarmUpProgress(self.params.warmup_limit) as progress:
             return warm_up(
                 lambda: self._run_quietly(rounds, cells, progress.request_done),
@@ -226,15 +226,15 @@ class Profiler:
     ) -> list[float]:
         """Run rounds that do not count; return their times in ms, with NaN for failed cells."""
         times_ms = []
-        for one, planned in [(each, planned) for each in rounds for planned in each.planned]:
-            row = None if cells.failed(one) else cells.attempt(one, planned)
+        for round_, planned in [(each, planned) for each in rounds for planned in each.planned]:
+            row = None if cells.failed(round_) else cells.attempt(round_, planned)
             times_ms.append(row.total_ms if row else math.nan)
             request_done()
         return times_ms
 
-    def _measure(self, one: Round, planned: Planned) -> Attempt:
-        limit = OutputLimit(one.decode_mode, self.params.max_new_tokens.of(one.workload))
-        return self.measure(self.vlm, planned, one, self.prepared[one.workload], limit)
+    def _measure(self, round_: Round, planned: Planned) -> Attempt:
+        limit = OutputLimit(round_.decode_mode, self.params.max_new_tokens.of(round_.workload))
+        return self.measure(self.vlm, planned, round_, self.prepared[round_.workload], limit)
 
     def _devices(self) -> tuple[str, ...]:
         return tuple(sorted({str(p.device) for p in self.vlm.model.parameters()}))
@@ -244,10 +244,10 @@ def _left_of(rounds: Sequence[Round], journal: Journal) -> list[Round]:
     """The part of a plan that the journal does not hold yet."""
     done = journal.rows
     left = [
-        replace(one, planned=tuple(each for each in one.planned if each.order not in done))
-        for one in rounds
+        replace(round_, planned=tuple(each for each in round_.planned if each.order not in done))
+        for round_ in rounds
     ]
-    return [one for one in left if one.planned]
+    return [round_ for round_ in left if round_.planned]
 
 
 def _measure_rounds(
@@ -258,14 +258,14 @@ def _measure_rounds(
     one_request: OneRequest,
 ) -> None:
     """Measure rounds in their order; skip cells that fail."""
-    for one in rounds:
-        for n_done, planned in enumerate(one.planned):
-            if cells.failed(one):
-                progress.round_dropped(one, len(one.planned) - n_done)
+    for round_ in rounds:
+        for n_done, planned in enumerate(round_.planned):
+            if cells.failed(round_):
+                progress.round_dropped(round_, len(round_.planned) - n_done)
                 break
             with one_request():
-                row = cells.measure_and_write(one, planned)
+                row = cells.measure_and_write(round_, planned)
                 if row:
                     watch.look()
-                    progress.request_done(one, row)
-        progress.round_done(one)
+                    progress.request_done(round_, row)
+        progress.round_done(round_)

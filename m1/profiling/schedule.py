@@ -105,7 +105,7 @@ def plan(
     rounds: list[Round] = []
     for trial in range(params.n_trials):
         due = list(_rounds_of_trial(trial, params, grid, requests, modes, dealt))
-        due = [one for one in due if one.planned]
+        due = [round_ for round_ in due if round_.planned]
         rounds += [_shuffled(due[i], rng) for i in rng.permutation(len(due))]
     return _numbered(rounds)
 
@@ -122,13 +122,13 @@ def one_of_each_shape(
     """
     shapes: dict[Hashable, Hashable] = {}
     firsts: dict[Hashable, Round] = {}
-    for one in rounds:
-        for planned in one.planned:
-            which = one.workload, planned.request.request_id, one.setting.vision_tokens
+    for round_ in rounds:
+        for planned in round_.planned:
+            which = round_.workload, planned.request.request_id, round_.setting.vision_tokens
             if which not in shapes:
-                shapes[which] = shape(one, planned.request)
-            alone = replace(one, planned=(replace(planned, marked=True, order=-1),))
-            firsts.setdefault((one.setting, shapes[which]), alone)
+                shapes[which] = shape(round_, planned.request)
+            alone = replace(round_, planned=(replace(planned, marked=True, order=-1),))
+            firsts.setdefault((round_.setting, shapes[which]), alone)
     return list(firsts.values())
 
 
@@ -136,8 +136,8 @@ def _numbered(rounds: Sequence[Round]) -> list[Round]:
     """The rounds with the place of each request. An interrupted run finds requests by place."""
     places = count()
     return [
-        replace(one, planned=tuple(replace(each, order=next(places)) for each in one.planned))
-        for one in rounds
+        replace(round_, planned=tuple(replace(each, order=next(places)) for each in round_.planned))
+        for round_ in rounds
     ]
 
 
@@ -172,13 +172,13 @@ def _chunks(requests: tuple[Request, ...], n: int) -> list[tuple[Request, ...]]:
     return [requests[i::n] for i in range(min(n, len(requests)))]
 
 
-def _shuffled(one: Round, rng: np.random.Generator) -> Round:
+def _shuffled(round_: Round, rng: np.random.Generator) -> Round:
     """A round with its requests in random order.
 
     The two requests of an observer pair stay together, also in random order.
     """
-    width = 2 if one.experiment == "observer" else 1
-    groups = [one.planned[i : i + width] for i in range(0, len(one.planned), width)]
+    width = 2 if round_.experiment == "observer" else 1
+    groups = [round_.planned[i : i + width] for i in range(0, len(round_.planned), width)]
     order = [groups[i] for i in rng.permutation(len(groups))]
     mixed = [group[i] for group in order for i in rng.permutation(len(group))]
-    return replace(one, planned=tuple(mixed))
+    return replace(round_, planned=tuple(mixed))

@@ -33,7 +33,7 @@ class WarmUpProgress:
         self.line = self.console.status(self._text()) if self.console.is_terminal else None
 
     def __enter__(self) -> Self:
-        """Show the line."""
+        """Start to show the progress line."""
         if self.line:
             self.line.start()
         else:

@@ -54,7 +54,7 @@ def profile(
         UserError: what is wrong and how to fix it.
     """
     prepared = read_prepared(places.requests)
-    requests = {w: one.requests for w, one in prepared.items()}
+    requests = {w: part.requests for w, part in prepared.items()}
     journal_folder = shared_folder(places.journals, Path.cwd())
     for folder in (places.out, journal_folder):
         check_writable(folder)

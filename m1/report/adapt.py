@@ -60,7 +60,7 @@ def for_a_page(spec: Spec, alternative: str) -> Spec:
 
 def _of_one_run(part: Any) -> Any:  # noqa: ANN401 (any JSON value)
     if isinstance(part, list):
-        return [_of_one_run(one) for one in part if not _is_superfluous(one)]
+        return [_of_one_run(item) for item in part if not _is_superfluous(item)]
     if isinstance(part, str):
         return NAMES.get(part, part)
     if not isinstance(part, dict):
@@ -86,5 +86,5 @@ def _is_superfluous(part: object) -> bool:
     if not isinstance(part, dict):
         return False
     names_revision = part.get("field") in REVISION and part.keys() <= {"field", "title", "type"}
-    counts = any(one.get("op") == "count" for one in part.get("joinaggregate", []))
+    counts = any(operation.get("op") == "count" for operation in part.get("joinaggregate", []))
     return names_revision or counts or part.get("bind") == "scales"

@@ -48,43 +48,52 @@ class Command:
 
 def measured(contrast: WorkloadContrast) -> Facts:
     """What was measured, on which model and device, in a few lines."""
-    seen = contrast.provenance
-    threads = f", {_times(seen.n_threads, 'thread')}" if seen.device_type == "cpu" else ""
+    provenance = contrast.provenance
+    threads = (
+        f", {_times(provenance.n_threads, 'thread')}" if provenance.device_type == "cpu" else ""
+    )
     sizes = (
         f"{WORKLOAD_NAMES[w]}: {contrast.latency[w].n} at the reference setting, "
         f"{contrast.timed[w].n_requests} timed at each setting"
         for w in WORKLOADS
     )
     return (
-        ("Model", seen.model_title),
-        ("Device", f"{seen.device}{threads}"),
-        ("Arithmetic", f"{seen.dtype}, {seen.runtime}"),
+        ("Model", provenance.model_title),
+        ("Device", f"{provenance.device}{threads}"),
+        ("Arithmetic", f"{provenance.dtype}, {provenance.runtime}"),
         ("Reference setting", f"{contrast.reference.label} (visual tokens / top_k / blocks)"),
         ("Requests", ". ".join(sizes)),
         ("Intervals", f"{100 * contrast.confidence:g} %"),
-        ("Measured", f"{_readable(seen.started_at)}, in {_duration(seen.duration_s)}"),
-        *((("Resumed", ", ".join(map(_readable, seen.resumed_at))),) if seen.resumed_at else ()),
+        ("Measured", f"{_readable(provenance.started_at)}, in {_duration(provenance.duration_s)}"),
+        *(
+            (("Resumed", ", ".join(map(_readable, provenance.resumed_at))),)
+            if provenance.resumed_at
+            else ()
+        ),
     )
 
 
 def provenance(contrast: WorkloadContrast) -> Facts:
     """All recorded facts about how the run was made."""
-    seen, made_from = contrast.provenance, contrast.made_from
+    made, made_from = contrast.provenance, contrast.made_from
     return (
-        ("Model", seen.model_title),
-        ("Class of the model", seen.model_class),
-        ("Fingerprint of the model", seen.model_fingerprint[:SHORT]),
-        ("Revision of the model", seen.revision or "a folder"),
-        ("Chat template", seen.prompt_template or "not recorded"),
-        ("Image processor", seen.image_processor),
-        ("Attention", seen.attention_implementation),
-        ("Experts", seen.experts_implementation),
-        ("Machine", f"{seen.device}, {_times(seen.n_cores, 'core')}, {seen.memory_gb:g} GB"),
-        ("Platform", seen.platform),
-        ("Libraries", ", ".join(f"{name} {v}" for name, v in seen.versions.items())),
-        ("Code", seen.git_commit or "outside git"),
+        ("Model", made.model_title),
+        ("Class of the model", made.model_class),
+        ("Fingerprint of the model", made.model_fingerprint[:SHORT]),
+        ("Revision of the model", made.revision or "a folder"),
+        ("Chat template", made.prompt_template or "not recorded"),
+        ("Image processor", made.image_processor),
+        ("Attention", made.attention_implementation),
+        ("Experts", made.experts_implementation),
+        (
+            "Machine",
+            f"{made.device}, {_times(made.n_cores, 'core')}, {made.memory_gb:g} GB",
+        ),
+        ("Platform", made.platform),
+        ("Libraries", ", ".join(f"{name} {v}" for name, v in made.versions.items())),
+        ("Code", made.git_commit or "outside git"),
         *(
-            (f"Requests, {WORKLOAD_NAMES[w].lower()}", seen.data_fingerprints[w][:SHORT])
+            (f"Requests, {WORKLOAD_NAMES[w].lower()}", made.data_fingerprints[w][:SHORT])
             for w in WORKLOADS
         ),
         *((("Run", made_from.run[:SHORT]),) if made_from else ()),
@@ -92,9 +101,9 @@ def provenance(contrast: WorkloadContrast) -> Facts:
     )
 
 
-def commands(seen: Provenance, parameters: Parameters) -> Iterator[Command]:
+def commands(provenance: Provenance, parameters: Parameters) -> Iterator[Command]:
     """The commands that repeat this run."""
-    commit = seen.git_commit
+    commit = provenance.git_commit
     if commit:
         changed = commit.endswith(CHANGES)
         yield Command(

@@ -48,7 +48,7 @@ class Forest:
         The scale is linear near 0 and logarithmic far from it. Some effects are a hundred times as
         large as the smallest effect that matters, and others hardly matter.
         """
-        ends = [x for one in contrast.findings for x in _multiples(one)]
+        ends = [x for finding in contrast.findings for x in _multiples(finding)]
         reach = math.asinh(max([LEAST_REACH, *map(abs, ends)]) * 1.15)
 
         def place(multiple: float) -> float:
@@ -56,7 +56,9 @@ class Forest:
 
         ticks = (Tick(place(t), str(t).replace("-", "−")) for t in TICKS)
         return cls(
-            effects=tuple(_effect(one, *map(place, _multiples(one))) for one in contrast.findings),
+            effects=tuple(
+                _effect(finding, *map(place, _multiples(finding))) for finding in contrast.findings
+            ),
             ticks=tuple(t for t in ticks if 0 <= t.at <= WIDTH),
             smallest_at=place(1),
         )

@@ -65,7 +65,7 @@ def stage_table(contrast: WorkloadContrast) -> Table:
 def _stage_rows(contrast: WorkloadContrast) -> Iterator[tuple[str, ...]]:
     for stage in STAGES:
         both = [contrast.stage_breakdown[w][stage] for w in WORKLOADS]
-        cells = ((_in_ms(one.mean_ms), with_interval(one.share, ".1%")) for one in both)
+        cells = ((_in_ms(time.mean_ms), with_interval(time.share, ".1%")) for time in both)
         yield stage, *(text for pair in cells for text in pair)
     totals = ((_in_ms(contrast.latency[w].mean_ms), "") for w in WORKLOADS)
     yield "total", *(text for pair in totals for text in pair)
@@ -76,9 +76,9 @@ def _stage_rows(contrast: WorkloadContrast) -> Iterator[tuple[str, ...]]:
 def _rows_before(both: Sequence[Preprocessing]) -> Iterator[tuple[str, ...]]:
     """Preprocessing, which comes before the clock of the total and is not part of it."""
     for part in both[0].parts:
-        cells = ((_in_ms(one.parts[part]), "") for one in both if part in one.parts)
+        cells = ((_in_ms(split.parts[part]), "") for split in both if part in split.parts)
         yield f"before the total: {part}", *(text for pair in cells for text in pair)
-    sums = [(one.mean_ms, one.relative_to_total) for one in both]
+    sums = [(split.mean_ms, split.relative_to_total) for split in both]
     cells = (
         (_in_ms(mean), f"{with_interval(relative, '.1%')} of the total")
         for mean, relative in sums

@@ -263,14 +263,14 @@ def _observe(
 @contextmanager
 def _captured_routing(structure: VlmStructure) -> Iterator[list[tuple[Tensor, Tensor]]]:
     """Collect the logits and chosen experts of every router while the model runs."""
-    seen: list[tuple[Tensor, Tensor]] = []
+    pairs: list[tuple[Tensor, Tensor]] = []
 
     def keep(_: nn.Module, __: object, output: tuple[Tensor, Tensor, Tensor]) -> None:
-        seen.append((output[0], output[2]))
+        pairs.append((output[0], output[2]))
 
     hooks = [router.register_forward_hook(keep) for router in structure.routers]
     try:
-        yield seen
+        yield pairs
     finally:
         for hook in hooks:
             hook.remove()

@@ -71,11 +71,18 @@ def mistakes(kind: type[BaseModel], error: ValidationError) -> list[str]:
         error: the error of pydantic.
     """
     found = error.errors(include_url=False)
-    near = {one["loc"]: _nearest_key(kind, one["loc"]) for one in found if _is_unknown(one)}
+    near = {
+        mistake["loc"]: _nearest_key(kind, mistake["loc"])
+        for mistake in found
+        if _is_unknown(mistake)
+    }
     # A misspelt key is one mistake, not two.
     meant = set(near.values())
     told = [e for e in found if e["type"] != "missing" or _place(e["loc"]) not in meant]
-    lines = [" ".join(_with_hint(one, near.get(one["loc"])).split()) for one in told[:MOST_TOLD]]
+    lines = [
+        " ".join(_with_hint(mistake, near.get(mistake["loc"])).split())
+        for mistake in told[:MOST_TOLD]
+    ]
     more = len(told) - MOST_TOLD
     return [*lines, f"... and {more} more mistakes"] if more > 0 else lines
 

@@ -25,7 +25,7 @@ class DrawnRequests(Record):
 
     def images_of_first(self, n: int) -> dict[str, PixelSize]:
         """The sizes of the images of the first `n` requests, by the image's path."""
-        return {one.image: self.image_sizes[one.image_id] for one in self.requests[:n]}
+        return {request.image: self.image_sizes[request.image_id] for request in self.requests[:n]}
 
 
 class Drawn(Record):

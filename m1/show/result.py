@@ -79,9 +79,9 @@ def _show_paragraph(heading: str, text: str, console: Terminal) -> None:
     console.print(Text.assemble((heading, "bold"), " ", plain(text)))
 
 
-def prompts_are_raw(seen: Provenance) -> bool:
+def prompts_are_raw(provenance: Provenance) -> bool:
     """Whether outputs that are scored were written without a chat template."""
-    return seen.prompt_template == "none" and seen.weights == "pretrained"
+    return provenance.prompt_template == "none" and provenance.weights == "pretrained"
 
 
 def tables(result: WorkloadContrast) -> Iterator[Table]:
@@ -97,13 +97,14 @@ def tables(result: WorkloadContrast) -> Iterator[Table]:
 
 def _validity_line(result: WorkloadContrast) -> str:
     """The verdict, model and device of the run, and the reasons."""
-    seen = result.provenance
-    title = in_a_line(seen.model_title)
-    where = f"{title} on {seen.device}, {seen.dtype}, {seen.started_at}{resumed(seen)}"
+    provenance = result.provenance
+    title = in_a_line(provenance.model_title)
+    machine = f"{provenance.device}, {provenance.dtype}"
+    where = f"{title} on {machine}, {provenance.started_at}{resumed(provenance)}"
     told = result.validity.reasons or (result.validity.tally,)
     return f"{result.validity.verdict.upper()} run: {where}" + "".join(f"\n  - {t}" for t in told)
 
 
-def resumed(seen: Provenance) -> str:
+def resumed(provenance: Provenance) -> str:
     """When an interrupted run resumed."""
-    return f", resumed {', '.join(seen.resumed_at)}" if seen.resumed_at else ""
+    return f", resumed {', '.join(provenance.resumed_at)}" if provenance.resumed_at else ""

@@ -174,21 +174,21 @@ def _named(root: nn.Module, names: Iterable[str]) -> list[tuple[str, nn.Module]]
 
 def _find(root: nn.Module, names: tuple[str, ...], what: str) -> nn.Module:
     """The least nested module with one of the names; of equally nested ones, the first."""
-    found = _named(root, names)
-    if not found:
+    matches = _named(root, names)
+    if not matches:
         present = ", ".join(name for name, _ in root.named_children())
         raise StructureError(
             f"{what} was not found in {type(root).__name__}: looked for {', '.join(names)}; "
             f"its parts are {present}"
         )
-    return min(found, key=lambda pair: pair[0].count("."))[1]
+    return min(matches, key=lambda pair: pair[0].count("."))[1]
 
 
 def _all_named(root: nn.Module, names: tuple[str, ...]) -> tuple[nn.Module, ...]:
     """Every outermost module with one of the names."""
-    found = _named(root, names)
-    inside = {name for name, _ in found}
-    return tuple(m for n, m in found if not any(n.startswith(f"{other}.") for other in inside))
+    matches = _named(root, names)
+    inside = {name for name, _ in matches}
+    return tuple(m for n, m in matches if not any(n.startswith(f"{other}.") for other in inside))
 
 
 def _callable_modules(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:

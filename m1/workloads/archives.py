@@ -96,11 +96,11 @@ def _checked_member(packed: zipfile.ZipFile, member: str, archive: Path) -> zipf
         path = PurePosixPath(info.filename.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or stat.S_ISLNK(info.external_attr >> 16):
             raise UserError(f"{archive}: {info.filename} points out of the archive; not unpacked")
-    found = [info for info in infos if PurePosixPath(info.filename).name == member]
-    if len(found) != 1:
-        raise UserError(f"{archive}: {len(found)} files {member} in it instead of one")
-    _check_size(found[0], archive)
-    return found[0]
+    matching = [info for info in infos if PurePosixPath(info.filename).name == member]
+    if len(matching) != 1:
+        raise UserError(f"{archive}: {len(matching)} files {member} in it instead of one")
+    _check_size(matching[0], archive)
+    return matching[0]
 
 
 def _check_size(info: zipfile.ZipInfo, archive: Path) -> None:

@@ -112,9 +112,9 @@ def _put_in_place(
 def _check_sha256(path: Path, remote: Remote) -> None:
     if remote.sha256 is None:
         return
-    if (found := sha256_of(path)) != remote.sha256:
+    if (sha256 := sha256_of(path)) != remote.sha256:
         raise UserError(
-            f"{remote.place}: its SHA-256 is {found[:12]}..., not {remote.sha256[:12]}... as on "
+            f"{remote.place}: its SHA-256 is {sha256[:12]}..., not {remote.sha256[:12]}... as on "
             "record: the file is damaged or another one; try again, or another mirror"
         )
 

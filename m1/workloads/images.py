@@ -42,8 +42,8 @@ def resized(content: bytes, size: PictureSize) -> tuple[bytes, str]:
     Returns:
         The bytes, and the suffix of a file for them.
     """
-    found = Image.open(io.BytesIO(content), formats=FORMATS).format
-    kind = found if found in ("JPEG", "WEBP") else "PNG"
+    format_ = Image.open(io.BytesIO(content), formats=FORMATS).format
+    kind = format_ if format_ in ("JPEG", "WEBP") else "PNG"
     made = io.BytesIO()
     rgb_image(content).resize(size, Image.Resampling.BICUBIC).save(made, kind, **SAVED)
     return made.getvalue(), {"JPEG": ".jpg", "WEBP": ".webp", "PNG": ".png"}[kind]

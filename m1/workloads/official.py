@@ -164,18 +164,18 @@ def find_one(root: Path, pattern: str, name: str | None = None, key: str = "") -
     Raises:
         UserError: if there is no such file, or more than one.
     """
-    found = find_all(root, pattern)
+    files = find_all(root, pattern)
     if name is not None:
-        return _named(root, name, key, found)
-    if not found:
+        return _named(root, name, key, files)
+    if not files:
         raise UserError(
             f"{root}: no {pattern} in it or its annotations/; {_or_fetch(root)}put the file there"
         )
-    found = [path for path in found if PREFERRED in path.name] or found
-    if len(found) > 1:
+    files = [path for path in files if PREFERRED in path.name] or files
+    if len(files) > 1:
         choice = f"name the one to use in {key}" if key else "leave the one to use"
-        raise UserError(f"{root}: several {pattern} ({_names(found, root)}); {choice}")
-    return found[0]
+        raise UserError(f"{root}: several {pattern} ({_names(files, root)}); {choice}")
+    return files[0]
 
 
 def _named(root: Path, name: str, key: str, others: Sequence[Path]) -> Path:
@@ -227,20 +227,20 @@ class OfficialImages:
                 folder.
         """
         name = self.file_names.get(image_id)
-        found = self.names.get(image_id, [])
+        paths = self.names.get(image_id, [])
         if name:
-            named = [path for path in found if f"/{path}".endswith(f"/{name}")]
-            found = named or self._of_name(name) or found
-        if not found:
+            named = [path for path in paths if f"/{path}".endswith(f"/{name}")]
+            paths = named or self._of_name(name) or paths
+        if not paths:
             raise MissingImageError(
                 f"{self.root}: image {image_id} is missing; {_or_fetch(self.root)}put "
                 f"{f'{shown(name)} or ' if name else ''}{image_name(image_id)}.jpg (or "
                 f"COCO_..._{image_name(image_id)}.jpg) in it or a subfolder"
             )
-        if len(found) > 1:
-            both = " and ".join(found)
+        if len(paths) > 1:
+            both = " and ".join(paths)
             raise UserError(f"{self.root}: image {image_id} is there as {both}; keep one")
-        return self.root / found[0]
+        return self.root / paths[0]
 
     def _of_name(self, name: str) -> list[str]:
         """Files with a name in the root, or else in its subfolders."""

@@ -43,13 +43,13 @@ def captions(scene: Scene) -> tuple[str, ...]:
     items = [_listed(o) for o in scene.objects]
     places = [f"the {o.place} has a {o.size} {o.colour} {o.shape}" for o in scene.objects]
     sits = [f"a {o.colour} {o.shape} that is {o.size} sits {_where(o)}" for o in scene.objects]
-    seen = [f"a {o.size} {o.shape} colored {o.colour} {_where(o)}" for o in scene.objects]
+    phrases = [f"a {o.size} {o.shape} colored {o.colour} {_where(o)}" for o in scene.objects]
     return (
         f"The image shows {n} objects on a {ground} background: {_series(items)}.",
         f"{n.capitalize()} shapes on {ground}: {_series(items)}.",
         f"On a plain {ground} background, {_series(places)}.",
         f"In this {ground} picture {_series(sits)}.",
-        f"We can see {_series(seen)}, all in front of a {ground} background.",
+        f"We can see {_series(phrases)}, all in front of a {ground} background.",
     )
 
 

@@ -100,7 +100,7 @@ def of_both(
     pareto: Mapping[Workload, ParetoResult], part: Callable[[ParetoResult], T | None]
 ) -> dict[Workload, T] | None:
     """A part of the results of both workloads; `None` if one of them lacks it."""
-    parts = {w: found for w in WORKLOADS if (found := part(pareto[w])) is not None}
+    parts = {w: result for w in WORKLOADS if (result := part(pareto[w])) is not None}
     return parts if len(parts) == len(WORKLOADS) else None
 
 

@@ -70,9 +70,9 @@ def verdicts_on(
     ids: Sequence[str], findings: Sequence[Finding], not_tested: Sequence[NotTested]
 ) -> str:
     """The verdicts on some expectations: a sentence for each verdict or reason that occurs."""
-    found = {finding.id: finding for finding in findings if finding.id in ids}
+    by_id = {finding.id: finding for finding in findings if finding.id in ids}
     verdicts: tuple[Verdict, ...] = ("supported", "refuted", "inconclusive")
-    groups = {v: [_clause(f.claim) for f in found.values() if f.verdict == v] for v in verdicts}
+    groups = {v: [_clause(f.claim) for f in by_id.values() if f.verdict == v] for v in verdicts}
     judged = [f"{v.capitalize()}: {'; '.join(claims)}." for v, claims in groups.items() if claims]
     return " ".join([*judged, *_missing([one for one in not_tested if one.id in ids])])
 

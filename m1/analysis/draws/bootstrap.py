@@ -85,12 +85,12 @@ class Resamples:
             [1 + n_resamples, n_columns]; NaN in draws without any of the requests.
         """
         places = self.places(images)
-        found = np.empty((len(self.counts), values.shape[1]))
+        means = np.empty((len(self.counts), values.shape[1]))
         for part in _parts(len(self.counts), len(places)):
             weights = self.counts[part].astype(np.int16)[:, places]
             for column, of_column in enumerate(values.T):
-                found[part, column] = weighted_quantile(of_column, weights, q)
-        return found
+                means[part, column] = weighted_quantile(of_column, weights, q)
+        return means
 
 
 def _parts(n_draws: int, n_requests: int) -> Iterator[slice]:
@@ -193,9 +193,9 @@ def weighted_quantile(values: Values, weights: NDArray[np.int16] | Draws, q: flo
     below = np.floor(place).astype(np.int64)
 
     def at(place: NDArray[np.int64]) -> Draws:
-        found = np.searchsorted(ends, starts[:-1] + place, side="right")
-        found = np.clip(found - n_requests * np.arange(n_draws), 0, n_requests - 1)
-        return np.asarray(values[order[found]])
+        places = np.searchsorted(ends, starts[:-1] + place, side="right")
+        places = np.clip(places - n_requests * np.arange(n_draws), 0, n_requests - 1)
+        return np.asarray(values[order[places]])
 
     low, high = at(below), at(np.minimum(below + 1, size - 1))
     return np.where(size > 0, low + (high - low) * (place - below), np.nan)

@@ -27,11 +27,11 @@ def check_same_origin(profile: ProfileFiles, answers: AnswerFiles) -> None:
     run, made = profile.run, answers.record.made
     if made is None:
         return
-    seen = run.provenance
+    provenance = run.provenance
     alike = {
-        "model": seen.model_fingerprint == made.model_fingerprint,
-        "requests": seen.data_fingerprints == made.data_fingerprints,
-        "dtype": seen.dtype == made.dtype,
+        "model": provenance.model_fingerprint == made.model_fingerprint,
+        "requests": provenance.data_fingerprints == made.data_fingerprints,
+        "dtype": provenance.dtype == made.dtype,
         "max_new_tokens": run.max_new_tokens == made.max_new_tokens,
         "blocks": run.kept_blocks == made.kept_blocks,
         "decode_mode": run.decode_mode != "reference_length",

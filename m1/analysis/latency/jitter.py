@@ -60,13 +60,13 @@ def _tail_causes(
     median_ms = percentiles.get("p50_ms")
     if median_ms is None or len(ratios) < LEAST_REPEATS:
         return {}
-    known = {name: found for name in TAILS if (found := percentiles.get(name))}
+    known = {name: percentile for name in TAILS if (percentile := percentiles.get(name))}
     return {
         name: cause(
             math.log(float(np.quantile(ratios, TAILS[name]))),
-            math.log(found.value / median_ms.value),
+            math.log(percentile.value / median_ms.value),
         )
-        for name, found in known.items()
+        for name, percentile in known.items()
     }
 
 

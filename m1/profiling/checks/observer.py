@@ -55,10 +55,12 @@ def check_observer(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> t
     number of images are checked, too. An effect is found if it exceeds the limit by the width of
     the interval.
     """
-    effects = [found for w in WORKLOADS if (found := observer_effect(rows, w))]
+    effects = [effect for w in WORKLOADS if (effect := observer_effect(rows, w))]
     least = at_least(
         "observer_images",
-        min((one.n_images for one in effects), default=0) if len(effects) == len(WORKLOADS) else 0,
+        min((effect.n_images for effect in effects), default=0)
+        if len(effects) == len(WORKLOADS)
+        else 0,
         limits.min_observer,
         "images of a workload with and without marks",
     )
@@ -68,9 +70,9 @@ def check_observer(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> t
         return not_measured("observer_effect", limit, reason, passed=False), least
     shown = "; ".join(map(str, effects))
     return (
-        at_most("observer_effect", max(one.shown for one in effects), limits.observer_effect,
+        at_most("observer_effect", max(effect.shown for effect in effects), limits.observer_effect,
                 f"change of latency by the marks, as far as its interval shows it ({shown})"),
-        at_most("observer_resolution", max(one.half_width for one in effects),
+        at_most("observer_resolution", max(effect.half_width for effect in effects),
                 limits.observer_resolution,
                 "half the interval of the change of latency by the marks"),
         least,
@@ -84,7 +86,7 @@ def observer_effect(rows: Sequence[MeasuredRequest], workload: Workload) -> Mark
         return None
     rng = np.random.default_rng(0)
     drawn = rng.integers(len(changes), size=(N_RESAMPLES, len(changes)))
-    medians = [float(np.median(np.concatenate([changes[i] for i in one]))) for one in drawn]
+    medians = [float(np.median(np.concatenate([changes[i] for i in places]))) for places in drawn]
     low, high = np.quantile(medians, TAILS)
     every = np.concatenate(changes)
     return MarksEffect(

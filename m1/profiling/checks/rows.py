@@ -93,13 +93,13 @@ def drift(rows: Sequence[MeasuredRequest], workload: str, quantity: Quantity) ->
 
 def check_jitter(rows: Sequence[MeasuredRequest], threshold: float) -> Check:
     """Check that a repeated request takes about the same time in every trial."""
-    found = {w: spread for w in WORKLOADS if (spread := jitter(rows, w)) is not None}
-    if len(found) < len(WORKLOADS):
+    spreads = {w: spread for w in WORKLOADS if (spread := jitter(rows, w)) is not None}
+    if len(spreads) < len(WORKLOADS):
         reason = "jitter not measured: no request of each workload was measured in several trials"
         return not_measured("jitter", threshold, reason, passed=False)
-    shown = ", ".join(f"{workload} {spread:.1%}" for workload, spread in found.items())
+    shown = ", ".join(f"{workload} {spread:.1%}" for workload, spread in spreads.items())
     sentence = f"spread of latency at a repeated request ({shown})"
-    return at_most("jitter", max(found.values()), threshold, sentence)
+    return at_most("jitter", max(spreads.values()), threshold, sentence)
 
 
 def jitter(rows: Sequence[MeasuredRequest], workload: str) -> float | None:

@@ -121,4 +121,4 @@ def _agreement(first: _First, grid: Sequence[Setting]) -> RuntimeAgreement:
             if state not in compared:
                 compare = partial(compare_runtimes, first.vlm, inputs, N_COMPARED)
                 compared[state] = tried(compare, f"agreement of runtimes at {setting.label}")
-    return agreement_of([one for one in compared.values() if one])
+    return agreement_of([answers for answers in compared.values() if answers])

@@ -77,7 +77,7 @@ def compare_runtimes(vlm: LoadedVlm, inputs: dict[str, Tensor], n_tokens: int) -
     logits, tokens = written_logits(eager, inputs, n_tokens)
     compiled, _ = written_logits(vlm, inputs, n_tokens, tokens)
     at_once = logits_at_once(eager, inputs, tokens)
-    largest = torch.cat([one.amax(-1) for one in (logits, compiled, at_once)])
+    largest = torch.cat([scores.amax(-1) for scores in (logits, compiled, at_once)])
     if not torch.isfinite(largest).all():
         raise NotFiniteError("logits are", vlm)
     return Compared(logits, compiled, at_once)
@@ -99,12 +99,12 @@ def written_logits(
     tokens: list[Tensor] = []
     with position_offset_kept(vlm.model):
         logits, cache = vlm.runtime.prefill(inputs)
-        seen = [logits.float().clone()]
-        while len(seen) < n_tokens:
-            chosen = given[len(tokens)] if given else seen[-1].argmax(-1, keepdim=True)
+        step_logits = [logits.float().clone()]
+        while len(step_logits) < n_tokens:
+            chosen = given[len(tokens)] if given else step_logits[-1].argmax(-1, keepdim=True)
             tokens.append(chosen)
-            seen.append(vlm.runtime.decode_one_token(chosen, cache).float().clone())
-    return torch.cat(seen), tokens
+            step_logits.append(vlm.runtime.decode_one_token(chosen, cache).float().clone())
+    return torch.cat(step_logits), tokens
 
 
 @torch.inference_mode()
@@ -126,15 +126,17 @@ def logits_at_once(vlm: LoadedVlm, inputs: dict[str, Tensor], tokens: Sequence[T
 
 def agreement_of(compared: Sequence[Compared]) -> RuntimeAgreement:
     """Summarise the comparisons."""
-    n_tokens = sum(len(one.eager) for one in compared)
+    n_tokens = sum(len(answers.eager) for answers in compared)
     return RuntimeAgreement(
         n_outputs=len(compared),
         n_tokens=n_tokens,
-        n_equal=sum(_n_equal(one.eager, one.compiled) for one in compared),
-        n_equal_at_once=sum(_n_equal(one.eager, one.at_once) for one in compared),
-        largest_gap=max((_largest_gap(one.eager, one.compiled) for one in compared), default=0.0),
-        difference=_difference([(one.eager, one.compiled) for one in compared]),
-        difference_at_once=_difference([(one.eager, one.at_once) for one in compared]),
+        n_equal=sum(_n_equal(answers.eager, answers.compiled) for answers in compared),
+        n_equal_at_once=sum(_n_equal(answers.eager, answers.at_once) for answers in compared),
+        largest_gap=max(
+            (_largest_gap(answers.eager, answers.compiled) for answers in compared), default=0.0
+        ),
+        difference=_difference([(answers.eager, answers.compiled) for answers in compared]),
+        difference_at_once=_difference([(answers.eager, answers.at_once) for answers in compared]),
     )
 
 

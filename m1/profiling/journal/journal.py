@@ -90,15 +90,15 @@ class Journal:
         self.started_at = opened.at
 
     def __enter__(self) -> Self:
-        """Return the journal, which is already open."""
+        """Return this journal. Its file was opened when the journal was made."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the file, which stays."""
+        """Close the file. It stays on the disk for a later run."""
         self.close()
 
     def close(self) -> None:
-        """Close the file, which stays."""
+        """Close the file. It stays on the disk for a later run."""
         self.lines.close()
 
     def _parsed(self, text: str) -> Entry:

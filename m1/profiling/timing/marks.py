@@ -53,7 +53,9 @@ class Observed:
     @property
     def top_k(self) -> int | None:
         """Experts per token; `None` without experts or if routers differ."""
-        numbers = {one if isinstance(one, int) else n_scored(one) for one in self.routings}
+        numbers = {
+            routing if isinstance(routing, int) else n_scored(routing) for routing in self.routings
+        }
         return numbers.pop() if len(numbers) == 1 else None
 
 
@@ -81,11 +83,11 @@ def by_stage(marks: Marks, model: str) -> dict[Stage, float]:
         )
     start, vision_end, calls = read[START], towers[-1], _projector_calls(prompt)
     inside = sum(min(end, vision_end) - begun for begun, end in calls if begun < vision_end)
-    seen = max([vision_end, *(end for _, end in calls)])
+    observed_end = max([vision_end, *(end for _, end in calls)])
     stages: dict[Stage, float] = {
         "vision": vision_end - start - inside,
-        "projector": seen - vision_end + inside,
-        "prefill": read[FIRST_TOKEN] - seen,
+        "projector": observed_end - vision_end + inside,
+        "prefill": read[FIRST_TOKEN] - observed_end,
         "decode": read[LAST_TOKEN] - read[FIRST_TOKEN],
     }
     whole = read[LAST_TOKEN] - start

@@ -97,7 +97,7 @@ def measure(
     with at.turned():
         timed = run(vlm, inputs, limit.of(vlm, request), limit.mode == "free")
     timed.generation.check_finite(vlm)
-    stages, seen = timed.stages, timed.observed
+    stages, observed = timed.stages, timed.observed
     row = MeasuredRequest(
         experiment=of.experiment,
         order=planned.order,
@@ -109,9 +109,9 @@ def measure(
         decode_mode=of.decode_mode,
         marked=planned.marked,
         planned_vision_tokens=count_visual_tokens(vlm, inputs),
-        observed_vision_tokens=seen.n_visual_tokens if seen else None,
-        observed_top_k=seen.top_k if seen else None,
-        observed_active_blocks=seen.n_blocks if seen else None,
+        observed_vision_tokens=observed.n_visual_tokens if observed else None,
+        observed_top_k=observed.top_k if observed else None,
+        observed_active_blocks=observed.n_blocks if observed else None,
         preprocess_ms=(opening + encoding).ms,
         open_image_ms=opening.ms,
         vision_ms=stages["vision"] if stages else None,

@@ -136,7 +136,7 @@ class ProfileRun(Record):
         """Contradictions in the record, a clause for each."""
         if twice := repeated(setting.label for setting in self.grid):
             yield f"grid has the setting {twice} more than once"
-        if twice := repeated((one.workload, one.setting.label) for one in self.work):
+        if twice := repeated((cell.workload, cell.setting.label) for cell in self.work):
             yield f"work has the cell {twice} more than once"
         grid, modes = set(self.grid), decode_passes(self.decode_mode)
         for work in self.work:

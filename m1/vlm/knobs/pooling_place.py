@@ -59,11 +59,11 @@ def find_pooling_of_outline(vlm: LoadedVlm, fill: Callable[[], None]) -> Pooling
         return "none"
     nowhere = {name: tensor.to("meta") for name, tensor in inputs.items()}
     # At the latest the merge asks for values. Its features have been counted by then.
-    seen = _see(vlm, nowhere, Exception)
-    if not seen.merged:
+    places = _see(vlm, nowhere, Exception)
+    if not places.merged:
         fill()
-        seen = _see(vlm, inputs, _AtBlocks)
-    return _place(vlm, n, seen)
+        places = _see(vlm, inputs, _AtBlocks)
+    return _place(vlm, n, places)
 
 
 def _empty_request(vlm: LoadedVlm) -> tuple[dict[str, Tensor], int]:
@@ -84,36 +84,36 @@ def _has_grid(inputs: Iterable[str]) -> bool:
 
 def _see(vlm: LoadedVlm, inputs: dict[str, Tensor], ending: type[Exception]) -> Seen:
     """Watch a prompt until it ends with an exception of the given type."""
-    with _watched(vlm.structure) as seen, suppress(ending):
+    with _watched(vlm.structure) as places, suppress(ending):
         EagerRuntime(vlm.model).prefill(inputs)
-    return seen
+    return places
 
 
-def _place(vlm: LoadedVlm, n: int, seen: Seen) -> Pooling:
-    if n not in (sum(seen.merged), sum(seen.out_of_projector)):
+def _place(vlm: LoadedVlm, n: int, places: Seen) -> Pooling:
+    if n not in (sum(places.merged), sum(places.out_of_projector)):
         raise StructureError(
             f"{type(vlm.model).__name__}: its prompt has {n} places for visual tokens, it makes "
-            f"{sum(seen.merged) or sum(seen.out_of_projector)}; models that take the image "
+            f"{sum(places.merged) or sum(places.out_of_projector)}; models that take the image "
             "elsewhere than in the prompt cannot be measured"
         )
-    if seen.into_projector == seen.out_of_projector == [n]:
+    if places.into_projector == places.out_of_projector == [n]:
         return "before_projector"
-    return "at_merge" if seen.merged == [n] else "none"
+    return "at_merge" if places.merged == [n] else "none"
 
 
 @contextmanager
 def _watched(structure: VlmStructure) -> Iterator[Seen]:
-    seen = Seen()
+    places = Seen()
 
     def projected(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:  # noqa: ANN401
-        seen.into_projector.append(count_features(args[0]) if args else 0)
-        seen.out_of_projector.append(count_features(output))
+        places.into_projector.append(count_features(args[0]) if args else 0)
+        places.out_of_projector.append(count_features(output))
 
     def stop(*_: object) -> None:
         raise _AtBlocks
 
     def merged(output: Any) -> Any:  # noqa: ANN401 (a model output)
-        seen.merged.append(count_features(getattr(output, "pooler_output", None)))
+        places.merged.append(count_features(getattr(output, "pooler_output", None)))
         return output
 
     with ExitStack() as undo:
@@ -121,4 +121,4 @@ def _watched(structure: VlmStructure) -> Iterator[Seen]:
             undo.callback(projector.register_forward_hook(projected).remove)
         undo.callback(structure.blocks[0].register_forward_pre_hook(stop).remove)
         undo.enter_context(intercepted_features(structure, merged))
-        yield seen
+        yield places

@@ -36,13 +36,13 @@ def check_files(source: str, revision: str | None) -> None:
             transformers would ignore.
     """
     folder = Path(source)
-    found = [name for name in ADAPTER_WEIGHTS if is_file(folder / name)]
+    adapters = [name for name in ADAPTER_WEIGHTS if is_file(folder / name)]
     if _file_of(source, revision, ADAPTER) is not None:
-        found.insert(0, ADAPTER)
-    if found:
+        adapters.insert(0, ADAPTER)
+    if adapters:
         raise UserError(
-            f"model.source = {source}: it has an {found[0]}, and adapters are not applied: merge "
-            "the adapter into the weights and save the whole model, or remove the file"
+            f"model.source = {source}: it has an {adapters[0]}, and adapters are not applied: "
+            "merge the adapter into the weights and save the whole model, or remove the file"
         )
     if (generation := _file_of(source, revision, GENERATION)) is not None:
         _check_generation(source, generation)
@@ -60,8 +60,8 @@ def _file_of(source: str, revision: str | None, name: str) -> Path | None:
     """A file of a model's folder or repository; `None` if it has no file with that name."""
     tolerant = ("gated_repo", "missing_entries", "connection_errors")
     options: dict[str, Any] = {f"_raise_exceptions_for_{kind}": False for kind in tolerant}
-    found = cached_file(source, name, revision=revision, **options)
-    return None if found is None else Path(found)
+    path = cached_file(source, name, revision=revision, **options)
+    return None if path is None else Path(path)
 
 
 def _check_generation(source: str, file: Path) -> None:

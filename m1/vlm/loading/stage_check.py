@@ -36,8 +36,8 @@ def check_stages(vlm: LoadedVlm) -> None:
             towers.add(module)
 
     with ExitStack() as undo:
-        found = (structure.vision_tower, *structure.projectors, *structure.blocks)
-        for module in (*found, *others.values()):
+        modules = (structure.vision_tower, *structure.projectors, *structure.blocks)
+        for module in (*modules, *others.values()):
             undo.callback(module.register_forward_pre_hook(note, with_kwargs=True).remove)
         EagerRuntime(vlm.model).prefill(inputs)
     _check_found(structure, ran)
