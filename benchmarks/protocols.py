@@ -65,7 +65,7 @@ def counts(
         return NAIVE_WARM_UP + n_timed * NAIVE_REPEATS * n_passes + of(quality.n_requests)
 
     n_passes = len(decode_passes(profile.decode_mode))
-    repeated = of(profile.repeat_requests) * profile.n_trials
+    repeated = of(profile.anchor_requests) * profile.n_trials
     n_scored = of(quality.n_requests)
     return Counts(
         n_settings=len(knobs.grid()),

@@ -79,7 +79,7 @@ class Mechanism:
     def shares(self, setting: Setting) -> list[float]:
         """Value of each knob as a fraction of its reference value."""
         pairs = ((getattr(setting, knob), getattr(self.grid[0], knob)) for knob in KNOBS)
-        return [1.0 if largest is None else value / largest for value, largest in pairs]
+        return [1.0 if None in (value, largest) else value / largest for value, largest in pairs]
 
     def step_ms(self, workload: Workload, settings: Sequence[Setting]) -> Array:
         """Times without any spread [n_stages, n_settings]. Decode is the time of one step."""

@@ -12,6 +12,7 @@ from m1.analysis.contrast.timed_results import make_timed_results
 from m1.analysis.experiments import Experiments
 from m1.analysis.inputs import ProfileFiles, read_frontiers
 from m1.analysis.latency.stages import make_stage_result
+from m1.analysis.milliseconds import Milliseconds
 from m1.analysis.plots import chart_rows, judged, latency_rows
 from m1.analysis.validity import counting_answers
 from m1.errors import run_command
@@ -47,9 +48,12 @@ def main(
     run, rows, pareto, scores = profile.run, profile.rows, frontiers.results, frontiers.scores
     run = counting_answers(run, pareto, params.validity.min_answers)
     experiments = Experiments.of(run, rows, scores, params.analysis)
-    stages = make_stage_result(experiments.e1, run.reference, frontiers.made_from)
+    milliseconds = Milliseconds.of(run, rows)
+    stages = milliseconds.widened(
+        make_stage_result(experiments.e1, run.reference, frontiers.made_from)
+    )
     evidence = gather_evidence(experiments.e1, experiments.e2, params.analysis)
-    timed = make_timed_results(experiments, run)
+    timed = milliseconds.widened(make_timed_results(experiments, run))
     cdf = judged(latency_rows(experiments.e1.rows), run.validity)
     parts = Parts(stages, timed, pareto, evidence)
     contrast = make_contrast(run, parts, params.analysis, rows_fingerprint(cdf))

@@ -326,7 +326,7 @@ RECORDS_ALONE = [
               "e1 failed at 16/4/4, not at the reference"),
     in_record("a failure of no experiment", RUN, "failed", [FAILED | {"experiment": "e4"}],
               "experiment"),
-    in_record("invalid for no reason", RUN, "validity.verdict", "invalid", "a run is invalid"),
+    in_record("invalid for no reason", RUN, "validity.verdict", "invalid", "of the checks"),
     in_record("an infinite duration", RUN, "provenance.duration_s", float("inf"), "finite"),
     in_record("answers for one workload", MADE, "made.n_requests.qa", GONE, "has no qa"),
     in_record("a request id twice", QA, "requests", first_doubled,

@@ -26,7 +26,7 @@ from m1.schemas.profile import (
     Validity,
 )
 from m1.schemas.requests import WORKLOADS, Request, RequestSet, Workload
-from m1.schemas.settings import KNOBS, DecodeMode, DecodeModeChoice, Setting, decode_passes
+from m1.schemas.settings import KNOBS, NATIVE, DecodeMode, DecodeModeChoice, Setting, decode_passes
 
 COLOURS = ("red", "green", "blue", "yellow", "purple", "orange")
 SHAPES = ("circle", "square", "triangle", "star", "cross")
@@ -59,8 +59,8 @@ class World(Mechanism):
     cut_share: float = 0.0
     """Probability that an answer is cut."""
     observer_requests: int = 4
-    repeat_requests: int = 0
-    """Requests measured in every trial."""
+    anchor_requests: int = 0
+    """Requests measured in every trial, at the native setting."""
     n_trials: int = 20
     """Trials that images are dealt to in turn."""
     output_tokens: Mapping[Workload, int] = field(
@@ -141,6 +141,7 @@ def _rows(world: World, rng: np.random.Generator) -> Iterator[MeasuredRequest]:
         # A request writes the same at a setting whenever it is measured.
         spread = world.length_spread, len(requests)
         lengths = {setting: rng.lognormal(0, *spread) for setting in world.grid}
+        lengths[NATIVE] = lengths[world.grid[0]]
         for plan in _plan(world):
             some = requests[: plan["n"]]
             images = np.arange(len(some)) // (len(requests) // world.n_images)
@@ -167,12 +168,12 @@ def _plan(world: World) -> list[dict[str, Any]]:
         {"experiment": "e2", "setting": s, "marked": True, "n": world.e2_requests}
         for s in world.grid
     ]
-    repeat = {"experiment": "repeat", "setting": reference, "marked": True}
-    repeat |= {"n": world.repeat_requests}
+    anchor = {"experiment": "anchor", "setting": NATIVE, "marked": True}
+    anchor |= {"n": world.anchor_requests}
     return [
         *(cell | {"decode_mode": mode} for mode in modes for cell in (e1, *e2)),
         *(observer | {"marked": marked, "decode_mode": main} for marked in (True, False)),
-        *(repeat | {"decode_mode": main, "trial": t} for t in range(world.n_trials)),
+        *(anchor | {"decode_mode": main, "trial": t} for t in range(world.n_trials)),
     ]
 
 
@@ -276,7 +277,7 @@ def simulate_run(
     n_settings = len(world.grid)
     n_passes = len(decode_passes(world.decode_mode))
     each = n_passes * (world.e1_requests + n_settings * world.e2_requests)
-    each += 2 * world.observer_requests + world.n_trials * world.repeat_requests
+    each += 2 * world.observer_requests + world.n_trials * world.anchor_requests
     return ProfileRun(
         provenance=_provenance(world),
         validity=Validity(verdict="valid", reasons=(), checks=()),

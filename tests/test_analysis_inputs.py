@@ -44,7 +44,7 @@ WORLD = World(
     e2_requests=6,
     answered_requests=7,
     observer_requests=2,
-    repeat_requests=1,
+    anchor_requests=1,
     n_trials=3,
 )
 # The same plan on another day: every file has the same shape.

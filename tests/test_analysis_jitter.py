@@ -10,10 +10,10 @@ from simulated import World, simulate_rows
 from m1.analysis.experiments import E1
 from m1.analysis.latency.jitter import cause
 from m1.analysis.latency.stages import make_stage_result
-from m1.profiling.checks.rows import jitter
+from m1.profiling.checks.speed import jitter
 from m1.schemas.results.estimates import Variation
 
-WORLD = World(n_images=300, e1_requests=300, e2_requests=0, observer_requests=0, repeat_requests=3)
+WORLD = World(n_images=300, e1_requests=300, e2_requests=0, observer_requests=0, anchor_requests=3)
 
 
 def variation(world, slow_share=0.0) -> Variation:
@@ -21,7 +21,7 @@ def variation(world, slow_share=0.0) -> Variation:
     rows = measured(world)
     slow = np.random.default_rng(5).random(len(rows)) < slow_share
     rows["total_ms"] = rows["total_ms"] * np.where(slow, 2.0, 1.0)
-    e1, repeats = of_experiment(rows, "e1"), of_experiment(rows, "repeat")
+    e1, repeats = of_experiment(rows, "e1"), of_experiment(rows, "anchor")
     result = make_stage_result(E1.of(e1, make_analysis(), repeats), world.grid[0])
     found = result.latency["qa"].variation
     assert found is not None
@@ -43,7 +43,7 @@ def test_the_validity_of_a_run_uses_the_same_jitter() -> None:
 
 
 def test_alike_requests_on_an_unsteady_machine() -> None:
-    found = variation(replace(WORLD, image_spread=0.0, stage_noise=0.3, repeat_requests=10))
+    found = variation(replace(WORLD, image_spread=0.0, stage_noise=0.3, anchor_requests=10))
     assert found.request_share < 0.2
     assert found.jitter > found.between_requests
     assert found.tail_cause == {"p95_ms": "machine", "p99_ms": "machine"}
@@ -66,7 +66,7 @@ def test_few_repeats_do_not_show_the_cause_of_a_tail() -> None:
 
 def test_nothing_is_reported_without_repeats() -> None:
     rows = measured(WORLD)
-    repeats = of_experiment(rows, "repeat")
+    repeats = of_experiment(rows, "anchor")
     once = repeats.drop_duplicates("request_id")
     assert len(once) == 2 * 3
     for some in (repeats[:0], once):

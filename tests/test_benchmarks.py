@@ -98,7 +98,7 @@ def test_counts_are_those_that_the_parameters_ask_for() -> None:
     one = counts("captioning", PARAMS.knobs, PARAMS.profile, PARAMS.quality)
     assert one.n_settings == 27
     assert one.swept == 50
-    assert one.at_reference == 300 + 2 * 60 + 2 * 50
+    assert one.at_reference == 300 + 2 * 60 + 6 * 50
     assert (one.scored, one.encoded) == (100, 300)
     assert one.naive == 3 + 100 * 3 + 100
     assert one.naive_as_few == 3 + 50 * 3 + 100
@@ -112,7 +112,7 @@ def test_the_time_of_a_sweep_is_counts_times_costs() -> None:
     warm_up = 2 * (2 * 2 * 27)
     grid = 2 * 7 + warm_up + 2 * 27 * (100 + 50) + 0.5 * 27 * (200 + 100) + 0.1 * (600 + 300)
     assert sweep.ours(whole=False) == pytest.approx(grid)
-    assert sweep.ours() == pytest.approx(grid + 11 + 2 * 520 * 2)
+    assert sweep.ours() == pytest.approx(grid + 11 + 2 * 720 * 2)
     assert sweep.naive() == pytest.approx(27 * 7 + 3 * 27 * (803 + 403))
     assert sweep.naive(as_few=True) < sweep.naive()
 

@@ -17,6 +17,7 @@ LAYERS = {
     "m1.progress": 2,
     "m1.schemas": 1,
     "m1.robust_spread": 1,
+    "m1.machine_course": 2,
     "m1.terminal": 1,
     "m1.together": 1,
     "m1.reading": 2,

@@ -314,7 +314,7 @@ def test_a_process_that_is_stopped_measures_those_requests_again(tmp_path) -> No
     found = read_record(ProfileRun, tmp_path / "out" / "run.json").interruptions
     assert found is not None
     # The stopped request of warm-up is not in the rows.
-    assert sorted(one.experiment for one in found) == ["e1", "e2", "observer", "repeat"]
+    assert sorted(one.experiment for one in found) == ["anchor", "e1", "e2", "observer"]
     assert all("the process stood still" in one.reason for one in found)
     assert not any(one.kept for one in found)
     assert min(one.total_ms for one in found) > 1000 * STOP_S > rows["total_ms"].max()

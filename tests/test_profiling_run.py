@@ -48,7 +48,11 @@ def test_every_cell_was_measured_as_asked(measured) -> None:
     grid = list(product((144, 16), (8, 4)))
     expected = {("qa", *cell): 4 for cell in grid} | {("captioning", *cell): 2 for cell in grid}
     assert sizes == expected
-    marked = rows[rows.marked]
+    anchors = rows[rows.experiment == "anchor"]
+    assert anchors[["vision_tokens", "top_k", "active_blocks"]].isna().all(axis=None)
+    native = ["observed_vision_tokens", "observed_top_k", "observed_active_blocks"]
+    assert set(anchors[native].itertuples(index=False, name=None)) == {(144, 4, 8)}
+    marked = rows[rows.marked & (rows.experiment != "anchor")]
     assert (marked.vision_tokens == marked.observed_vision_tokens).all()
     assert (marked.top_k == marked.observed_top_k).all()
     assert (marked.active_blocks == marked.observed_active_blocks).all()

@@ -9,7 +9,7 @@ from simulated import World, simulate_requests
 from m1.params import PerWorkload, ProfileParams
 from m1.profiling.schedule import Planned, Round, deal_images, one_of_each_shape, plan
 from m1.schemas.requests import WORKLOADS, Request
-from m1.schemas.settings import decode_passes
+from m1.schemas.settings import Setting, decode_passes
 
 WORLD = World(n_images=40)
 FREE = decode_passes("free")
@@ -26,7 +26,7 @@ def params(**changes) -> ProfileParams:
         "e1_requests": PerWorkload(qa=30, captioning=20),
         "e2_requests": PerWorkload(qa=10, captioning=5),
         "observer_requests": PerWorkload(qa=6, captioning=4),
-        "repeat_requests": PerWorkload(qa=3, captioning=2),
+        "anchor_requests": PerWorkload(qa=3, captioning=2),
         "n_trials": 5,
         "warmup_window": 4,
         "warmup_s": 1.0,
@@ -44,7 +44,7 @@ def test_every_cell_gets_its_requests_once() -> None:
         (one.experiment, one.workload, one.setting.label, p.request.request_id, p.marked)
         for one, p in planned(plan(params(), WORLD.grid, REQUESTS, FREE))
     )
-    assert {n for (experiment, *_), n in count.items() if experiment != "repeat"} == {1}
+    assert {n for (experiment, *_), n in count.items() if experiment != "anchor"} == {1}
     per_cell = Counter((e, w, label) for e, w, label, _, _ in count)
     assert per_cell["e1", "qa", "144/4/8"] == 30
     assert per_cell["e1", "captioning", "144/4/8"] == 20
@@ -53,15 +53,30 @@ def test_every_cell_gets_its_requests_once() -> None:
     assert {per_cell["e2", "captioning", s.label] for s in WORLD.grid} == {5}
 
 
-def test_a_repeated_request_is_measured_once_in_each_trial_at_the_reference() -> None:
-    repeats = [
+@pytest.mark.parametrize("grid", [WORLD.grid, WORLD.grid[-2:]])
+def test_anchors_are_the_same_requests_at_the_native_setting_in_every_trial(
+    grid: tuple[Setting, ...],
+) -> None:
+    anchors = [
         (one.trial, one.workload, p.request.request_id, one.setting)
-        for one, p in planned(plan(params(), WORLD.grid, REQUESTS, FREE))
-        if one.experiment == "repeat"
+        for one, p in planned(plan(params(), grid, REQUESTS, FREE))
+        if one.experiment == "anchor"
     ]
-    assert len(repeats) == len(set(repeats)) == 5 * (3 + 2)
-    assert len({request for _, _, request, _ in repeats}) == 5
-    assert {setting for *_, setting in repeats} == {WORLD.grid[0]}
+    firsts = {(w, r.request_id) for w, n in (("qa", 3), ("captioning", 2)) for r in REQUESTS[w][:n]}
+    assert Counter(anchors) == Counter(
+        (trial, *request, Setting()) for trial in range(5) for request in firsts
+    )
+
+
+def test_anchors_are_spread_over_a_trial() -> None:
+    experiments = [
+        one.experiment
+        for one in plan(params(), WORLD.grid, REQUESTS, FREE)
+        if one.trial == 0 and one.workload == "qa"
+    ]
+    places = [i for i, experiment in enumerate(experiments) if experiment == "anchor"]
+    assert len(places) == 3
+    assert places[-1] - places[0] > 2
 
 
 def test_all_settings_answer_the_same_requests() -> None:
@@ -92,7 +107,7 @@ def test_all_requests_about_one_image_are_in_one_trial() -> None:
     )
     trials: dict[tuple[str, str], set[int]] = {}
     for one, p in planned(plan(many, world.grid[:2], requests, FREE)):
-        if one.experiment != "repeat":
+        if one.experiment != "anchor":
             trials.setdefault((one.experiment, p.request.image_id), set()).add(one.trial)
     assert {len(some) for some in trials.values()} == {1}
 

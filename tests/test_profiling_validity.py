@@ -10,6 +10,7 @@ from whole_run import ROOT
 
 from m1.errors import UserError
 from m1.params import load_params
+from m1.profiling.cell import Cell
 from m1.profiling.checks.judge import Circumstances, judge
 from m1.profiling.checks.machine import refuse_mixed_devices
 from m1.profiling.checks.observer import observer_effect
@@ -24,7 +25,7 @@ WORLD = World(
     e1_requests=60,
     e2_requests=20,
     observer_requests=30,
-    repeat_requests=3,
+    anchor_requests=3,
     stage_noise=0.005,
 )
 
@@ -86,7 +87,7 @@ def test_a_quiet_run_is_valid(rows) -> None:
     verdict = judge(rows, QUIET, LIMITS)
     assert (verdict.verdict, verdict.reasons) == ("valid", ())
     names = [check.name for check in verdict.checks]
-    assert len(names) == len(set(names)) == 19
+    assert len(names) == len(set(names)) == 22
 
 
 def test_every_check_has_a_value_or_says_why_not(rows) -> None:
@@ -205,7 +206,8 @@ def test_a_cold_start_is_found(rows) -> None:
 @pytest.mark.parametrize("where", [(0, 0.34), (0.34, 0.67), (0.67, 1)])
 @pytest.mark.parametrize("workload", ["qa", "captioning"])
 def test_drift_is_found_at_both_ends_and_in_the_middle(rows, workload, where) -> None:
-    assert failed(altered(rows, in_e1(workload, *where), **slowed(1.3))) == ["drift"]
+    drifted = altered(rows, in_e1(workload, *where), **slowed(1.3))
+    assert failed(drifted) == ["drift", "steady_drift"]
 
 
 def test_drift_of_decode_alone_is_found(rows) -> None:
@@ -216,12 +218,12 @@ def test_drift_of_decode_alone_is_found(rows) -> None:
         decode_ms=lambda r: r.decode_ms * 1.2,
         total_ms=lambda r: r.total_ms + r.decode_ms * 0.2,
     )
-    assert failed(slow) == ["drift"]
+    assert failed(slow) == ["drift", "steady_drift"]
 
 
 def test_a_machine_that_varies_at_the_same_request_is_found(rows) -> None:
-    every_other = altered(rows, lambda r: r.experiment == "repeat" and r.order % 2, **slowed(1.4))
-    assert failed(every_other) == ["jitter"]
+    every_other = altered(rows, lambda r: r.experiment == "anchor" and r.order % 2, **slowed(1.4))
+    assert failed(every_other) == ["jitter", "steady_jitter"]
 
 
 def test_jitter_is_apart_from_the_variation_between_requests() -> None:
@@ -231,8 +233,92 @@ def test_jitter_is_apart_from_the_variation_between_requests() -> None:
     assert value(same, "jitter") == pytest.approx(0.005, rel=0.5)
 
 
-def test_without_repeats_jitter_is_not_measured_and_the_run_is_invalid(rows) -> None:
-    assert failed([row for row in rows if row.experiment != "repeat"]) == ["jitter"]
+def test_without_anchors_jitter_is_not_measured_and_the_run_is_invalid(rows) -> None:
+    assert failed([row for row in rows if row.experiment != "anchor"]) == [
+        "jitter",
+        "steady_jitter",
+    ]
+
+
+# What a changing speed spoils
+
+
+def in_order_of_trials(rows) -> list[MeasuredRequest]:
+    by_trial = sorted(rows, key=lambda row: row.trial)
+    return [row.model_copy(update={"order": order}) for order, row in enumerate(by_trial)]
+
+
+def at_speed(rows, factor_of_trial, *stages) -> list[MeasuredRequest]:
+    """The rows with some stages slower, in every trial by its own factor."""
+
+    def slower(row) -> MeasuredRequest:
+        if not row.marked:
+            return row.model_copy(update={"total_ms": row.total_ms * factor_of_trial(row.trial)})
+        times = {stage: getattr(row, stage) * factor_of_trial(row.trial) for stage in stages}
+        added = sum(times[stage] - getattr(row, stage) for stage in stages)
+        return row.model_copy(update=times | {"total_ms": row.total_ms + added})
+
+    return [slower(row) for row in rows]
+
+
+ALL_STAGES = ("vision_ms", "projector_ms", "prefill_ms", "decode_ms")
+LATE = WORLD.n_trials - WORLD.n_trials // 3
+
+
+@pytest.mark.parametrize("stages", [ALL_STAGES, ("decode_ms",)])
+def test_a_machine_that_becomes_slower_everywhere_spoils_only_milliseconds(rows, stages) -> None:
+    late = at_speed(in_order_of_trials(rows), lambda trial: 1 + 0.3 * (trial >= LATE), *stages)
+    assert failed(late) == ["drift"]
+    verdict = judge(late, QUIET, LIMITS)
+    assert verdict.verdict == "valid for ratios"
+    assert verdict.in_short == "valid for ratios: drift"
+    assert verdict.spoils_milliseconds
+
+
+def test_a_speed_that_goes_up_and_down_slowly_spoils_only_milliseconds(rows) -> None:
+    def swing(trial) -> float:
+        return 1 + 0.3 * float(np.sin(2 * np.pi * trial / WORLD.n_trials * 3))
+
+    swinging = at_speed(in_order_of_trials(rows), swing, *ALL_STAGES)
+    assert failed(swinging) == ["jitter"]
+    assert judge(swinging, QUIET, LIMITS).verdict == "valid for ratios"
+
+
+@pytest.mark.parametrize("workload", ["qa", "captioning"])
+@pytest.mark.parametrize("at", [0, 13, 26])
+def test_a_slow_spell_in_one_cell_spoils_everything(rows, workload, at) -> None:
+    def in_spell(row) -> bool:
+        alike = row.experiment == "e2" and row.workload == workload and row.trial >= LATE
+        return alike and Cell.of(row).setting == WORLD.grid[at]
+
+    spell = altered(in_order_of_trials(rows), in_spell, **slowed(1.3))
+    assert failed(spell) == ["cell_spells"]
+    verdict = judge(spell, QUIET, LIMITS)
+    assert verdict.verdict == "invalid"
+    assert f"{workload} {WORLD.grid[at].label}" in verdict.reasons[0]
+
+
+def test_noise_alone_is_no_slow_spell_of_a_cell() -> None:
+    world = replace(WORLD, stage_noise=0.08)
+    spells = [
+        check
+        for seed in range(5)
+        for check in judge(in_order_of_trials(simulate_rows(seed, world)), QUIET, LIMITS).checks
+        if check.name == "cell_spells"
+    ]
+    assert [check.value for check in spells] == [0.0] * 5
+
+
+def test_one_slow_request_is_no_slow_spell(rows) -> None:
+    once = altered(in_order_of_trials(rows), lambda row: row.order == 500, **slowed(5))
+    assert failed(once) == []
+
+
+def test_a_spoiled_ratio_outweighs_spoiled_milliseconds(rows) -> None:
+    late = at_speed(in_order_of_trials(rows), lambda trial: 1 + 0.3 * (trial >= LATE), *ALL_STAGES)
+    verdict = judge(late, around(others=0.6), LIMITS)
+    assert verdict.verdict == "invalid"
+    assert [check.name for check in verdict.checks if not check.passed] == ["drift", "neighbours"]
 
 
 # Samples and knobs
@@ -260,8 +346,20 @@ def test_a_workload_without_rows_counts_as_none(rows) -> None:
 )
 def test_a_knob_that_did_not_turn_is_found(rows, observed) -> None:
     asked = observed.removeprefix("observed_")
-    stuck = altered(rows, lambda r: r.marked, **{observed: lambda r: getattr(r, asked) + 1})
+    stuck = altered(
+        rows,
+        lambda r: r.marked and r.experiment != "anchor",
+        **{observed: lambda r: getattr(r, asked) + 1},
+    )
     assert failed(stuck) == ["actuation"]
+
+
+@pytest.mark.parametrize("observed", ["observed_top_k", "observed_active_blocks"])
+def test_an_anchor_at_which_a_knob_is_still_turned_is_found(rows, observed) -> None:
+    def late(row) -> bool:
+        return row.experiment == "anchor" and row.trial > 5
+
+    assert failed(altered(rows, late, **{observed: lambda _: 2})) == ["actuation"]
 
 
 # The machine

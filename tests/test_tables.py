@@ -97,9 +97,9 @@ def test_the_table_of_experiments_fits(experiments: Path) -> None:
     header, *rows = (re.split(r"\s{2,}", line.strip()) for line in lines)
     assert header == ["Experiment", "valid", "qa_ms", "captioning_ms", "knobs.vision_tokens"]
     valid, invalid = (read_record(Summary, path) for path in (VALID, INVALID))
-    assert rows[1][1:3] == ["True", f"{valid.qa_ms:g}"]
+    assert rows[1][1:3] == ["yes", f"{valid.qa_ms:g}"]
     assert "[trial-tods]" in rows[2][0]
-    assert rows[2][1:3] == ["False", f"{invalid.qa_ms:g}"]
+    assert rows[2][1:3] == ["no", f"{invalid.qa_ms:g}"]
 
 
 def test_the_sizes_of_a_quick_run_are_not_in_the_table() -> None:

@@ -21,7 +21,7 @@ SMALL: dict[str, Any] = {
         "e1_requests": {"qa": 12, "captioning": 6},
         "e2_requests": {"qa": 4, "captioning": 2},
         "observer_requests": {"qa": 3, "captioning": 2},
-        "repeat_requests": {"qa": 1, "captioning": 1},
+        "anchor_requests": {"qa": 1, "captioning": 1},
         "n_trials": 2,
         "max_new_tokens": {"qa": 3, "captioning": 6},
         "warmup_window": 2,

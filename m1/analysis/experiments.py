@@ -15,8 +15,9 @@ from m1.analysis.cells import (
     rows_of,
 )
 from m1.analysis.draws.bootstrap import Resamples, draw_samples, resamples_of
+from m1.machine_course import Course, course_of
 from m1.params import AnalysisParams
-from m1.schemas.profile import ProfileRun
+from m1.schemas.profile import REPEATED, ProfileRun
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.settings import Setting, decode_passes
 
@@ -29,27 +30,35 @@ class E1:
 
     rows: Mapping[Workload, pd.DataFrame]
     """Measured rows of each workload."""
+    steady: Mapping[Workload, pd.DataFrame]
+    """The same without the course of the machine, for ratios."""
     repeats: Mapping[Workload, pd.DataFrame] | None
-    """Rows of the requests that every trial measured again; `None` if nobody asks for jitter."""
+    """Rows of the requests that every trial measured; `None` if nobody asks for jitter."""
     resamples: Resamples
     """Draws of the clusters of both workloads."""
 
     @classmethod
     def of(
-        cls, rows: pd.DataFrame, analysis: AnalysisParams, repeats: pd.DataFrame | None = None
+        cls,
+        rows: pd.DataFrame,
+        analysis: AnalysisParams,
+        repeats: pd.DataFrame | None = None,
+        course: Course | None = None,
     ) -> "E1":
         """E1 of both workloads.
 
         Args:
             rows: measured rows of E1.
             analysis: number of resamples, their seed, and the confidence of intervals.
-            repeats: rows of the requests that every trial measured again, at the same setting.
+            repeats: rows of the requests that every trial measured, at the native setting.
+            course: the course of the machine in the run; `None` if it is not known.
 
         Raises:
             UserError: if a workload has no rows, or all rows are of one cluster.
         """
         return cls(
             rows={w: rows_of(w, rows) for w in WORKLOADS},
+            steady={w: rows_of(w, course.without(rows) if course else rows) for w in WORKLOADS},
             repeats=None
             if repeats is None
             else {w: repeats[repeats["workload"] == w] for w in WORKLOADS},
@@ -59,7 +68,10 @@ class E1:
 
 @dataclass(frozen=True)
 class E2:
-    """Requests at every setting of the grid: timed requests, and scored requests."""
+    """Requests at every setting of the grid: timed requests, and scored requests.
+
+    Times are without the course of the machine: those of a machine that kept its mean speed.
+    """
 
     timed: Mapping[Workload, TimedCells]
     """Timed requests of each workload."""
@@ -121,10 +133,12 @@ class Experiments:
             UserError: if rows or answers are missing.
         """
         main, *further = decode_passes(run.decode_mode)
+        course = course_of(rows)
+        steady = course.without(rows)
         passes = {
             mode: (
                 rows_in_pass("e1", mode, rows),
-                of_settings(rows_in_pass("e2", mode, rows), run.measured_grid),
+                of_settings(rows_in_pass("e2", mode, steady), run.measured_grid),
             )
             for mode in (main, *further)
         }
@@ -135,8 +149,10 @@ class Experiments:
             e1_rows_again, e2_rows_again = passes[further[0]]
             timed = timed_cells(e2_rows_again, run.measured_grid)
             # Both passes measure the same requests in the same trials, so the draws serve both.
-            second = E1.of(e1_rows_again, analysis), replace(e2, timed=timed, scored=None)
-        return cls(E1.of(e1_rows, analysis, rows_in_pass("repeat", main, rows)), e2, second)
+            e1_again = E1.of(e1_rows_again, analysis, course=course)
+            second = e1_again, replace(e2, timed=timed, scored=None)
+        repeats = rows[rows["experiment"].isin(REPEATED)]
+        return cls(E1.of(e1_rows, analysis, repeats, course), e2, second)
 
 
 def timed_cells(rows: pd.DataFrame, grid: Sequence[Setting]) -> dict[Workload, TimedCells]:

@@ -10,6 +10,8 @@ from m1.analysis.frontier.frontier import find_frontier
 from m1.analysis.frontier.scoring import score_rows, scored_answers
 from m1.analysis.frontier.trade_off import NoQualityError
 from m1.analysis.inputs import AnswerFiles, ProfileFiles
+from m1.analysis.milliseconds import Milliseconds
+from m1.machine_course import course_of
 from m1.origin import rows_fingerprint
 from m1.params import AnalysisParams
 from m1.schemas.requests import RequestSet
@@ -53,13 +55,15 @@ def _with_answers(
     workload, markup = requests.workload, given.answered.markup
     grid = run.measured_grid
     mode = decode_passes(run.decode_mode)[0]
-    e2 = of_settings(rows_in_pass("e2", mode, given.measured.rows), grid)
+    rows = given.measured.rows
+    e2 = of_settings(rows_in_pass("e2", mode, course_of(rows).without(rows)), grid)
     answers = of_settings(answers, grid)
     scores = score_rows(answers[answers["workload"] == workload], requests, markup)
     try:
         frontier = find_frontier(e2, answers, scores, requests, grid, analysis)
     except NoQualityError as reason:
         return _result(given, str(reason)), scored_answers(scores)
+    frontier = Milliseconds.of(run, rows).widened(frontier)
     agreement = compare(e2[e2["workload"] == workload], scores, requests, analysis, markup)
     return _result(given, frontier=frontier, agreement=agreement), scored_answers(scores)
 

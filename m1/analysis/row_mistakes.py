@@ -7,9 +7,9 @@ import pandas as pd
 from m1.analysis.cells import STAGE_COLUMNS, labels_of
 from m1.origin import table_fingerprint
 from m1.schemas.answers import AnswersMade
-from m1.schemas.profile import ProfileRun
+from m1.schemas.profile import REPEATED, ProfileRun
 from m1.schemas.requests import RequestSet
-from m1.schemas.settings import KNOBS, decode_passes
+from m1.schemas.settings import KNOBS, NATIVE, decode_passes
 
 REQUEST = ["workload", "request_id"]
 CELL = ["experiment", "workload", *KNOBS, "decode_mode", "marked"]
@@ -21,15 +21,19 @@ def mistakes_in_rows(run: ProfileRun, rows: pd.DataFrame) -> Iterator[str]:
         yield f"n_rows is {run.n_rows}, and the table has {len(rows)} rows"
     yield from _of_another_table(run.rows_fingerprint, rows)
     labels = pd.Series(labels_of(rows), rows.index)
-    # A repeated request is measured once in every trial.
-    trial = rows["trial"].where(rows["experiment"] == "repeat")
+    # An anchor is measured once in every trial.
+    trial = rows["trial"].where(rows["experiment"].isin(REPEATED))
+    anchor = rows["experiment"] == "anchor"
     stages = rows[STAGE_COLUMNS].notna()
     yield from _told(
         rows,
         {
-            "is at a setting that is not in grid": ~labels.isin([s.label for s in run.grid]),
-            f"is not at the reference, {run.reference.label}": (rows["experiment"] != "e2")
+            "is at a setting that is not in grid": ~anchor
+            & ~labels.isin([s.label for s in run.grid]),
+            f"is not at the reference, {run.reference.label}": ~anchor
+            & (rows["experiment"] != "e2")
             & (labels != run.reference.label),
+            "is an anchor, but not at the native setting": anchor & (labels != NATIVE.label),
             f"is in another mode than decode_mode, {run.decode_mode}": ~rows["decode_mode"].isin(
                 decode_passes(run.decode_mode)
             ),

@@ -12,13 +12,7 @@ def counting_answers(
 ) -> ProfileRun:
     """The run, with a check of the number of its answers."""
     check = _check_answers(pareto, least)
-    reasons = run.validity.reasons if check.passed else (*run.validity.reasons, check.detail)
-    validity = Validity(
-        verdict="invalid" if reasons else "valid",
-        reasons=reasons,
-        checks=(*run.validity.checks, check),
-        machine=run.validity.machine,
-    )
+    validity = Validity.of((*run.validity.checks, check), run.validity.machine)
     return run.model_copy(update={"validity": validity})
 
 

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from m1.plain_text import plain
-from m1.schemas.profile import Stage
+from m1.schemas.profile import Stage, Verdict
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Estimate, Frontier, WorkloadContrast
 from m1.schemas.results.estimates import PreprocessingPart
@@ -43,6 +43,16 @@ WORKLOAD_HATCHES: dict[Workload, str] = {"qa": "", "captioning": "////"}
 WORKLOAD_MARKERS: dict[Workload, str] = {"qa": "o", "captioning": "s"}
 WORKLOAD_DASHES: dict[Workload, str] = {"qa": "-", "captioning": "--"}
 INVALID_COLOUR = "#A00000"
+VERDICT_COLOURS: Mapping[Verdict, str] = {
+    "valid": "black",
+    "valid for ratios": "#7A5800",
+    "invalid": INVALID_COLOUR,
+}
+VERDICT_TITLES: Mapping[Verdict, str] = {
+    "valid": "Valid run",
+    "valid for ratios": "VALID FOR RATIOS",
+    "invalid": "INVALID RUN",
+}
 
 WORKLOAD_NAMES: dict[Workload, str] = {"qa": "Question answering", "captioning": "Captioning"}
 KNOB_NAMES: dict[Knob, str] = {
@@ -91,13 +101,13 @@ def new_figure(
     figure = Figure(figsize=(WIDTH_IN, height))
     FigureCanvasAgg(figure)
     reserve_top(figure, TITLE_IN)
-    invalid = contrast.validity.verdict == "invalid"
-    colour = INVALID_COLOUR if invalid else "black"
-    heading = f"INVALID RUN – {title}" if invalid else title
+    verdict = contrast.validity.verdict
+    colour = VERDICT_COLOURS[verdict]
+    heading = title if verdict == "valid" else f"{VERDICT_TITLES[verdict]} – {title}"
     figure.text(0.01, 1 - 0.06 / height, heading, va="top", size=9.5, weight="bold", color=colour)
     # The caption is the common x label, so the layout reserves room for it.
     figure.supxlabel(caption, x=0.01, ha="left", size=6.5, color=colour, linespacing=1.35)
-    if invalid:
+    if verdict == "invalid":
         _mark_invalid(figure)
     return figure
 
@@ -160,8 +170,8 @@ def _verdict_sentence(contrast: WorkloadContrast) -> str:
     """Whether the run is valid, in a sentence."""
     validity = contrast.validity
     if validity.verdict == "valid":
-        return f"Valid run: {validity.tally}."
-    return "INVALID RUN: " + "; ".join(validity.reasons)
+        return f"{VERDICT_TITLES['valid']}: {validity.tally}."
+    return f"{VERDICT_TITLES[validity.verdict]}: " + "; ".join(validity.reasons)
 
 
 def reserve_top(figure: Figure, strip_in: float) -> None:

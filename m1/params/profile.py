@@ -33,8 +33,9 @@ class ProfileParams(Record):
     """Number of requests measured at each setting of the grid (E2)."""
     observer_requests: PerWorkload
     """Number of requests measured both with and without marks."""
-    repeat_requests: PerWorkload
-    """Requests measured once in every trial. They show how the speed of the machine varies."""
+    anchor_requests: PerWorkload
+    """Requests measured once in every trial, at the model's native setting. They depend on the data
+    alone, so they show how the speed of the machine varies within a run and between runs."""
     n_trials: Annotated[int, Field(ge=2, le=10_000)]
     """Number of rounds over all cells. With rounds, drift affects all cells alike. The trials are
     the units of the bootstrap."""
@@ -57,7 +58,7 @@ class ProfileParams(Record):
 
     def requests_asked(self) -> dict[str, PerWorkload]:
         """The number of requests that each part of a run asks for, by the key of the parameter."""
-        names = ("e1_requests", "e2_requests", "observer_requests", "repeat_requests")
+        names = ("e1_requests", "e2_requests", "observer_requests", "anchor_requests")
         return {f"profile.{name}": getattr(self, name) for name in names}
 
     def most_requests(self, workload: Workload) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from m1.analysis.latency.percentiles import too_small_for
 from m1.params import PerWorkload, ProfileParams, QualityParams, ValidityParams
-from m1.profiling.checks.rows import LEAST_IN_A_THIRD, N_THIRDS
+from m1.profiling.checks.speed import LEAST_IN_A_THIRD, N_THIRDS
 from m1.profiling.schedule import deal_images
 from m1.schemas.plan import DrawnRequests, WorkloadPlan
 from m1.schemas.requests import WORKLOADS, Workload
@@ -39,7 +39,7 @@ def plan_workload(
         e1=used(profile.e1_requests),
         e2=used(profile.e2_requests),
         observer=used(profile.observer_requests),
-        repeat=used(profile.repeat_requests),
+        anchor=used(profile.anchor_requests),
         answers=used(quality.n_requests) if quality else 0,
     )
 
@@ -108,5 +108,5 @@ def _trials_used(drawn: Drawn, asked: PerWorkload, n_trials: int) -> dict[Worklo
 
 def count_measurements(plan: WorkloadPlan, n_settings: int, n_trials: int, n_passes: int) -> int:
     """Requests of a workload that will be measured, without warm-up."""
-    once = 2 * plan.observer + n_trials * plan.repeat
+    once = 2 * plan.observer + n_trials * plan.anchor
     return once + n_passes * (plan.e1 + n_settings * plan.e2)

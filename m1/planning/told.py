@@ -30,7 +30,7 @@ def _requests_line(workload: Workload, sample: DrawnRequests) -> str:
 def _use_line(plan: WorkloadPlan) -> str:
     return (
         f"  E1: {plan.e1}; E2: {plan.e2} at each setting; with and without marks: {plan.observer}; "
-        f"in every trial again: {plan.repeat}; answers to score: {plan.answers} at each setting"
+        f"in every trial: {plan.anchor}; answers to score: {plan.answers} at each setting"
     )
 
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from itertools import product
 from time import monotonic
 
 from m1.params import ProfileParams, effective_decode_mode
@@ -23,6 +24,7 @@ from m1.profiling.warmup import WarmUp, WarmUpProgress, Window, warm_up
 from m1.schemas.profile import FailedCell, MeasuredRequest
 from m1.schemas.requests import WORKLOADS, Request, Workload
 from m1.schemas.settings import (
+    NATIVE,
     DecodeModeChoice,
     GraphedModule,
     GraphExtent,
@@ -79,6 +81,11 @@ class Profiler:
     params: ProfileParams
     measure: Measure = measure
     """Measures one request."""
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """The grid, and the native setting of the anchors."""
+        return tuple(dict.fromkeys((*self.grid, NATIVE)))
 
     @property
     def decode_mode(self) -> DecodeModeChoice:
@@ -160,11 +167,11 @@ class Profiler:
 
     def _lengths(self) -> Iterator[int]:
         """The largest number of positions of every request that will be measured."""
-        most = AtSetting(self.vlm, self.grid[0])
-        for workload, request in self._planned():
+        longest = [AtSetting(self.vlm, setting) for setting in (self.grid[0], NATIVE)]
+        for (workload, request), at in product(self._planned(), longest):
             n = self.params.max_new_tokens.of(workload)
             limits = [OutputLimit(mode, n) for mode in decode_passes(self.decode_mode)]
-            inputs = most.encode_request(self.prepared[workload], request)
+            inputs = at.encode_request(self.prepared[workload], request)
             n_output = max(limit.of(self.vlm, request) for limit in limits)
             yield inputs["input_ids"].shape[1] + n_output
 
@@ -176,7 +183,7 @@ class Profiler:
 
     def check_grid(self) -> None:
         """Refuse settings that the model does not support, before anything is measured."""
-        check_knobs(self.vlm, self.grid, self._pictures())
+        check_knobs(self.vlm, self.settings, self._pictures())
 
     def _pictures(self) -> list[Picture]:
         """The pictures of all requests that will be measured."""
@@ -199,7 +206,7 @@ class Profiler:
         self, tolerance: float, cells: MeasuredCells, now: Callable[[], float] = monotonic
     ) -> WarmUp:
         """Repeat every setting of both workloads until two windows agree."""
-        rounds = [round_ for setting in self.grid for round_ in self._sample(setting)]
+        rounds = [round_ for setting in self.settings for round_ in self._sample(setting)]
         with WarmUpProgress(self.params.warmup_limit) as progress:
             return warm_up(
                 lambda: self._run_quietly(rounds, cells, progress.request_done),

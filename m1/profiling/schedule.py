@@ -14,7 +14,7 @@ from m1.params import PerWorkload, ProfileParams
 from m1.profiling.cell import Cell
 from m1.schemas.profile import Experiment
 from m1.schemas.requests import WORKLOADS, Request, Workload
-from m1.schemas.settings import DecodeMode, Setting
+from m1.schemas.settings import NATIVE, DecodeMode, Setting
 
 Counts = NDArray[np.float64]
 
@@ -88,11 +88,12 @@ def plan(
     """Plan a whole run.
 
     Args:
-        params: the numbers of requests, trials and repeats.
+        params: the numbers of requests, trials and anchors.
         grid: all settings, the reference first.
         requests: the requests of each workload; each experiment takes as many as it needs, from
             the first on.
-        modes: the decode modes. Each has a pass of E1 and E2; observer pairs are in the first.
+        modes: the decode modes. Each has a pass of E1 and E2; observer pairs and
+            anchors are in the first.
 
     Returns:
         Rounds in the order of measurement.
@@ -157,8 +158,9 @@ def _rounds_of_trial(
         pairs = chosen(workload, params.observer_requests)
         both = tuple(Planned(r, marked) for r in pairs for marked in (True, False))
         yield Round("observer", trial, workload, grid[0], modes[0], both)
-        again = requests[workload][: params.repeat_requests.of(workload)]
-        yield Round("repeat", trial, workload, grid[0], modes[0], tuple(map(Planned, again)))
+        for request in requests[workload][: params.anchor_requests.of(workload)]:
+            # Each in a round of its own, so that anchors are spread over the trial.
+            yield Round("anchor", trial, workload, NATIVE, modes[0], (Planned(request),))
         for mode in modes:
             for some in _chunks(chosen(workload, params.e1_requests), len(grid)):
                 yield Round("e1", trial, workload, grid[0], mode, tuple(map(Planned, some)))

@@ -134,7 +134,7 @@ def check_table(checks: Sequence[Check]) -> Table:
     """Every validity check of the run, with value and threshold."""
     return Table(
         "Checks of this run",
-        ("Check", "Result", "Value", "Threshold", "In words"),
+        ("Check", "Result", "Spoils", "Value", "Threshold", "In words"),
         tuple(
             (
                 check.name.replace("_", " "),
@@ -143,6 +143,7 @@ def check_table(checks: Sequence[Check]) -> Table:
                 else "not measured"
                 if check.value is None
                 else "passed",
+                check.spoils,
                 _number(check.value),
                 _number(check.threshold),
                 check.detail,

@@ -60,8 +60,8 @@ class WorkloadPlan(Record):
     """Number of requests measured at each setting."""
     observer: FromOne
     """Number of requests measured with and without marks."""
-    repeat: FromOne
-    """Number of requests measured again in every trial."""
+    anchor: FromOne
+    """Number of requests measured in every trial, at the model's native setting."""
     answers: Count
     """Requests answered and scored at each setting; 0 if outputs would not be answers."""
 

@@ -47,6 +47,10 @@ class Setting(Record):
         return "/".join("-" if value is None else str(value) for value in values)
 
 
+NATIVE = Setting()
+"""The setting that leaves the model as it is."""
+
+
 def decode_passes(choice: DecodeModeChoice) -> tuple[DecodeMode, ...]:
     """The modes in which E1 and E2 are measured. All other results use the first mode."""
     return ("free", "reference_length") if choice == "both" else (choice,)

@@ -1,12 +1,12 @@
 """A whole result for the terminal: verdict, answers, tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rich.table import Table
 from rich.text import Text
 
 from m1.plain_text import in_a_line, plain
-from m1.schemas.profile import Provenance
+from m1.schemas.profile import Provenance, Verdict
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import WorkloadContrast
 from m1.schemas.results.roofline import cells_at
@@ -34,6 +34,12 @@ def why_not_tested(result: WorkloadContrast) -> list[str]:
     return list(dict.fromkeys(other.reason for other in result.not_tested))
 
 
+VERDICT_STYLES: Mapping[Verdict, str] = {
+    "valid": "bold",
+    "valid for ratios": "bold yellow",
+    "invalid": "bold red",
+}
+
 RAW_PROMPTS = (
     "No chat template was found with the model, so it got the image and the prompt alone. If it "
     "was trained with one, its answers are worse than they could be: put the template into the "
@@ -43,8 +49,7 @@ RAW_PROMPTS = (
 
 def show_result(result: WorkloadContrast, console: Terminal) -> None:
     """Print the results of a run. The first line says whether it is valid."""
-    valid = result.validity.verdict == "valid"
-    console.print(_validity_line(result), style="bold" if valid else "bold red")
+    console.print(_validity_line(result), style=VERDICT_STYLES[result.validity.verdict])
     if told := _too_small(result):
         _show_paragraph("Too small for verdicts.", told, console)
     if prompts_are_raw(result.provenance):

@@ -8,12 +8,10 @@ from torch import Tensor
 
 from m1.prepared import PreparedRequests
 from m1.schemas.requests import Request
-from m1.schemas.settings import Setting
+from m1.schemas.settings import NATIVE, Setting
 from m1.vlm.encoding import encode
 from m1.vlm.knobs.apply import applied
 from m1.vlm.model import LoadedVlm
-
-NATIVE = Setting()
 
 
 @dataclass(frozen=True)

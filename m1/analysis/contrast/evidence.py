@@ -50,7 +50,7 @@ def gather_evidence(e1: E1, e2: E2, analysis: AnalysisParams) -> dict[Workload, 
     """
     evidence: dict[Workload, Evidence] = {}
     for w in WORKLOADS:
-        reference, timed = e1.rows[w], e2.timed[w]
+        reference, timed = e1.steady[w], e2.timed[w]
         scored = e2.scored[w] if e2.scored else None
         trade_off = scored and draw_trade_off(
             timed, scored, e2.resamples, analysis.latency_statistic

@@ -1,11 +1,18 @@
 """The headline numbers of a contrast."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from m1.analysis.frontier.frontier import best_at, reference_point
+from m1.schemas.profile import Verdict
 from m1.schemas.requests import Workload
 from m1.schemas.results import Summary, WorkloadContrast, WorkloadSummary
 
+VALID: Mapping[Verdict, Literal["yes", "for ratios", "no"]] = {
+    "valid": "yes",
+    "valid for ratios": "for ratios",
+    "invalid": "no",
+}
 DIGITS = 4
 """Significant digits, so that a table of experiments shows differences and not noise."""
 DIGITS_OF_RUN = 8
@@ -21,7 +28,7 @@ def summarise(contrast: WorkloadContrast, decision_level: float) -> Summary:
     """
     verdicts = [finding.verdict for finding in contrast.findings]
     summary = Summary(
-        valid=contrast.validity.verdict == "valid",
+        valid=VALID[contrast.validity.verdict],
         qa_ms=_median_ms(contrast, "qa"),
         captioning_ms=_median_ms(contrast, "captioning"),
         failed_checks=sum(not check.passed for check in contrast.validity.checks),

@@ -71,7 +71,9 @@ def make_stage_result(e1: E1, reference: Setting, made_from: MadeFrom | None = N
     return StageResult(
         reference=reference,
         stage_breakdown={
-            w: stage_breakdown(draw_stages(rows, drawn), drawn.confidence)
+            w: stage_breakdown(
+                draw_stages(rows, drawn), draw_stages(e1.steady[w], drawn), drawn.confidence
+            )
             for w, rows in e1.rows.items()
         },
         latency={
@@ -91,12 +93,20 @@ def draw_stages(rows: pd.DataFrame, resamples: Resamples) -> StageDraws:
     return StageDraws(mean_ms, mean_ms / mean_ms.sum(axis=1, keepdims=True))
 
 
-def stage_breakdown(draws: StageDraws, confidence: float) -> dict[Stage, StageEstimate]:
-    """Each stage's mean time and share, with intervals."""
+def stage_breakdown(
+    measured: StageDraws, steady: StageDraws, confidence: float
+) -> dict[Stage, StageEstimate]:
+    """Each stage's mean time and share, with intervals.
+
+    Args:
+        measured: the times as measured.
+        steady: the times without the course of the machine.
+        confidence: of the intervals.
+    """
     return {
         stage: StageEstimate(
-            mean_ms=estimate(draws.mean_ms[:, i], confidence),
-            share=estimate(draws.share[:, i], confidence),
+            mean_ms=estimate(measured.mean_ms[:, i], confidence),
+            share=estimate(steady.share[:, i], confidence),
         )
         for i, stage in enumerate(STAGES)
     }

@@ -5,7 +5,7 @@ from m1.schemas.profile import Check
 
 def at_most(name: str, value: float, threshold: float, sentence: str, form: str = ".2%") -> Check:
     """A check that a value is at most its threshold. Both are added to the sentence."""
-    passed = value <= threshold
+    passed = bool(value <= threshold)
     sign = "at most" if passed else "above"
     detail = f"{sentence}: {value:{form}}, {sign} {threshold:{form}}"
     return Check(name=name, value=value, threshold=threshold, passed=passed, detail=detail)

@@ -14,10 +14,9 @@ from m1.profiling.checks.rows import (
     check_actuation,
     check_closure,
     check_cut_outputs,
-    check_drift,
-    check_jitter,
     check_samples,
 )
+from m1.profiling.checks.speed import check_speed
 from m1.profiling.facts.runtime_comparison import check_runtime
 from m1.profiling.interruptions import check_interruptions
 from m1.profiling.warmup import WarmUp
@@ -61,8 +60,7 @@ def judge(
         *check_closure(rows, limits),
         *check_observer(rows, limits),
         _check_warmup(seen.warmup, limits.warmup_plateau),
-        check_drift(rows, limits.drift),
-        check_jitter(rows, limits.jitter),
+        *check_speed(rows, limits),
         *check_samples(rows, limits),
         check_actuation(rows),
         check_cut_outputs(rows, limits.cut_outputs),
@@ -70,13 +68,7 @@ def judge(
         *check_machine(seen.machine, limits),
         *check_runtime(agreement, limits.runtime_difference),
     )
-    reasons = tuple(check.detail for check in checks if not check.passed)
-    return Validity(
-        verdict="invalid" if reasons else "valid",
-        reasons=reasons,
-        checks=checks,
-        machine=seen.machine,
-    )
+    return Validity.of(checks, seen.machine)
 
 
 def _check_warmup(seen: WarmUp, threshold: float) -> Check:

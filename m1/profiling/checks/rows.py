@@ -2,13 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from itertools import combinations
 from statistics import median
 
 from m1.params import ValidityParams
 from m1.profiling.cell import Cell
 from m1.profiling.checks.check import at_least, at_most, not_measured
-from m1.robust_spread import ratios_to_own_median, robust_spread
 from m1.schemas.profile import Check, MeasuredRequest
 from m1.schemas.requests import WORKLOADS
 
@@ -48,70 +46,6 @@ def _closure_residual(row: MeasuredRequest) -> float:
     return abs(row.total_ms - sum(ms or 0.0 for ms in stages)) / row.total_ms
 
 
-def check_drift(rows: Sequence[MeasuredRequest], threshold: float) -> Check:
-    """Check that the speed of E1 was constant: no third of the run differs from another one."""
-    changes = {
-        f"{workload} {name}": change
-        for workload in WORKLOADS
-        for name, quantity in (("time to first token", _ttft_ms), ("decode", _decode_ms_per_token))
-        if (change := drift(rows, workload, quantity)) is not None
-    }
-    if not changes:
-        return not_measured(
-            "drift", threshold, "drift not measured: too few requests", passed=False
-        )
-    shown = ", ".join(f"{name} {change:.1%}" for name, change in changes.items())
-    sentence = f"largest change between two thirds of the run ({shown})"
-    return at_most("drift", max(changes.values()), threshold, sentence)
-
-
-def _ttft_ms(row: MeasuredRequest) -> float:
-    """Time to first token, which depends little on the text of a request."""
-    return row.total_ms - (row.decode_ms or 0.0)
-
-
-def _decode_ms_per_token(row: MeasuredRequest) -> float | None:
-    """Time of each token after the first; `None` for outputs of one token."""
-    steps = row.n_output_tokens - 1
-    return row.decode_ms / steps if row.decode_ms is not None and steps else None
-
-
-def drift(rows: Sequence[MeasuredRequest], workload: str, quantity: Quantity) -> float | None:
-    """Largest relative difference between the medians of two thirds of E1, in order of time.
-
-    `None` with fewer than three values in a third.
-    """
-    e1 = [row for row in rows if row.experiment == "e1" and row.workload == workload]
-    values = [v for row in sorted(e1, key=lambda r: r.order) if (v := quantity(row)) is not None]
-    third = len(values) // N_THIRDS
-    if third < LEAST_IN_A_THIRD:
-        return None
-    parts = (values[:third], values[third:-third], values[-third:])
-    middles = [median(part) for part in parts]
-    return max(max(a, b) / min(a, b) - 1 for a, b in combinations(middles, 2))
-
-
-def check_jitter(rows: Sequence[MeasuredRequest], threshold: float) -> Check:
-    """Check that a repeated request takes about the same time in every trial."""
-    spreads = {w: spread for w in WORKLOADS if (spread := jitter(rows, w)) is not None}
-    if len(spreads) < len(WORKLOADS):
-        reason = "jitter not measured: no request of each workload was measured in several trials"
-        return not_measured("jitter", threshold, reason, passed=False)
-    shown = ", ".join(f"{workload} {spread:.1%}" for workload, spread in spreads.items())
-    sentence = f"spread of latency at a repeated request ({shown})"
-    return at_most("jitter", max(spreads.values()), threshold, sentence)
-
-
-def jitter(rows: Sequence[MeasuredRequest], workload: str) -> float | None:
-    """Robust relative spread of repeated requests around their own medians."""
-    times: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        if row.experiment == "repeat" and row.workload == workload:
-            times[row.request_id].append(row.total_ms)
-    ratios = ratios_to_own_median(times.values())
-    return robust_spread(ratios) if ratios else None
-
-
 def check_samples(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> tuple[Check, Check]:
     """Check that there are enough requests in E1, and in every cell of E2."""
     counts = Counter(Cell.of(row) for row in rows)
@@ -131,7 +65,8 @@ def _least_requests(counts: Counter[Cell], experiment: str) -> int:
 
 def check_actuation(rows: Sequence[MeasuredRequest]) -> Check:
     """Check that the observed setting is the requested one, or the nearest possible one."""
-    wrong = sum(not _actuated(row) for row in rows)
+    most = _most_observed(rows)
+    wrong = sum(not _actuated(row, most) for row in rows)
     furthest = max((_visual_deviation(row) for row in rows), default=0.0)
     detail = (
         f"{wrong} of {len(rows)} requests ran at another setting than was planned; "
@@ -142,12 +77,25 @@ def check_actuation(rows: Sequence[MeasuredRequest]) -> Check:
     )
 
 
-def _actuated(row: MeasuredRequest) -> bool:
-    """Whether a row's observations agree with its setting. Missing observations agree."""
+def _most_observed(rows: Sequence[MeasuredRequest]) -> tuple[int | None, int | None]:
+    """The largest observed numbers of experts and of blocks: those of the untouched model."""
+    top_k = (row.observed_top_k for row in rows if row.observed_top_k)
+    blocks = (row.observed_active_blocks for row in rows if row.observed_active_blocks)
+    return max(top_k, default=None), max(blocks, default=None)
+
+
+def _actuated(row: MeasuredRequest, most: tuple[int | None, int | None]) -> bool:
+    """Whether a row's observations agree with its setting. Missing observations agree.
+
+    Args:
+        row: the row.
+        most: numbers of experts and of blocks at the native setting, where anchors run.
+    """
+    native = most if row.experiment == "anchor" else (None, None)
     planned_and_seen = (
         (row.planned_vision_tokens, row.observed_vision_tokens),
-        (row.top_k, row.observed_top_k),
-        (row.active_blocks, row.observed_active_blocks),
+        (row.top_k or native[0], row.observed_top_k),
+        (row.active_blocks or native[1], row.observed_active_blocks),
     )
     return all(planned == seen for planned, seen in planned_and_seen if None not in (planned, seen))
 

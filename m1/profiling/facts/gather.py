@@ -17,7 +17,7 @@ from m1.profiling.measured_cells import release_memory
 from m1.reasons import typed
 from m1.schemas.profile import CellWork, DeviceRates, RuntimeAgreement
 from m1.schemas.requests import WORKLOADS
-from m1.schemas.settings import Setting
+from m1.schemas.settings import NATIVE, Setting
 from m1.stopping import check_not_asked
 from m1.vlm.at_setting import AtSetting
 from m1.vlm.model import LoadedVlm
@@ -63,7 +63,7 @@ def gather_facts(vlm: LoadedVlm, prepared: Prepared, grid: Sequence[Setting]) ->
     return Facts(
         device_rates=rates,
         work=tuple(work for work in counted if work),
-        runtime_agreement=_agreement(firsts["captioning"], grid) if compiled else None,
+        runtime_agreement=_agreement(firsts["captioning"], (*grid, NATIVE)) if compiled else None,
     )
 
 

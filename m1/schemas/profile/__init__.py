@@ -3,12 +3,13 @@
 from m1.schemas.profile.interruptions import Interruption
 from m1.schemas.profile.machine import GpuState, MachineState, Span
 from m1.schemas.profile.provenance import Provenance, Quantisation
-from m1.schemas.profile.rows import STAGES, ByStage, Experiment, MeasuredRequest, Stage
+from m1.schemas.profile.rows import REPEATED, STAGES, ByStage, Experiment, MeasuredRequest, Stage
 from m1.schemas.profile.run import FailedCell, ProfileRun, RuntimeAgreement, place_of
-from m1.schemas.profile.validity import Check, Validity
+from m1.schemas.profile.validity import Check, Validity, Verdict
 from m1.schemas.profile.work import CellWork, DeviceRates, StageWork
 
 __all__ = [
+    "REPEATED",
     "STAGES",
     "ByStage",
     "CellWork",
@@ -28,5 +29,6 @@ __all__ = [
     "Stage",
     "StageWork",
     "Validity",
+    "Verdict",
     "place_of",
 ]

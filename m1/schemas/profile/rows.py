@@ -8,7 +8,9 @@ from m1.schemas.base import Amount, Count, FromOne, Positive, Record, with_each
 from m1.schemas.requests import Workload
 from m1.schemas.settings import DecodeMode
 
-Experiment = Literal["e1", "e2", "observer", "repeat"]
+Experiment = Literal["e1", "e2", "observer", "anchor", "repeat"]
+REPEATED: tuple[Experiment, ...] = ("anchor", "repeat")
+"""Experiments that measure the same requests in every trial."""
 Stage = Literal["vision", "projector", "prefill", "decode"]
 STAGES: tuple[Stage, ...] = ("vision", "projector", "prefill", "decode")
 T = TypeVar("T")
@@ -21,7 +23,8 @@ class MeasuredRequest(Record):
 
     experiment: Experiment
     """`e1`: at the reference setting. `e2`: over the grid. `observer`: with and without marks.
-    `repeat`: the same requests in every trial."""
+    `anchor`: the same requests in every trial, at the model's native setting. `repeat`: the same in
+    runs of earlier versions, at the reference setting."""
     order: int
     """Place in the order of measurement, from 0."""
     trial: Count

@@ -13,6 +13,7 @@ from m1.schemas.profile.validity import Validity
 from m1.schemas.profile.work import CellWork, DeviceRates
 from m1.schemas.requests import ByWorkload, Workload
 from m1.schemas.settings import (
+    NATIVE,
     DecodeMode,
     DecodeModeChoice,
     EndTokens,
@@ -143,11 +144,12 @@ class ProfileRun(Record):
             if work.setting not in grid:
                 yield f"work is counted at {work.setting.label}, which is not in grid"
         for cell in self.failed:
-            if cell.setting not in grid:
+            anchor = cell.experiment == "anchor"
+            if cell.setting not in ({NATIVE} if anchor else grid):
                 yield f"a cell failed at {cell.setting.label}, which is not in grid"
             if cell.decode_mode not in modes:
                 yield f"a cell failed in mode {cell.decode_mode}, in which nothing was measured"
-            if cell.experiment != "e2" and cell.setting != self.reference:
+            if cell.experiment not in ("e2", "anchor") and cell.setting != self.reference:
                 yield f"{cell.experiment} failed at {cell.setting.label}, not at the reference"
             if cell.experiment == "e2" and cell.setting == self.reference:
                 yield "e2 failed at the reference, so there is nothing to compare with"

@@ -1,5 +1,7 @@
 """The headline numbers, the one DVC metric: numbers and short words, for narrow tables."""
 
+from typing import Literal
+
 from m1.schemas.base import Record
 
 
@@ -28,8 +30,8 @@ class Summary(Record):
     run is invalid or has no quality, are in the contrast.
     """
 
-    valid: bool
-    """Whether the run passed every check."""
+    valid: Literal["yes", "for ratios", "no"]
+    """`yes` if the run passed every check, `for ratios` if only checks of milliseconds failed."""
     qa_ms: float | None
     """Median latency of question answering at the reference setting."""
     captioning_ms: float | None
