@@ -110,13 +110,18 @@ def is_asked() -> bool:
     return _Asked.by is not None
 
 
+def signal_asked() -> signal.Signals:
+    """The signal that asked to stop, after a KeyboardInterrupt."""
+    return _Asked.by or signal.SIGINT
+
+
 def end_stopped(advice: str = WHOLE) -> NoReturn:
     """End the command after a signal, with one line and the exit status that shells expect.
 
     Raises:
         SystemExit: always.
     """
-    number = _Asked.by or signal.SIGINT
+    number = signal_asked()
     say_last(_told(number, advice))
     raise SystemExit(SIGNAL_BASE + number) from None
 

@@ -1,5 +1,6 @@
 """Measure both workloads: E1 at the reference setting, E2 over the knob grid."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from m1.errors import run_command
 from m1.params import load_params
+from m1.profiling.processes import MORE_LEFT, run_until_complete
 
 
 def main(
@@ -26,14 +28,25 @@ def main(
         list[str] | None,
         typer.Option("--set", help="Change a parameter, as in model.device=cuda; repeatable."),
     ] = None,
+    only_next: Annotated[
+        bool, typer.Option("--only-next", help="Measure only what the next process measures.")
+    ] = False,
 ) -> None:
-    """Measure latency, stages and answers of every cell on this machine."""
+    """Measure latency, stages and answers of every cell on this machine.
+
+    With profile.n_processes above 1 it starts itself again for each of these processes.
+    """
     params = load_params(params_file, changes or ())
+    if params.profile.n_processes > 1 and not only_next:
+        same = ("-m", "stages.profiling", *sys.argv[1:])
+        run_until_complete([sys.executable, *same, "--only-next"])
+        return
     # Importing torch takes seconds, so mistakes in parameters are reported first.
     from m1.profiling.whole import Places, profile
 
     places = Places(requests, journal_folder, out)
-    profile(places, params.model, params.knobs, params.profile, params.validity)
+    if not profile(places, params.model, params.knobs, params.profile, params.validity):
+        raise typer.Exit(MORE_LEFT)
 
 
 if __name__ == "__main__":

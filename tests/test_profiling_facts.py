@@ -46,7 +46,7 @@ def test_a_setting_without_memory_has_no_work_and_the_others_are_measured(
     for cell in run.work:
         assert all(cell.stages[stage].operations > 0 for stage in STAGES)
     rows = read_rows(MeasuredRequest, tmp_path / "out/rows.parquet")
-    assert set(rows["vision_tokens"]) == {144}
+    assert set(rows["vision_tokens"].dropna()) == {144}
 
 
 def test_runtimes_that_could_not_be_compared_do_not_pass() -> None:

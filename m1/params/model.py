@@ -44,6 +44,9 @@ class ModelParams(Record):
     autotune: bool = True
     """Whether `compiled` tries many kernels for each product. This takes minutes, and makes steps
     some percent faster."""
+    keep_compiled: bool = False
+    """Whether `compiled` may use what the compiler chose in an earlier process. It is quicker, but
+    then processes are not independent of each other."""
     n_threads: Annotated[int, Field(ge=1, le=1024)] | None
     """Number of CPU threads; null takes one for each core."""
 

@@ -1,9 +1,9 @@
 """Sections `profile` and `quality`: what is measured, and which answers are scored."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from m1.params.numbers import PerWorkload, Seconds, Seed
 from m1.schemas.base import Record
@@ -39,6 +39,10 @@ class ProfileParams(Record):
     n_trials: Annotated[int, Field(ge=2, le=10_000)]
     """Number of rounds over all cells. With rounds, drift affects all cells alike. The trials are
     the units of the bootstrap."""
+    n_processes: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Number of processes that measure the trials, one after the other. Each loads the model, is
+    warmed up and compiled anew, and has its own place in memory. So intervals hold what differs
+    between processes."""
     warmup_window: Annotated[int, Field(ge=1, le=100_000)]
     """Smallest number of requests in a window. Two windows must agree before measuring starts."""
     warmup_s: Seconds
@@ -48,6 +52,19 @@ class ProfileParams(Record):
     """Number of windows after which warm-up ends even if they do not agree."""
     strict: bool = False
     """Whether the stage fails if a cell could not be measured."""
+
+    @model_validator(mode="after")
+    def _a_trial_for_each_process(self) -> Self:
+        if self.n_processes > self.n_trials:
+            raise ValueError(
+                f"n_processes = {self.n_processes}: more than the trials, n_trials = "
+                f"{self.n_trials}, so some would measure nothing"
+            )
+        return self
+
+    def process_of(self, trial: int) -> int:
+        """The process that measures a trial. Trials of a process follow each other."""
+        return trial * self.n_processes // self.n_trials
 
     @field_validator("max_new_tokens")
     @classmethod

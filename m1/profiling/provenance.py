@@ -95,6 +95,7 @@ def identity(vlm: LoadedVlm, params: ModelParams, prepared: Prepared) -> dict[st
         "experts_implementation": params.experts if vlm.structure.experts else "none",
         "attention_implementation": str(config._attn_implementation),
         "runtime": params.runtime,
+        "keep_compiled": params.keep_compiled if params.runtime == "compiled" else None,
         "prompt_template": vlm.prompts.template,
         "versions": {
             "python": platform.python_version(),

@@ -104,34 +104,46 @@ class Profiler:
         warmup_tolerance: float,
         journal: Journal,
         one_request: OneRequest = nullcontext,
-    ) -> Measured:
-        """Measure everything that is not in the journal yet.
+    ) -> Measured | None:
+        """Measure what a process measures and is not in the journal yet.
+
+        This is the first process of the plan that has something left.
 
         Args:
             warmup_tolerance: relative difference at which two windows of warm-up agree.
             journal: journal of this run; every row is in it before the next request begins.
             one_request: a context around every request that counts and its line in the journal.
 
+        Returns:
+            The whole run; `None` if other processes have something left.
+
         Raises:
             UserError: if the reference setting cannot be measured.
         """
         rounds = self._plan()
-        left = _left_of(rounds, journal)
         undisturbed = Undisturbed(journal, self._measure, on_gpu=self.vlm.device.type != "cpu")
         cells = MeasuredCells(journal, rounds, self.grid[0], undisturbed.measure)
-        progress = ProfileProgress(left)
+        all_left = [round_ for round_ in _left_of(rounds, journal) if not cells.failed(round_)]
+        process = all_left[0].process if all_left else self.params.n_processes - 1
+        left = [round_ for round_ in all_left if round_.process == process]
+        progress = ProfileProgress(all_left)
         with no_search_through_the_model():
-            if journal.rows:
+            if process in [warm.process for warm in journal.warm_ups]:
                 progress.note(f"resuming: {len(journal.rows)} requests were measured before")
+            elif self.params.n_processes > 1:
+                progress.note(f"process {process + 1} of {self.params.n_processes}")
             if left:
                 self.record_prompts(left, cells)
-                journal.warm(
-                    self.warm_up(warmup_tolerance, cells, lambda: monotonic() - undisturbed.lost_s)
+                warm = self.warm_up(
+                    warmup_tolerance, cells, lambda: monotonic() - undisturbed.lost_s
                 )
+                journal.warm(warm, process)
             with progress:
                 progress.begin()
                 watch = MachineWatch(self.vlm.device, earlier=journal.looks, on_look=journal.look)
                 _measure_rounds(left, cells, watch, progress, one_request)
+        if any(round_.process > process for round_ in all_left):
+            return None
         return self._measured(journal, cells, watch)
 
     def _plan(self) -> list[Round]:

@@ -72,6 +72,7 @@ class Round:
     setting: Setting
     decode_mode: DecodeMode
     planned: tuple[Planned, ...]
+    process: int = 0
 
     @property
     def cell(self) -> Cell:
@@ -107,6 +108,8 @@ def plan(
     for trial in range(params.n_trials):
         due = list(_rounds_of_trial(trial, params, grid, requests, modes, dealt))
         due = [round_ for round_ in due if round_.planned]
+        process = params.process_of(trial)
+        due = [replace(round_, process=process) for round_ in due]
         rounds += [_shuffled(due[i], rng) for i in rng.permutation(len(due))]
     return _numbered(rounds)
 

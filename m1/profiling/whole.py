@@ -1,6 +1,7 @@
 """The profile stage as a whole: load, check, measure, judge, write."""
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -14,7 +15,8 @@ from m1.plain_text import say
 from m1.prepared import read_prepared
 from m1.profiling.checks.judge import judge
 from m1.profiling.ctrl_c import CtrlC
-from m1.profiling.facts.gather import Facts, gather_facts
+from m1.profiling.facts.gather import Facts, compare_with_eager, gather_facts
+from m1.profiling.facts.runtime_comparison import worst_of
 from m1.profiling.journal.folder import Journals
 from m1.profiling.journal.journal import Journal, journal_key
 from m1.profiling.provenance import git_commit, provenance
@@ -47,8 +49,11 @@ def profile(
     params: ProfileParams,
     validity: ValidityParams,
     measure: Measure = measure,
-) -> None:
-    """Measure both workloads, or resume a run that was interrupted.
+) -> bool:
+    """Measure what one process measures of both workloads, or resume a run that was interrupted.
+
+    Returns:
+        Whether the run is complete. If not, another process has to measure the rest.
 
     Raises:
         UserError: what is wrong and how to fix it.
@@ -61,7 +66,7 @@ def profile(
     journals = Journals(journal_folder, Path.cwd())
     # The lock covers loading too, which would disturb another run's timings. It also covers the
     # journal: of two equal runs, the second must not resume the journal of the first.
-    with CtrlC() as ctrl_c, device_lock(find_device(model.device)):
+    with CtrlC() as ctrl_c, device_lock(find_device(model.device)), _compiler_of(model):
         loaded = load_vlm(model)
         check_prompts(loaded.prompts, requests)
         vlm = calibrated(loaded, knobs, prepared)
@@ -69,10 +74,15 @@ def profile(
         key = journal_key(vlm, prepared, model, knobs, params)
         with journals.open(key) as journal:
             profiler.check_and_reserve()
-            facts = gather_facts(vlm, prepared, profiler.grid)
+            if agreement := compare_with_eager(vlm, prepared, profiler.grid):
+                journal.agree(agreement)
             measured = profiler.run(validity.warmup_plateau, journal, ctrl_c.one_request)
+            if measured is None:
+                return False
+            worst = worst_of(journal.agreements)
+            facts = gather_facts(vlm, prepared, profiler.grid, worst)
             origin = _provenance_of(profiler, model, measured, journal)
-            verdict = judge(measured.rows, measured.seen, validity, facts.runtime_agreement)
+            verdict = judge(measured.rows, measured.seen, validity, worst)
             run = _record_of(profiler, measured, facts, origin, verdict, knobs.block_policy)
             with written_together() as results:
                 results.rows(measured.rows, places.out / "rows.parquet")
@@ -81,6 +91,16 @@ def profile(
             if run.failed and params.strict:
                 _refuse_failed_cells(run, journal)
             journals.finish(journal)
+    return True
+
+
+def _compiler_of(model: ModelParams) -> AbstractContextManager[None]:
+    """A context in which the compiler chooses anew, unless it may use earlier choices."""
+    if model.runtime == "eager" or model.keep_compiled:
+        return nullcontext()
+    from torch._inductor.utils import fresh_cache
+
+    return fresh_cache()
 
 
 def _provenance_of(
@@ -116,6 +136,7 @@ def _record_of(
         grid=profiler.grid,
         block_policy=block_policy,
         kept_blocks=kept_blocks(profiler.vlm.structure, profiler.grid),
+        n_processes=profiler.params.n_processes,
         n_rows=len(measured.rows),
         rows_fingerprint=rows_fingerprint(measured.rows),
         device_rates=facts.device_rates,

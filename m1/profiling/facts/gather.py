@@ -1,4 +1,4 @@
-"""Facts that are measured once in a run: work, the device's rates, agreement of runtimes."""
+"""Facts about a run: work, the device's rates, agreement of runtimes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,16 +42,21 @@ class Facts:
     """Comparison of compiled and eager runtime; `None` if the run uses the eager runtime."""
 
 
-def gather_facts(vlm: LoadedVlm, prepared: Prepared, grid: Sequence[Setting]) -> Facts:
-    """Measure the device, count the work of each cell, compare the runtimes.
+def gather_facts(
+    vlm: LoadedVlm,
+    prepared: Prepared,
+    grid: Sequence[Setting],
+    agreement: RuntimeAgreement | None = None,
+) -> Facts:
+    """Measure the device, and count the work of each cell.
 
     Args:
         vlm: the model.
         prepared: the requests of each workload; only the first one is used.
         grid: all settings.
+        agreement: the comparison of the runtimes, if there is one.
     """
     firsts = {w: _First(vlm, prepared[w]) for w in WORKLOADS}
-    compiled = isinstance(vlm.runtime, CompiledRuntime)
     tell(f"counting the work of {len(grid) * len(WORKLOADS)} cells")
     counted = [
         tried(partial(firsts[w].work, setting), f"work of {w} {setting.label}")
@@ -63,8 +68,23 @@ def gather_facts(vlm: LoadedVlm, prepared: Prepared, grid: Sequence[Setting]) ->
     return Facts(
         device_rates=rates,
         work=tuple(work for work in counted if work),
-        runtime_agreement=_agreement(firsts["captioning"], (*grid, NATIVE)) if compiled else None,
+        runtime_agreement=agreement,
     )
+
+
+def compare_with_eager(
+    vlm: LoadedVlm, prepared: Prepared, grid: Sequence[Setting]
+) -> RuntimeAgreement | None:
+    """Compare the compiled runtime of this process with the eager one; `None` in the eager runtime.
+
+    Args:
+        vlm: the model.
+        prepared: the requests of each workload; only the first caption is used.
+        grid: all settings.
+    """
+    if not isinstance(vlm.runtime, CompiledRuntime):
+        return None
+    return _agreement(_First(vlm, prepared["captioning"]), (*grid, NATIVE))
 
 
 def tried(fact: Callable[[], T], name: str) -> T | None:

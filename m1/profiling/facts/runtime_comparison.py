@@ -62,6 +62,11 @@ def check_runtime(agreement: RuntimeAgreement | None, limit: float) -> Iterator[
         yield at_most("runtime", agreement.difference, threshold, sentence, ".3g")
 
 
+def worst_of(agreements: Sequence[RuntimeAgreement]) -> RuntimeAgreement | None:
+    """The agreement of the process in which the runtimes differ most; `None` without any."""
+    return max(agreements, key=lambda agreement: agreement.difference, default=None)
+
+
 def compare_runtimes(vlm: LoadedVlm, inputs: dict[str, Tensor], n_tokens: int) -> Compared:
     """Logits of both runtimes on the tokens of the eager one.
 

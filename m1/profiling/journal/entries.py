@@ -6,7 +6,7 @@ from pydantic import Field, JsonValue
 
 from m1.profiling.machine.gpu import GpuSample
 from m1.schemas.base import Record
-from m1.schemas.profile import FailedCell, Interruption, MeasuredRequest
+from m1.schemas.profile import FailedCell, Interruption, MeasuredRequest, RuntimeAgreement
 
 
 class JournalKey(Record):
@@ -50,6 +50,17 @@ class Warm(Record):
     """Relative change between the last two windows of warm-up."""
     n_windows: int
     """Windows of warm-up."""
+    process: int = 0
+    """Which of the processes that measure the trials."""
+
+
+class Agreed(Record):
+    """The compiled runtime of a process was compared with the eager one."""
+
+    kind: Literal["agreed"] = "agreed"
+    """Kind of line."""
+    agreement: RuntimeAgreement
+    """Result of the comparison."""
 
 
 class Row(Record):
@@ -102,5 +113,5 @@ class Retry(Record):
 
 
 Entry = Annotated[
-    Opened | Warm | Row | Interrupted | Failed | Look | Retry, Field(discriminator="kind")
+    Opened | Warm | Agreed | Row | Interrupted | Failed | Look | Retry, Field(discriminator="kind")
 ]

@@ -18,6 +18,7 @@ from m1.kept import PACKAGE, source_fingerprint
 from m1.params import KnobParams, ModelParams, ProfileParams
 from m1.prepared import Prepared
 from m1.profiling.journal.entries import (
+    Agreed,
     Entry,
     Failed,
     Interrupted,
@@ -31,7 +32,7 @@ from m1.profiling.journal.entries import (
 from m1.profiling.provenance import identity
 from m1.profiling.warmup import WarmUp
 from m1.schemas.base import describe
-from m1.schemas.profile import FailedCell, Interruption, MeasuredRequest
+from m1.schemas.profile import FailedCell, Interruption, MeasuredRequest, RuntimeAgreement
 from m1.vlm.knobs.apply import kept_blocks
 from m1.vlm.model import LoadedVlm
 
@@ -116,9 +117,13 @@ class Journal:
         self.lines.append(ENTRY.dump_json(entry).decode())
         self.entries.append(entry)
 
-    def warm(self, end: WarmUp) -> None:
-        """Note that measuring begins or resumes, and how warm-up ended."""
-        self._add(Warm(at=_now(), change=end.change, n_windows=end.n_windows))
+    def warm(self, end: WarmUp, process: int = 0) -> None:
+        """Note that a process begins to measure or resumes, and how warm-up ended."""
+        self._add(Warm(at=_now(), change=end.change, n_windows=end.n_windows, process=process))
+
+    def agree(self, agreement: RuntimeAgreement) -> None:
+        """Note how the compiled runtime of this process agrees with the eager one."""
+        self._add(Agreed(agreement=agreement))
 
     def add(self, row: MeasuredRequest) -> None:
         """Note a measured request."""
@@ -169,7 +174,15 @@ class Journal:
     @property
     def resumed_at(self) -> tuple[str, ...]:
         """When measuring resumed after an interruption."""
-        return tuple(warm.at for warm in self.warm_ups[1:])
+        processes = [warm.process for warm in self.warm_ups]
+        return tuple(
+            warm.at for i, warm in enumerate(self.warm_ups) if warm.process in processes[:i]
+        )
+
+    @property
+    def agreements(self) -> tuple[RuntimeAgreement, ...]:
+        """How the compiled runtime of each process agrees with the eager one."""
+        return tuple(e.agreement for e in self.entries if isinstance(e, Agreed))
 
     @property
     def looks(self) -> list[list[Look]]:

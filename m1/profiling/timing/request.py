@@ -102,6 +102,7 @@ def measure(
         experiment=of.experiment,
         order=planned.order,
         trial=of.trial,
+        process=of.process,
         workload=of.workload,
         request_id=request.request_id,
         image_id=request.image_id,

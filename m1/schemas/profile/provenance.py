@@ -69,6 +69,9 @@ class Provenance(Record):
     """How attention was computed."""
     runtime: RuntimeName
     """`eager`, or `compiled`: one graph for each decode step, with a cache of fixed size."""
+    keep_compiled: bool | None = None
+    """Whether a process could use what the compiler chose in an earlier one; null in the eager
+    runtime, and in records of earlier versions, in which it could."""
     prompt_template: PromptTemplate | None = None
     """Source of the chat template around prompts. `none`: the model had no template, so prompts
     were raw. Null: not recorded."""

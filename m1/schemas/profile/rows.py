@@ -29,6 +29,8 @@ class MeasuredRequest(Record):
     """Place in the order of measurement, from 0."""
     trial: Count
     """Round over all cells, from 0. The trial is the unit of the bootstrap."""
+    process: Count = 0
+    """The process that measured the trial, from 0."""
     workload: Workload
     """Workload of the request."""
     request_id: str

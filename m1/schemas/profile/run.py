@@ -106,6 +106,8 @@ class ProfileRun(Record):
     """How active blocks were chosen if not all blocks were active."""
     kept_blocks: dict[str, tuple[int, ...]]
     """For each number of active blocks, the blocks that were active."""
+    n_processes: FromOne = 1
+    """Number of processes that measured the trials, one after the other."""
     n_rows: Count
     """Number of measured requests."""
     rows_fingerprint: Fingerprint | None = None
