@@ -25,6 +25,8 @@ from m1.schemas.settings import Knob
 OUT = Path("docs/coverage.md")
 LAST: dict[Knob, int] = {"vision_tokens": 6, "top_k": 3, "active_blocks": 2}
 """Index of the setting where only this knob is reduced, to its smallest value."""
+PROCESS_SPREAD = 0.03
+"""How much processes differ in worlds in which they do, as the logarithm of a cell's times."""
 WORLDS = {
     "50 trials": CoverageWorld(),
     "50 trials, settings of nearly equal quality": CoverageWorld(
@@ -34,6 +36,11 @@ WORLDS = {
     "30 trials": CoverageWorld(n_trials=30, per_trial=4, e1_per_trial=10),
     "20 trials": CoverageWorld(n_trials=20, per_trial=5, e1_per_trial=15),
     "10 trials": CoverageWorld(n_trials=10, per_trial=10, e1_per_trial=30),
+    "1 process, processes differ": CoverageWorld(process_spread=PROCESS_SPREAD),
+    "3 processes, they differ": CoverageWorld(process_spread=PROCESS_SPREAD, n_processes=3),
+    "5 processes, they differ": CoverageWorld(process_spread=PROCESS_SPREAD, n_processes=5),
+    "10 processes, they differ": CoverageWorld(process_spread=PROCESS_SPREAD, n_processes=10),
+    "5 processes, all alike": CoverageWorld(n_processes=5),
 }
 INTRODUCTION = """# How often intervals contain the true value
 
@@ -131,6 +138,7 @@ def estimates(
     of_e2 = draw_samples(rows, pd.DataFrame({"image_id": scored.images}), analysis)
     trade_off = draw_trade_off(timed, scored, of_e2, analysis.latency_statistic)
     moves = draw_moves(timed, of_e2, None)
+    sure = trade_off.confidence
     latency, quality = trade_off.latency_fraction, trade_off.quality_fraction
     plain = {
         "mean latency": of_e1.mean(total_ms, images)[:, 0],
@@ -144,10 +152,8 @@ def estimates(
         "quality, fraction of reference": quality[:, -1],
         "steepness": trade_off.steepness,
     }
-    area = estimate_of_extreme(hypervolume(latency, quality), analysis.confidence, LEAST_AREA)
-    return {name: estimate(draws, analysis.confidence) for name, draws in plain.items()} | {
-        "hypervolume": area
-    }
+    area = estimate_of_extreme(hypervolume(latency, quality), sure, LEAST_AREA)
+    return {name: estimate(draws, sure) for name, draws in plain.items()} | {"hypervolume": area}
 
 
 def _table(found: pd.DataFrame) -> str:

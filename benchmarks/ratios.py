@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from m1.analysis.draws.confidence import Confidence
 from m1.analysis.draws.intervals import estimate
 from m1.schemas.results.estimates import Estimate
 
@@ -12,7 +13,7 @@ Array = NDArray[np.float64]
 Rng = np.random.Generator
 
 N_RESAMPLES = 2000
-CONFIDENCE = 0.95
+CONFIDENCE = Confidence(0.95)
 
 
 def median_estimate(values: Array, rng: Rng) -> Estimate:

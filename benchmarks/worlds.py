@@ -7,7 +7,7 @@ and chance.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 
@@ -134,6 +134,14 @@ class CoverageWorld(Mechanism):
     length_spread: float = 0.35
     spell: float = 0.1
     noise: float = 0.03
+    n_processes: int = 1
+    """Processes that measure the trials, one after the other."""
+    process_spread: float = 0.0
+    """Standard deviation of the logarithm of a cell's times between processes."""
+
+    def process_of(self, trials: Places) -> Places:
+        """The process that measures each trial."""
+        return trials * self.n_processes // self.n_trials
 
     @cached_property
     def quality(self) -> Array:
@@ -143,7 +151,8 @@ class CoverageWorld(Mechanism):
     @cached_property
     def mean_stage_ms(self) -> Array:
         """True mean time of every stage [n_stages, n_settings], from formulas for the spreads."""
-        common = np.exp(self.image_spread**2 / 2) * (1 - self.spell) ** -0.5 / (1 - self.noise)
+        spreads = np.exp((self.image_spread**2 + self.process_spread**2) / 2)
+        common = spreads * (1 - self.spell) ** -0.5 / (1 - self.noise)
         means = common * self.step_ms("qa", self.grid)
         means[DECODE] *= N_STEPS * np.exp(self.length_spread**2 / 2)
         return np.asarray(means)
@@ -152,6 +161,9 @@ class CoverageWorld(Mechanism):
         """Draw the times of requests at the first n settings [n_stages, n_requests, n]."""
         tempers = rng.normal(size=images.max() + 1)[images]
         times = self.times("qa", self.grid[:n], tempers, trials, rng)
+        processes = self.process_of(trials)
+        effects = self.process_spread * rng.normal(size=(processes.max() + 1, n))
+        times *= np.exp(effects)[processes]
         lengths = np.exp(self.length_spread * rng.normal(size=len(images)))
         times[DECODE] *= N_STEPS * lengths[:, None]
         return times
@@ -159,7 +171,8 @@ class CoverageWorld(Mechanism):
     def population_ms(self, n: int) -> Array:
         """Latencies of many requests [n_requests, n]. Each has an image and a trial of its own."""
         alone = np.arange(N_POPULATION // n)
-        return np.asarray(self.draw(np.random.default_rng(0), alone, alone, n).sum(axis=0))
+        world = replace(self, n_processes=self.n_trials)
+        return np.asarray(world.draw(np.random.default_rng(0), alone, alone, n).sum(axis=0))
 
     def simulate_e1(self, rng: Rng) -> pd.DataFrame:
         """Make up rows of E1: stages, total, image and trial of each request."""
@@ -167,14 +180,20 @@ class CoverageWorld(Mechanism):
         times = self.draw(rng, images, trials, 1)[:, :, 0]
         rows = pd.DataFrame(times.T, columns=STAGE_COLUMNS)
         return rows.assign(
-            total_ms=times.sum(axis=0), image_id=_names(images), trial=trials, workload="qa"
+            total_ms=times.sum(axis=0),
+            image_id=_names(images),
+            trial=trials,
+            process=self.process_of(trials),
+            workload="qa",
         )
 
     def simulate_e2(self, rng: Rng) -> tuple[pd.DataFrame, TimedCells, ScoredCells]:
         """Make up E2: images and trials of its timed requests, their times, all scored answers."""
         images, trials = self._dealt(self.per_trial, pairs_in=2)
         times = self.draw(rng, images, trials, len(self.grid))
-        rows = pd.DataFrame({"image_id": _names(images), "trial": trials})
+        rows = pd.DataFrame(
+            {"image_id": _names(images), "trial": trials, "process": self.process_of(trials)}
+        )
         timed = TimedCells(
             "qa",
             self.grid,

@@ -7,7 +7,8 @@ import pandas as pd
 from simulated import World, simulate_answers, simulate_requests, simulate_rows
 
 from m1.analysis.contrast.evidence import Evidence, gather_evidence
-from m1.analysis.draws.bootstrap import Draws, Resamples
+from m1.analysis.draws.bootstrap import Resamples
+from m1.analysis.draws.confidence import Draws
 from m1.analysis.experiments import E1, E2
 from m1.analysis.frontier.frontier import find_frontier
 from m1.analysis.frontier.scoring import score_rows

@@ -6,13 +6,16 @@ from analysed import make_analysis, weights_of
 from m1.analysis.draws.bootstrap import (
     Resamples,
     draw_resamples,
+    draw_samples,
     n_drawn,
     resamples_of,
     weighted_quantile,
 )
 from m1.analysis.draws.clusters import clusters_of, of_images
+from m1.analysis.draws.confidence import Confidence
 from m1.analysis.draws.intervals import estimate, estimate_if_defined, estimate_of_extreme
 from m1.errors import UserError
+from m1.schemas.results import Estimate
 
 ANALYSIS = make_analysis()
 
@@ -147,20 +150,20 @@ def test_the_same_scores_in_another_order_have_the_same_mean() -> None:
 
 
 def test_estimate_is_the_sample_with_percentiles_of_the_resamples() -> None:
-    found = estimate(np.array([5.0, *range(101)]), 0.9)
+    found = estimate(np.array([5.0, *range(101)]), Confidence(0.9))
     assert (found.value, found.low, found.high) == pytest.approx((5.0, 5.0, 95.0))
 
 
 def test_the_gain_of_resamples_is_subtracted_from_an_extreme() -> None:
-    found = estimate_of_extreme(np.array([50.0, *range(40, 141)]), 0.9)
+    found = estimate_of_extreme(np.array([50.0, *range(40, 141)]), Confidence(0.9))
     assert (found.value, found.low, found.high) == pytest.approx((50.0, -35.0, 55.0))
 
 
 def test_an_interval_of_an_area_does_not_go_below_zero() -> None:
     draws = np.array([50.0, *range(40, 141)])
-    found = estimate_of_extreme(draws, 0.9, lowest=0.0)
+    found = estimate_of_extreme(draws, Confidence(0.9), lowest=0.0)
     assert (found.value, found.low, found.high) == pytest.approx((50.0, 0.0, 55.0))
-    beyond = estimate_of_extreme(np.array([10.0, *range(40, 141)]), 0.9, lowest=0.0)
+    beyond = estimate_of_extreme(np.array([10.0, *range(40, 141)]), Confidence(0.9), lowest=0.0)
     assert (beyond.low, beyond.high) == (0.0, 0.0)
 
 
@@ -168,14 +171,85 @@ def test_cutting_an_interval_removes_no_true_value() -> None:
     rng = np.random.default_rng(1)
     for _ in range(200):
         truth, draws = rng.exponential(0.05), rng.exponential(0.05, size=101)
-        whole, cut = (estimate_of_extreme(draws, 0.9, lowest) for lowest in (-np.inf, 0.0))
+        whole, cut = (
+            estimate_of_extreme(draws, Confidence(0.9), lowest) for lowest in (-np.inf, 0.0)
+        )
         assert (whole.low <= truth <= whole.high) == (cut.low <= truth <= cut.high)
         assert cut.low >= 0
 
 
 def test_resamples_without_the_number_are_left_out_if_few() -> None:
     few = np.array([1.0, np.nan, *np.linspace(0, 2, 99)])
-    assert estimate_if_defined(few, 0.95) is not None
+    assert estimate_if_defined(few, Confidence(0.95)) is not None
     many = np.array([1.0, *[np.nan] * 6, *np.linspace(0, 2, 94)])
-    assert estimate_if_defined(many, 0.95) is None
-    assert estimate_if_defined(np.array([np.nan, 1.0, 2.0]), 0.95) is None
+    assert estimate_if_defined(many, Confidence(0.95)) is None
+    assert estimate_if_defined(np.array([np.nan, 1.0, 2.0]), Confidence(0.95)) is None
+
+
+# Several processes
+
+
+def of_processes(values: list[list[float]]) -> tuple[pd.DataFrame, list[str]]:
+    """Rows of one trial each, with the values of every process in its own trials."""
+    numbered = [(process, value) for process, own in enumerate(values) for value in own]
+    names = [f"image {i}" for i in range(len(numbered))]
+    frame = pd.DataFrame(
+        {
+            "image_id": names,
+            "trial": range(len(names)),
+            "process": [process for process, _ in numbered],
+            "total_ms": [value for _, value in numbered],
+        }
+    )
+    return frame, names
+
+
+def interval_of(values: list[list[float]]) -> Estimate:
+    frame, names = of_processes(values)
+    drawn = resamples_of(frame, make_analysis())
+    means = drawn.mean(frame[["total_ms"]].to_numpy(), names)[:, 0]
+    return estimate(means, drawn.confidence)
+
+
+def test_the_interval_of_a_mean_over_processes_is_students() -> None:
+    rng = np.random.default_rng(2)
+    values = [list(rng.normal(100 + shift, 1, 20)) for shift in (-9, 4, 1, 7, -3)]
+    means = np.array([np.mean(own) for own in values])
+    half = 2.776 * means.std(ddof=1) / np.sqrt(5)
+    found = interval_of(values)
+    assert found.value == pytest.approx(means.mean())
+    assert (found.low, found.high) == pytest.approx(
+        (means.mean() - half, means.mean() + half), rel=1e-3
+    )
+
+
+def test_processes_that_are_alike_widen_an_interval_little() -> None:
+    rng = np.random.default_rng(2)
+    values = [list(rng.normal(100, 1, 20)) for _ in range(10)]
+    together = interval_of([[value for own in values for value in own]])
+    apart = interval_of(values)
+    assert apart.low <= together.low < together.high <= apart.high
+    assert apart.high - apart.low < 1.6 * (together.high - together.low)
+
+
+def test_a_resample_is_never_a_sample_without_a_process() -> None:
+    frame, _ = of_processes([[1.0, 2.0], [3.0, 4.0]])
+    drawn = resamples_of(frame, make_analysis())
+    counts = drawn.counts
+    assert len(counts) == 1 + make_analysis().n_resamples + 2
+    assert counts[-2:].tolist() == [[0, 0, 1, 1], [1, 1, 0, 0]]
+    assert len(drawn.confidence.resampled(counts)) == make_analysis().n_resamples
+
+
+def test_images_that_are_only_scored_stay_when_a_process_is_left_out() -> None:
+    frame, _ = of_processes([[1.0, 2.0], [3.0, 4.0]])
+    scored = pd.DataFrame({"image_id": ["image 0", "apart"]})
+    drawn = draw_samples(frame, scored, make_analysis())
+    places = drawn.places(["image 0", "apart"])
+    assert drawn.counts[-2:, places].tolist() == [[0, 1], [1, 1]]
+
+
+def test_rows_of_earlier_versions_are_of_one_process() -> None:
+    frame, _ = of_processes([[1.0, 2.0], [3.0, 4.0]])
+    drawn = resamples_of(frame.drop(columns="process"), make_analysis())
+    assert drawn.confidence == Confidence(make_analysis().confidence)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from simulated import World
 
-from m1.analysis.draws.bootstrap import Draws
+from m1.analysis.draws.confidence import Confidence, Draws
 from m1.analysis.frontier.coupling import find_coupling
 from m1.analysis.frontier.dominance import latency_needed, latency_shift
 from m1.analysis.frontier.trade_off import TradeOff
@@ -29,7 +29,7 @@ def trade_off(settings: dict[Setting, tuple[float, float]], n_draws: int = 100) 
     """The same latency and quality in every draw."""
     values = np.array(list(settings.values()))
     latency, quality = (np.tile(column, (n_draws, 1)) for column in values.T)
-    return TradeOff(tuple(settings), latency, quality, np.zeros_like(latency), 0.95)
+    return TradeOff(tuple(settings), latency, quality, np.zeros_like(latency), Confidence(0.95))
 
 
 # Two knobs: with few blocks, experts may go at no cost; with many they are worth their time.

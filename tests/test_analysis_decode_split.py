@@ -5,8 +5,9 @@ import pytest
 from simulated import World
 
 from m1.analysis.cells import DECODE, TimedCells
-from m1.analysis.draws.bootstrap import Draws, draw_resamples
+from m1.analysis.draws.bootstrap import draw_resamples
 from m1.analysis.draws.clusters import of_images
+from m1.analysis.draws.confidence import Draws
 from m1.analysis.latency.decode_split import DecodeDraws, split_decode
 from m1.schemas.profile import STAGES
 from m1.schemas.results.decode import DecodeParts, DecodeSplits

@@ -2,7 +2,7 @@ import moocore
 import numpy as np
 import pytest
 
-from m1.analysis.draws.bootstrap import Draws
+from m1.analysis.draws.confidence import Draws
 from m1.analysis.frontier.dominance import (
     REFERENCE_POINT,
     fastest_keeping,

@@ -14,6 +14,7 @@ from m1.analysis.contrast.findings import (
     verdict_of,
 )
 from m1.analysis.draws.bootstrap import resamples_of
+from m1.analysis.draws.confidence import Confidence
 from m1.analysis.draws.intervals import estimate
 from m1.schemas.requests import WORKLOADS, Workload
 from m1.schemas.results import Finding, Verdict
@@ -241,7 +242,7 @@ def interval_width(world: World) -> float:
         of_workload = rows_of(workload, e1)
         images = list(of_workload["image_id"])
         means.append(resamples.mean(of_workload[["total_ms"]].to_numpy(), images)[:, 0])
-    difference = estimate(means[0] - means[1], 0.95)
+    difference = estimate(means[0] - means[1], Confidence(0.95))
     return difference.high - difference.low
 
 

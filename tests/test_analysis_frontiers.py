@@ -18,8 +18,9 @@ from simulated import World, simulate_requests
 
 from m1.analysis.cells import ScoredCells, TimedCells, make_scored_cells, make_timed_cells
 from m1.analysis.contrast.evidence import gather_evidence
-from m1.analysis.draws.bootstrap import Draws, draw_resamples, draw_samples
+from m1.analysis.draws.bootstrap import draw_resamples, draw_samples
 from m1.analysis.draws.clusters import of_images
+from m1.analysis.draws.confidence import Confidence, Draws
 from m1.analysis.draws.intervals import estimate
 from m1.analysis.experiments import E1, E2
 from m1.analysis.frontier.dominance import REFERENCE_POINT
@@ -272,7 +273,7 @@ def test_intervals_are_those_of_the_draws_the_contrast_compares() -> None:
         frontier = find_frontier(e2, answers, few[w], requests, world.grid, analysis)
         found = evidence[w].quality
         assert found is not None
-        assert frontier.steepness == estimate(found.steepness, analysis.confidence)
+        assert frontier.steepness == estimate(found.steepness, Confidence(analysis.confidence))
 
 
 @pytest.mark.parametrize(("timed", "scored"), [(4, 60), (60, 8), (12, 12)])
@@ -359,7 +360,7 @@ def test_a_draw_without_reference_quality_has_no_fraction_of_it() -> None:
         latency_ms=np.array([[2.0, 1.0], [2.0, 1.0]]),
         quality=np.array([[1.0, 0.5], [0.0, 0.5]]),
         cut_share=nothing,
-        confidence=0.95,
+        confidence=Confidence(0.95),
     )
     assert drawn.quality_fraction[0].tolist() == [1.0, 0.5]
     assert np.isnan(drawn.quality_fraction[1]).all()

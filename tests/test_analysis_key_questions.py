@@ -12,6 +12,7 @@ from test_analysis_findings import EXPECTED, FLAT, MIRRORED, UNDECIDABLE
 from m1.analysis.contrast.evidence import Evidence
 from m1.analysis.contrast.findings import EXPECTATIONS, judge_expectations, list_not_tested
 from m1.analysis.contrast.key_questions import answer_key_questions, verdicts_on
+from m1.analysis.draws.confidence import Confidence
 from m1.analysis.experiments import E1
 from m1.analysis.latency.stages import make_stage_result
 from m1.schemas.requests import WORKLOADS, Workload
@@ -23,6 +24,7 @@ MEASURED = Evidence(
     moves={},
     quality=None,
     n_clusters={e.kind: 20 for e in EXPECTATIONS},
+    confidence=Confidence(0.95),
 )
 
 

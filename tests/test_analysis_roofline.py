@@ -8,6 +8,7 @@ from simulated import World, simulate_run
 from m1.analysis.cells import DECODE, TimedCells
 from m1.analysis.draws.bootstrap import draw_resamples
 from m1.analysis.draws.clusters import of_images
+from m1.analysis.draws.confidence import Confidence
 from m1.analysis.latency.roofline import make_roofline, stage_roofline
 from m1.schemas.profile import STAGES, DeviceRates, ProfileRun, StageWork
 from m1.schemas.results.roofline import CellRoofline
@@ -32,7 +33,7 @@ def roofline(steps: float, run: ProfileRun) -> tuple[CellRoofline, ...]:
 
 def test_the_floor_is_the_slower_of_computing_and_reading() -> None:
     computing = StageWork(operations=4e9, weight_bytes=1e8, cache_bytes=0.0)
-    one = stage_roofline(computing, DRAWS, RATES, 0.95)
+    one = stage_roofline(computing, DRAWS, RATES, Confidence(0.95))
     assert (one.floor_ms, one.bound_by) == (pytest.approx(2.0), "operations")
     assert one.over_floor.value == pytest.approx(2.0)
     assert one.share_of_matrix_rate == pytest.approx(0.5)
@@ -41,7 +42,7 @@ def test_the_floor_is_the_slower_of_computing_and_reading() -> None:
 
 def test_keys_and_values_are_read_as_well_as_weights() -> None:
     reading = StageWork(operations=1e6, weight_bytes=1e8, cache_bytes=1e8)
-    one = stage_roofline(reading, DRAWS, RATES, 0.95)
+    one = stage_roofline(reading, DRAWS, RATES, Confidence(0.95))
     assert (one.floor_ms, one.bound_by) == (pytest.approx(2.0), "bytes")
     assert one.read_bytes == 2e8
     assert one.over_floor.low < one.over_floor.value < one.over_floor.high

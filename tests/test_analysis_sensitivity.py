@@ -6,6 +6,7 @@ import pytest
 from analysed import evidence_of, scored
 from simulated import World
 
+from m1.analysis.draws.confidence import Confidence
 from m1.analysis.latency.sensitivity import Move, sensitivity_point
 from m1.schemas.profile import STAGES
 from m1.schemas.requests import WORKLOADS, Workload
@@ -72,7 +73,7 @@ def test_without_quality_latency_moves_are_the_same() -> None:
         moves_of(QUIET, "qa").values(), moves_of(QUIET, "qa", quality=False).values(), strict=True
     ):
         assert other.quality_percent is None
-        point = sensitivity_point(other, 0.95)
+        point = sensitivity_point(other, Confidence(0.95))
         assert point.quality_change_percent is None
         np.testing.assert_allclose(move.latency_percent, other.latency_percent)
 
@@ -80,7 +81,7 @@ def test_without_quality_latency_moves_are_the_same() -> None:
 def test_points_carry_values_and_intervals() -> None:
     noisy = replace(QUIET, stage_noise=0.1)
     (move, *_) = moves_of(noisy, "captioning")["active_blocks"]
-    point = sensitivity_point(move, 0.95)
+    point = sensitivity_point(move, Confidence(0.95))
     change = point.latency_change_percent
     assert change.low < change.value < change.high < 0
     assert list(point.stage_change_percent) == list(STAGES)

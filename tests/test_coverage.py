@@ -11,6 +11,7 @@ from benchmarks.coverage import coverage, truth
 from benchmarks.worlds import CoverageWorld
 from m1.analysis.draws.bootstrap import draw_resamples
 from m1.analysis.draws.clusters import of_images
+from m1.analysis.draws.confidence import Confidence
 from m1.analysis.draws.intervals import estimate
 
 WORLD = CoverageWorld()
@@ -68,6 +69,6 @@ def test_images_as_units_would_give_too_narrow_intervals() -> None:
         for unit, clusters in (("image", of_images(timed.images)), ("trial", trials)):
             drawn = draw_resamples([clusters], make_analysis(seed=run))
             means = drawn.mean(timed.total_ms, timed.images)
-            found = estimate(means[:, -1] / means[:, 0], 0.95)
+            found = estimate(means[:, -1] / means[:, 0], Confidence(0.95))
             hits[unit] += found.low <= true <= found.high
     assert hits["image"] < 85 < hits["trial"]

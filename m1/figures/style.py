@@ -137,12 +137,18 @@ def _caption_of(contrast: WorkloadContrast, sample: Mapping[Workload, str]) -> s
         "; ".join(f"{WORKLOAD_NAMES[w]}: {sample[w]}" for w in WORKLOADS),
         f"{run.model_title} on {run.device}{threads}, {run.dtype}, {run.runtime}",
         f"Reference setting {contrast.reference.label} (visual tokens / top_k / blocks)",
-        f"Intervals: {100 * contrast.confidence:g} %",
+        f"Intervals: {100 * contrast.confidence:g} %, {processes_of(contrast)}",
     )
     lines = (". ".join(facts) + ".", _verdict_sentence(contrast), *_exceptions_of(contrast))
     return "\n".join(
         textwrap.fill(plain(line), CAPTION_CHARACTERS, break_on_hyphens=False) for line in lines
     )
+
+
+def processes_of(contrast: WorkloadContrast) -> str:
+    """What the intervals rest on, in a few words."""
+    n = contrast.n_processes
+    return "of one process" if n == 1 else f"over {n} processes"
 
 
 def samples_of(frontiers: Mapping[Workload, Frontier]) -> dict[Workload, str]:

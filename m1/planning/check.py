@@ -118,6 +118,7 @@ def _make_plan(
             count_measurements(counts, n_settings, profile.n_trials, n_passes)
             for counts in workloads.values()
         ),
+        n_processes=profile.n_processes,
         n_answers=n_settings * sum(counts.answers for counts in workloads.values()),
         fewer_than_asked=tuple(fewer_than_asked(drawn, profile, asked.scored)),
         cannot_pass=tuple(cannot_pass(workloads, drawn, asked.validity)),

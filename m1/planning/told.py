@@ -51,8 +51,9 @@ def _limits_lines(limits: KnobLimits) -> Iterator[str]:
 
 def _plan_lines(plan: Plan) -> Iterator[str]:
     yield (
-        f"plan: {plan.n_settings} settings; {plan.n_measurements:,} requests to measure, warm-up "
-        f"apart; {plan.n_answers:,} answers to score"
+        f"plan: {plan.n_settings} settings; {plan.n_measurements:,} requests to measure in "
+        f"{plan.n_processes} process{'' if plan.n_processes == 1 else 'es'}, warm-up apart; "
+        f"{plan.n_answers:,} answers to score"
     )
     yield from _listed("more asked for than there is", plan.fewer_than_asked)
     yield from _listed(

@@ -104,6 +104,8 @@ class Plan(Record):
     """Number of settings of the grid."""
     n_measurements: FromOne
     """Number of requests that will be measured, over all settings, without warm-up."""
+    n_processes: FromOne = 1
+    """Number of processes that measure them, one after the other."""
     n_answers: Count
     """Number of answers that will be scored, over all settings."""
     fewer_than_asked: tuple[str, ...]

@@ -50,6 +50,7 @@ RAW_PROMPTS = (
 def show_result(result: WorkloadContrast, console: Terminal) -> None:
     """Print the results of a run. The first line says whether it is valid."""
     console.print(_validity_line(result), style=VERDICT_STYLES[result.validity.verdict])
+    _show_paragraph("Intervals.", _what_intervals_hold(result), console)
     if told := _too_small(result):
         _show_paragraph("Too small for verdicts.", told, console)
     if prompts_are_raw(result.provenance):
@@ -64,6 +65,17 @@ def show_result(result: WorkloadContrast, console: Terminal) -> None:
         console.print("", table)
     for reason in why_not_tested(result):
         _show_paragraph("Not tested:", reason, console)
+
+
+def _what_intervals_hold(result: WorkloadContrast) -> str:
+    """Which differences the intervals of a result include."""
+    n, share = result.n_processes, f"{result.confidence:.0%}"
+    if n > 1:
+        return f"They hold {share} of what differs between trials, and between {n} processes."
+    return (
+        f"They hold {share} of what differs between trials of one process. Another process may "
+        "differ by more: profile.n_processes."
+    )
 
 
 def _too_small(result: WorkloadContrast) -> str:

@@ -17,6 +17,9 @@ from m1.schemas.results import Frontier, ParetoResult, StageResult, WorkloadCont
 
 T = TypeVar("T")
 
+LEAST_COMPILATIONS = 3
+"""The smallest number of processes that decides a finding of the compiled runtime on a GPU."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -47,7 +50,9 @@ def make_contrast(
         UserError: if the frontiers were made with other quality levels.
     """
     stages, timed, pareto, evidence = parts.stages, parts.timed, parts.pareto, parts.evidence
-    findings = judge_expectations(evidence["qa"], evidence["captioning"], analysis)
+    findings = judge_expectations(
+        evidence["qa"], evidence["captioning"], analysis, few_compilations=_few_compilations(run)
+    )
     reason = why_no_quality(pareto)
     not_tested = list_not_tested(findings, evidence, reason, analysis.min_clusters)
     frontiers = of_both(pareto, lambda one: one.frontier)
@@ -56,6 +61,7 @@ def make_contrast(
         validity=run.validity,
         reference=run.reference,
         confidence=analysis.confidence,
+        n_processes=run.n_processes,
         stage_breakdown=stages.stage_breakdown,
         latency=stages.latency,
         mean_output_tokens=stages.mean_output_tokens,
@@ -67,7 +73,7 @@ def make_contrast(
         cut_share=_of_each(frontiers, lambda one: reference_point(one).cut_share),
         agreement=of_both(pareto, lambda one: one.agreement),
         sensitivity={
-            w: sensitivity_points(evidence[w].moves, analysis.confidence) for w in WORKLOADS
+            w: sensitivity_points(evidence[w].moves, evidence[w].confidence) for w in WORKLOADS
         },
         decode_split=timed.decode_split,
         device_rates=run.device_rates,
@@ -88,6 +94,13 @@ def make_contrast(
         made_from=stages.made_from,
         latency_cdf_fingerprint=cdf_fingerprint,
     )
+
+
+def _few_compilations(run: ProfileRun) -> bool:
+    """Whether too few processes show how much depends on the compiler's choices on a GPU."""
+    origin = run.provenance
+    compiled = origin.runtime == "compiled" and origin.device_type == "cuda"
+    return compiled and run.n_processes < LEAST_COMPILATIONS
 
 
 def why_no_quality(pareto: Mapping[Workload, ParetoResult]) -> str | None:

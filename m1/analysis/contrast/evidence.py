@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from m1.analysis.draws.bootstrap import Draws
+from m1.analysis.draws.confidence import Confidence, Draws
 from m1.analysis.experiments import E1, E2
 from m1.analysis.frontier.trade_off import TradeOff, draw_trade_off
 from m1.analysis.latency.sensitivity import Move, draw_moves
@@ -38,6 +38,8 @@ class Evidence:
     """The numbers that need quality; `None` if outputs are no answers."""
     n_clusters: Mapping[EffectKind, int]
     """The number of clusters behind each kind of effect."""
+    confidence: Confidence
+    """The confidence of intervals of these numbers."""
 
 
 def gather_evidence(e1: E1, e2: E2, analysis: AnalysisParams) -> dict[Workload, Evidence]:
@@ -65,6 +67,7 @@ def gather_evidence(e1: E1, e2: E2, analysis: AnalysisParams) -> dict[Workload, 
             moves=draw_moves(timed, e2.resamples, trade_off.quality if trade_off else None),
             quality=_of_quality(trade_off, analysis.decision_level) if trade_off else None,
             n_clusters=_n_clusters(*samples),
+            confidence=e2.resamples.confidence,
         )
     return evidence
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from m1.analysis.cells import DECODE
 from m1.analysis.contrast.evidence import Evidence
-from m1.analysis.draws.bootstrap import Draws
+from m1.analysis.draws.confidence import Confidence, Draws
 from m1.analysis.draws.intervals import estimate, is_defined
 from m1.params import AnalysisParams, EffectKind
 from m1.schemas.requests import WORKLOADS, Workload
@@ -147,15 +147,23 @@ EXPECTATIONS = (
 
 
 def judge_expectations(
-    qa: Evidence, captioning: Evidence, analysis: AnalysisParams
+    qa: Evidence, captioning: Evidence, analysis: AnalysisParams, *, few_compilations: bool = False
 ) -> list[Finding]:
-    """Test every expectation whose effect exists and rests on enough clusters."""
+    """Test every expectation whose effect exists and rests on enough clusters.
+
+    Args:
+        qa: the numbers of question answering.
+        captioning: the numbers of captioning.
+        analysis: the smallest effects and the smallest number of clusters.
+        few_compilations: whether the compiler may choose so differently in another process that
+            nothing is decided.
+    """
     effects = [(expected, expected.effect(qa, captioning)) for expected in EXPECTATIONS]
     return [
-        _finding(expected, effect, analysis)
+        _finding(expected, effect, analysis, qa.confidence, few_compilations=few_compilations)
         for expected, effect in effects
         if effect is not None
-        and is_defined(effect, analysis.confidence)
+        and is_defined(effect, qa.confidence)
         and _n_clusters(expected, qa, captioning) >= analysis.min_clusters
     ]
 
@@ -198,8 +206,15 @@ def list_not_tested(
     ]
 
 
-def _finding(expected: Expectation, draws: Draws, analysis: AnalysisParams) -> Finding:
-    effect = estimate(draws, analysis.confidence)
+def _finding(
+    expected: Expectation,
+    draws: Draws,
+    analysis: AnalysisParams,
+    confidence: Confidence,
+    *,
+    few_compilations: bool,
+) -> Finding:
+    effect = estimate(draws, confidence)
     smallest = analysis.smallest_effect.of(expected.kind)
     return Finding(
         id=expected.id,
@@ -209,7 +224,9 @@ def _finding(expected: Expectation, draws: Draws, analysis: AnalysisParams) -> F
         low=effect.low,
         high=effect.high,
         smallest_effect=smallest,
-        verdict=verdict_of(effect.low, effect.high, smallest),
+        verdict="inconclusive"
+        if few_compilations
+        else verdict_of(effect.low, effect.high, smallest),
     )
 
 

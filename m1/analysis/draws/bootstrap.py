@@ -13,16 +13,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from m1.analysis.draws.clusters import clusters_of, of_images
+from m1.analysis.draws.clusters import clusters_of, of_images, processes_of
+from m1.analysis.draws.confidence import Confidence, Draws
 from m1.errors import UserError
 from m1.params import AnalysisParams
 from m1.schemas.results import SampleSize
 
 Values = NDArray[np.float64]
 """Measured numbers, the first axis for requests: [n_requests, ...]."""
-Draws = NDArray[np.float64]
-"""Row 0 is for the measured sample, every other row for a resample: [1 + n_resamples, ...]."""
 
+NOT_TIMED = -1
+"""The process of clusters that were only scored."""
 DECIMALS = 9
 """Decimal places of a mean."""
 LARGEST_PART = 2**21
@@ -38,8 +39,8 @@ class Resamples:
     names: tuple[str, ...]
     """Names of the clusters [n_clusters]."""
     counts: Draws
-    """How often each cluster counts; row 0 (the sample) is all 1 [1 + n_resamples, n_clusters]."""
-    confidence: float
+    """How often each cluster counts; row 0 (the sample) is all 1 [n_draws, n_clusters]."""
+    confidence: Confidence
     """The confidence of intervals that these draws are for: they decide the size of a resample."""
 
     def size_of(self, images: Sequence[str]) -> SampleSize:
@@ -63,7 +64,7 @@ class Resamples:
             images: the image of each request.
 
         Returns:
-            [1 + n_resamples, n_columns]; NaN in draws without any of the requests.
+            [n_draws, n_columns]; NaN in draws without any of the requests.
         """
         sums = np.zeros((len(self.names), values.shape[1]))
         np.add.at(sums, self.places(images), values)
@@ -82,7 +83,7 @@ class Resamples:
             q: from 0 to 1.
 
         Returns:
-            [1 + n_resamples, n_columns]; NaN in draws without any of the requests.
+            [n_draws, n_columns]; NaN in draws without any of the requests.
         """
         places = self.places(images)
         means = np.empty((len(self.counts), values.shape[1]))
@@ -98,13 +99,18 @@ def _parts(n_draws: int, n_requests: int) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, n_draws, size))
 
 
-def draw_resamples(strata: Sequence[Mapping[str, str]], analysis: AnalysisParams) -> Resamples:
+def draw_resamples(
+    strata: Sequence[Mapping[str, str]],
+    analysis: AnalysisParams,
+    process_of: Mapping[str, int] | None = None,
+) -> Resamples:
     """Draw one set of resamples, which all compared numbers share.
 
     Args:
         strata: groups of images, each as a map from image id to the name of its cluster. Each
             group is drawn separately, so it keeps its share of every draw.
         analysis: number of resamples, their seed, and the confidence of intervals.
+        process_of: the process that measured each cluster. Clusters without one were not timed.
 
     Raises:
         UserError: if there is only one cluster, since all its resamples would equal the sample.
@@ -116,18 +122,22 @@ def draw_resamples(strata: Sequence[Mapping[str, str]], analysis: AnalysisParams
             "all measured requests are of one trial, or share images, so the influence of chance "
             "cannot be estimated: raise profile.n_trials"
         )
-    counts = [_draw(len(stratum), analysis, rng) for stratum in names if stratum]
+    counts = np.hstack([_draw(len(stratum), analysis, rng) for stratum in names if stratum])
+    all_names = tuple(name for stratum in names for name in stratum)
+    processes = [(process_of or {}).get(name, NOT_TIMED) for name in all_names]
+    without = _without_each(np.array(processes))
     return Resamples(
         clusters={image: name for stratum in strata for image, name in stratum.items()},
-        names=tuple(name for stratum in names for name in stratum),
-        counts=np.hstack(counts),
-        confidence=analysis.confidence,
+        names=all_names,
+        counts=np.vstack([counts, without]),
+        confidence=Confidence(analysis.confidence, max(1, len(without))),
     )
 
 
 def resamples_of(frame: pd.DataFrame, analysis: AnalysisParams) -> Resamples:
     """Draw the resamples of measured rows; workloads share them."""
-    return draw_resamples([clusters_of(frame)], analysis)
+    clusters = clusters_of(frame)
+    return draw_resamples([clusters], analysis, processes_of(frame, clusters))
 
 
 def draw_samples(
@@ -146,7 +156,8 @@ def draw_samples(
     """
     in_trials = clusters_of(timed)
     others = set() if scored is None else set(scored["image_id"]) - set(in_trials)
-    return draw_resamples([in_trials, of_images(sorted(others))], analysis)
+    strata = [in_trials, of_images(sorted(others))]
+    return draw_resamples(strata, analysis, processes_of(timed, in_trials))
 
 
 def _draw(n: int, analysis: AnalysisParams, rng: np.random.Generator) -> Draws:
@@ -154,6 +165,16 @@ def _draw(n: int, analysis: AnalysisParams, rng: np.random.Generator) -> Draws:
         n_drawn(n, analysis.confidence), np.full(n, 1 / n), size=analysis.n_resamples
     )
     return np.vstack([np.ones(n), drawn])
+
+
+def _without_each(processes: NDArray[np.int64]) -> Draws:
+    """How often each cluster counts without each process [n_processes, n_clusters].
+
+    There are no rows for a single process.
+    """
+    each = sorted(set(processes.tolist()) - {NOT_TIMED})
+    rows = [(processes != process).astype(np.float64) for process in each if len(each) > 1]
+    return np.array(rows).reshape(len(rows), len(processes))
 
 
 def n_drawn(n: int, confidence: float) -> int:

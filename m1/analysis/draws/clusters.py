@@ -5,7 +5,7 @@ cells measure a request in the same trial. So a cluster holds the same requests 
 settings stay paired.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -31,6 +31,19 @@ def clusters_of(rows: pd.DataFrame) -> dict[str, str]:
             names = (f"trial {trial}" for trial in cluster)
             return dict(zip(pairs["image_id"], names, strict=True))
         cluster = joined
+
+
+def processes_of(rows: pd.DataFrame, clusters: Mapping[str, str]) -> dict[str, int]:
+    """The process that measured each cluster, the first of them if there were several.
+
+    Args:
+        rows: measured rows with `image_id`, and with `process` except in those of earlier versions.
+        clusters: image id to the name of its cluster.
+    """
+    if "process" not in rows:
+        return dict.fromkeys(clusters.values(), 0)
+    first = rows["process"].groupby(rows["image_id"].map(clusters)).min()
+    return {str(name): int(process) for name, process in first.items()}
 
 
 def of_images(images: Iterable[str]) -> dict[str, str]:

@@ -80,6 +80,6 @@ def compare(
     means = resamples.mean(compared, list(both["image_id"]))
     return Agreement(
         n_pairs=len(both),
-        identical_share=estimate(means[:, 0], analysis.confidence),
-        quality_difference=estimate(means[:, 1], analysis.confidence),
+        identical_share=estimate(means[:, 0], resamples.confidence),
+        quality_difference=estimate(means[:, 1], resamples.confidence),
     )

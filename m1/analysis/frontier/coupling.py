@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from m1.analysis.draws.bootstrap import Draws
+from m1.analysis.draws.confidence import Draws
 from m1.analysis.draws.intervals import estimate, estimate_of_extreme
 from m1.analysis.frontier.dominance import LEAST_AREA, hypervolume, latency_shift, on_frontier
 from m1.analysis.frontier.trade_off import TradeOff

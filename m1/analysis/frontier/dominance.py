@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from m1.analysis.draws.bootstrap import Draws, ratio
+from m1.analysis.draws.bootstrap import ratio
+from m1.analysis.draws.confidence import Draws
 
 Mask = NDArray[np.bool_]
 Indices = NDArray[np.intp]

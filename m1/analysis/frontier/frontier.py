@@ -88,7 +88,7 @@ def _points(
 ) -> tuple[FrontierPoint, ...]:
     confidence = trade_off.confidence
     frontier = on_frontier(trade_off.latency_ms, trade_off.quality)
-    shares = frontier[1:].mean(axis=0)
+    shares = confidence.resampled(frontier).mean(axis=0)
     latency_fraction, quality_fraction = trade_off.latency_fraction, trade_off.quality_fraction
     return tuple(
         FrontierPoint(
@@ -121,7 +121,7 @@ def _best_setting(trade_off: TradeOff, level: float) -> BestSetting:
         setting=setting,
         label=setting.label,
         latency_fraction=estimate(trade_off.latency_fraction[:, best[0]], trade_off.confidence),
-        share_of_resamples=float((best[1:] == best[0]).mean()),
+        share_of_resamples=float((trade_off.confidence.resampled(best) == best[0]).mean()),
     )
 
 

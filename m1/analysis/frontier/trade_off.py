@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from m1.analysis.cells import ScoredCells, TimedCells, single_knob_moves
-from m1.analysis.draws.bootstrap import Draws, Resamples, ratio
+from m1.analysis.draws.bootstrap import Resamples, ratio
+from m1.analysis.draws.confidence import Confidence, Draws
 from m1.analysis.frontier.dominance import Indices, fastest_keeping, steepness
 from m1.errors import UserError
 from m1.params import LatencyStatistic
@@ -26,7 +27,7 @@ class TradeOff:
     """Mean quality [n_draws, n_settings]."""
     cut_share: Draws
     """Share of outputs that were cut at the length limit [n_draws, n_settings]."""
-    confidence: float
+    confidence: Confidence
     """Confidence of every interval."""
 
     @property
@@ -84,8 +85,8 @@ def draw_trade_off(
             f"Every {timed.workload} answer at the reference setting scores 0, so there is no "
             "quality to keep: look at the outputs (`m1 answers`), and at the prompt."
         )
-    without = float((~(quality[1:, 0] > 0)).mean())
-    if without > 1 - resamples.confidence:
+    without = float((~(resamples.confidence.resampled(quality[:, 0]) > 0)).mean())
+    if without > 1 - resamples.confidence.share:
         raise NoQualityError(
             f"So few {timed.workload} answers at the reference setting score at all that "
             f"{without:.0%} of resamples hold none of them, and there is no interval of what share "

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from m1.analysis.cells import DECODE, TimedCells, single_knob_moves
-from m1.analysis.draws.bootstrap import Draws, Resamples, ratio
+from m1.analysis.draws.bootstrap import Resamples, ratio
+from m1.analysis.draws.confidence import Confidence, Draws
 from m1.analysis.draws.intervals import estimate, estimate_if_defined, is_defined
 from m1.schemas.results.decode import DecodeParts, DecodeSplit, DecodeSplits
 from m1.schemas.settings import KNOBS, Setting
@@ -87,7 +88,7 @@ def split_decode(cells: TimedCells, resamples: Resamples) -> DecodeSplits:
     )
 
 
-def _split(draws: DecodeDraws, i: int, setting: Setting, confidence: float) -> DecodeSplit:
+def _split(draws: DecodeDraws, i: int, setting: Setting, confidence: Confidence) -> DecodeSplit:
     parts = (draws.change_ms[:, i], draws.length_ms[:, i], draws.speed_ms[:, i])
     percents = tuple(part * draws.in_percent for part in parts)
     return DecodeSplit(
@@ -100,6 +101,6 @@ def _split(draws: DecodeDraws, i: int, setting: Setting, confidence: float) -> D
     )
 
 
-def _parts(draws: tuple[Draws, ...], confidence: float) -> DecodeParts:
+def _parts(draws: tuple[Draws, ...], confidence: Confidence) -> DecodeParts:
     change, length, speed = (estimate(part, confidence) for part in draws)
     return DecodeParts(change=change, length=length, speed=speed)

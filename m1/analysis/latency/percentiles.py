@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from m1.analysis.draws.bootstrap import Draws, Resamples
+from m1.analysis.draws.bootstrap import Resamples
+from m1.analysis.draws.confidence import Draws
 from m1.analysis.draws.intervals import estimate
 from m1.schemas.results import Estimate
 
@@ -40,7 +41,7 @@ def estimate_percentiles(
         resamples: draws of their clusters.
     """
     confidence = resamples.confidence
-    missing = too_small_for(len(images), confidence)
+    missing = too_small_for(len(images), confidence.share)
     return {
         name: None
         if name in missing

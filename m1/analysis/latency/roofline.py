@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from m1.analysis.cells import DECODE, TimedCells
-from m1.analysis.draws.bootstrap import Draws, Resamples
+from m1.analysis.draws.bootstrap import Resamples
+from m1.analysis.draws.confidence import Confidence, Draws
 from m1.analysis.draws.intervals import estimate
 from m1.schemas.profile import STAGES, CellWork, DeviceRates, ProfileRun, Stage, StageWork
 from m1.schemas.results.roofline import CellRoofline, StageRoofline
@@ -64,7 +65,7 @@ def _stages(
 
 
 def stage_roofline(
-    work: StageWork, mean_ms: Draws, rates: DeviceRates, confidence: float
+    work: StageWork, mean_ms: Draws, rates: DeviceRates, confidence: Confidence
 ) -> StageRoofline:
     """Compare one stage with its floor.
 

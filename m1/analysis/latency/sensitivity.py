@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from m1.analysis.cells import TimedCells, at_reference, single_knob_moves
-from m1.analysis.draws.bootstrap import Draws, Resamples, ratio
+from m1.analysis.draws.bootstrap import Resamples, ratio
+from m1.analysis.draws.confidence import Confidence, Draws
 from m1.analysis.draws.intervals import estimate
 from m1.schemas.profile import STAGES
 from m1.schemas.results import SensitivityPoint
@@ -96,7 +97,7 @@ def _percent(new: Draws, old: Draws) -> Draws:
 
 
 def sensitivity_points(
-    moves: Mapping[Knob, Sequence[Move]], confidence: float
+    moves: Mapping[Knob, Sequence[Move]], confidence: Confidence
 ) -> dict[Knob, tuple[SensitivityPoint, ...]]:
     """The moves of every knob with their intervals."""
     return {
@@ -105,7 +106,7 @@ def sensitivity_points(
     }
 
 
-def sensitivity_point(move: Move, confidence: float) -> SensitivityPoint:
+def sensitivity_point(move: Move, confidence: Confidence) -> SensitivityPoint:
     """A move with its intervals."""
     return SensitivityPoint(
         value=move.value,

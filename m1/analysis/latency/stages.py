@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from m1.analysis.cells import STAGE_COLUMNS
-from m1.analysis.draws.bootstrap import Draws, Resamples
+from m1.analysis.draws.bootstrap import Resamples
+from m1.analysis.draws.confidence import Confidence, Draws
 from m1.analysis.draws.intervals import estimate
 from m1.analysis.experiments import E1
 from m1.analysis.latency.jitter import variation_of
@@ -94,7 +95,7 @@ def draw_stages(rows: pd.DataFrame, resamples: Resamples) -> StageDraws:
 
 
 def stage_breakdown(
-    measured: StageDraws, steady: StageDraws, confidence: float
+    measured: StageDraws, steady: StageDraws, confidence: Confidence
 ) -> dict[Stage, StageEstimate]:
     """Each stage's mean time and share, with intervals.
 
@@ -135,8 +136,8 @@ def latency_distribution(
     return LatencyDistribution(
         n=len(rows),
         mean_ms=mean_ms,
-        not_available=too_small_for(len(rows), confidence),
-        upper_bound_ms=upper_bounds(list(total_ms), confidence),
+        not_available=too_small_for(len(rows), confidence.share),
+        upper_bound_ms=upper_bounds(list(total_ms), confidence.share),
         variation=None if repeats is None else variation_of(total_ms, repeats, percentiles),
         **percentiles,
     )

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from m1.schemas.base import Fingerprint, Record
+from m1.schemas.base import Fingerprint, FromOne, Record
 from m1.schemas.origin import MadeFrom
 from m1.schemas.profile import ByStage, DeviceRates, FailedCell, Provenance, Validity
 from m1.schemas.requests import ByWorkload
@@ -56,6 +56,9 @@ class WorkloadContrast(Record):
     """The reference setting."""
     confidence: float
     """Confidence of every interval."""
+    n_processes: FromOne = 1
+    """Number of processes that measured. With one, intervals do not hold what differs between
+    processes."""
     stage_breakdown: ByWorkload[ByStage[StageEstimate]]
     """E1: each stage's time and share."""
     latency: ByWorkload[LatencyDistribution]
