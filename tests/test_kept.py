@@ -93,6 +93,7 @@ WITHOUT_EFFECT = ("m1.errors", "m1.files", "m1.kept", "m1.params", "m1.progress"
 WITHOUT_EFFECT += (
     "m1.checked_lines",
     "m1.robust_spread",
+    "m1.machine_course",
     "m1.prepared",
     "m1.together",
     "m1.origin",

@@ -61,7 +61,8 @@ def test_a_saved_model_goes_through_the_whole_pipeline(
     rows = read_rows(MeasuredRequest, folder / "profile/rows.parquet")
     marked = rows[rows.marked]
     assert set(marked.observed_vision_tokens) == {16, 4}
-    assert (marked.observed_active_blocks == marked.active_blocks).all()
+    turned = marked[marked.experiment != "anchor"]
+    assert (turned.observed_active_blocks == turned.active_blocks).all()
     run = read_record(ProfileRun, folder / "profile/run.json")
     assert run.provenance.model_class == "Gemma3ForConditionalGeneration"
     for workload in WORKLOADS:

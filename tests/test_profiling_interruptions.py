@@ -349,4 +349,5 @@ def test_a_run_of_before_has_none_recorded_and_is_not_judged_by_them() -> None:
     assert (check.value, check.passed) == (None, True)
     for path in RECORDED:
         run = read_record(ProfileRun, path.with_name("run.json"))
-        assert (run.interruptions, run.end_tokens) == (None, None)
+        if run.n_processes == 1:  # of an earlier version
+            assert (run.interruptions, run.end_tokens) == (None, None)
