@@ -8,6 +8,7 @@ than the other: prefill needs arithmetic, decode needs memory.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,13 @@ from m1.schemas.profile import REPEATED, MeasuredRequest
 
 # Fast changes of speed hit single requests. They cannot be known from other requests, and are noise
 # of the requests themselves. The course is the slow part, so it is averaged over neighbouring
-# trials. Of windows of 1, 3, 5 and 9 trials, 3 left least variation (docs/log.md, 2026-11-27).
+# trials. With 3 it is as close as with 1, which takes over the noise of a few anchors, and closer
+# than with 5 or 9 (docs/log.md, 2026-11-27).
 TRIALS_IN_WINDOW = 3
+N_THIRDS = 3
+"""Parts of a run that are compared to see whether the machine kept its speed."""
+
+Numbers = NDArray[np.floating[Any]]
 
 BEFORE_FIRST_TOKEN = ("vision_ms", "projector_ms", "prefill_ms")
 TIMES = [*BEFORE_FIRST_TOKEN, "decode_ms", "total_ms"]
@@ -50,7 +56,8 @@ class Course:
 
     def thirds(self) -> tuple[float, float]:
         """The fastest and the slowest third of the run, as multiples of its mean."""
-        means = [float(third.mean()) for part in self._parts for third in thirds(part)]
+        parts = [part.to_numpy() for part in self._parts]
+        means = [float(third.mean()) for part in parts for third in thirds(part)]
         return min(means), max(means)
 
     @property
@@ -58,21 +65,11 @@ class Course:
         return self.first_token, self.decode
 
 
-def without_course(rows: Sequence[MeasuredRequest]) -> list[MeasuredRequest]:
-    """The rows with times as if the machine had kept its mean speed."""
-    table = table_of_times(rows)
-    changed = course_of(table).without(table)[TIMES].astype(object)
-    times = changed.where(changed.notna(), None).itertuples(index=False, name=None)
-    return [
-        row.model_copy(update=dict(zip(TIMES, of_row, strict=True)))
-        for row, of_row in zip(rows, times, strict=True)
-    ]
-
-
 def table_of_times(rows: Sequence[MeasuredRequest]) -> pd.DataFrame:
     """The columns of rows that a course is made of, and divides."""
     columns = (
-        "experiment", "workload", "request_id", "trial", "marked", "n_output_tokens", *TIMES,
+        "experiment", "workload", "request_id", "order", "trial", "marked", "n_output_tokens",
+        *TIMES,
     )  # fmt: skip
     table = pd.DataFrame({column: [getattr(row, column) for row in rows] for column in columns})
     return table.astype(dict.fromkeys(TIMES, np.float64))
@@ -103,11 +100,10 @@ def decode_ms_per_token(rows: pd.DataFrame) -> "pd.Series[float]":
     return rows["decode_ms"] / steps.where(steps > 0)
 
 
-def thirds(values: "pd.Series[float]") -> "list[pd.Series[float]]":
-    """The first, middle and last third; fewer parts if there are fewer than three values."""
-    third = max(1, len(values) // 3)
-    parts = values[:third], values[third : len(values) - third], values[len(values) - third :]
-    return [part for part in parts if len(part)]
+def thirds(values: Numbers) -> list[Numbers]:
+    """The first, middle and last third of values; fewer parts of fewer than three values."""
+    third = max(1, len(values) // N_THIRDS)
+    return [part for part in np.split(values, [third, len(values) - third]) if len(part)]
 
 
 def _relative(rows: pd.DataFrame, times: "pd.Series[float]") -> "pd.Series[float]":

@@ -48,7 +48,7 @@ def main(
     run, rows, pareto, scores = profile.run, profile.rows, frontiers.results, frontiers.scores
     run = counting_answers(run, pareto, params.validity.min_answers)
     experiments = Experiments.of(run, rows, scores, params.analysis)
-    milliseconds = Milliseconds.of(run, rows)
+    milliseconds = Milliseconds.of(run.validity, experiments.course)
     stages = milliseconds.widened(
         make_stage_result(experiments.e1, run.reference, frontiers.made_from)
     )

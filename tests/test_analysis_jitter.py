@@ -10,6 +10,7 @@ from simulated import World, simulate_rows
 from m1.analysis.experiments import E1
 from m1.analysis.latency.jitter import cause
 from m1.analysis.latency.stages import make_stage_result
+from m1.machine_course import table_of_times
 from m1.profiling.checks.speed import jitter
 from m1.schemas.results.estimates import Variation
 
@@ -39,7 +40,8 @@ def test_different_requests_on_a_steady_machine() -> None:
 
 def test_the_validity_of_a_run_uses_the_same_jitter() -> None:
     found = variation(replace(WORLD, n_trials=9))
-    assert jitter(simulate_rows(0, replace(WORLD, n_trials=9)), "qa") == found.jitter
+    rows = table_of_times(simulate_rows(0, replace(WORLD, n_trials=9)))
+    assert jitter(rows, "qa") == found.jitter
 
 
 def test_alike_requests_on_an_unsteady_machine() -> None:

@@ -9,10 +9,11 @@ from analysed import make_analysis
 from simulated import World, simulate_rows, simulate_run
 
 from m1.analysis.contrast.evidence import gather_evidence
+from m1.analysis.contrast.timed_results import make_timed_results
 from m1.analysis.experiments import Experiments
 from m1.analysis.latency.stages import make_stage_result
 from m1.analysis.milliseconds import Milliseconds
-from m1.machine_course import course_of, table_of_times, without_course
+from m1.machine_course import course_of, table_of_times
 from m1.schemas.profile import Check, MeasuredRequest, Validity
 from m1.schemas.requests import WORKLOADS
 
@@ -51,8 +52,8 @@ def test_the_course_follows_the_machine_in_both_parts_of_a_request() -> None:
 
 def test_without_its_course_a_run_is_as_at_constant_speed() -> None:
     calm = simulate_rows(1, WORLD)
-    steady = without_course(drifted(calm))
-    before, after = (table_of_times(rows) for rows in (calm, steady))
+    before, slow = (table_of_times(rows) for rows in (calm, drifted(calm)))
+    after = course_of(slow).without(slow)
     late = before["trial"] >= WORLD.n_trials - 5
     for column in (*FIRST, "decode_ms", "total_ms"):
         ratio = after[column] / before[column]
@@ -62,8 +63,8 @@ def test_without_its_course_a_run_is_as_at_constant_speed() -> None:
 
 
 def test_without_anchors_nothing_changes() -> None:
-    rows = simulate_rows(1, replace(WORLD, anchor_requests=0))
-    assert without_course(rows) == rows
+    rows = table_of_times(simulate_rows(1, replace(WORLD, anchor_requests=0)))
+    pd.testing.assert_frame_equal(course_of(rows).without(rows), rows)
 
 
 def test_a_single_slow_anchor_moves_the_course_little() -> None:
@@ -108,21 +109,25 @@ def test_changes_by_knobs_are_those_at_constant_speed(constant, drifting) -> Non
             assert found[1:].std() < 1.3 * truth[1:].std() + 0.1
 
 
-def test_milliseconds_as_measured_hold_the_drift_only_if_a_check_says_so(drifting) -> None:
-    run, rows = simulate_run(WORLD), drifted(simulate_rows(1, WORLD))
-    table = pd.DataFrame([row.model_dump() for row in rows])
-    failed = Check(
-        name="drift", value=0.5, threshold=0.1, passed=False, detail="", spoils="milliseconds"
-    )
-    spoiled = run.model_copy(update={"validity": Validity.of((failed,))})
-    result = make_stage_result(drifting.e1, run.reference)
-    assert Milliseconds.of(run, table).widened(result) == result
-    wide = Milliseconds.of(spoiled, table).widened(result)
+FAILED_DRIFT = Check(
+    name="drift", value=0.5, threshold=0.1, passed=False, detail="", spoils="milliseconds"
+)
+
+
+@pytest.fixture(scope="module")
+def spread(drifting) -> Milliseconds:
+    return Milliseconds.of(Validity.of((FAILED_DRIFT,)), drifting.course)
+
+
+def test_milliseconds_hold_the_drift_only_if_a_check_says_so(drifting, spread) -> None:
+    reference = simulate_run(WORLD).reference
+    result = make_stage_result(drifting.e1, reference)
+    assert Milliseconds.of(Validity.of(()), drifting.course).widened(result) == result
+    wide = spread.widened(result)
     for workload in WORKLOADS:
         mean, measured = wide.latency[workload].mean_ms, result.latency[workload].mean_ms
         e1 = drifting.e1.rows[workload]
-        thirds = np.array_split(np.arange(WORLD.n_trials), 3)
-        for third in thirds:
+        for third in np.array_split(np.arange(WORLD.n_trials), 3):
             assert mean.low < e1[e1["trial"].isin(third)]["total_ms"].mean() < mean.high
         assert mean.value == measured.value
         for stage, own in wide.stage_breakdown[workload].items():
@@ -130,3 +135,21 @@ def test_milliseconds_as_measured_hold_the_drift_only_if_a_check_says_so(driftin
             assert own.share == unchanged.share
             assert own.mean_ms.high > unchanged.mean_ms.high
         assert wide.mean_output_tokens == result.mean_output_tokens
+
+
+def test_milliseconds_that_are_saved_and_multiples_of_floors_hold_the_drift(
+    drifting, spread
+) -> None:
+    result = make_timed_results(drifting, simulate_run(WORLD))
+    wide = spread.widened(result)
+    assert wide.sizes == result.sizes
+    for workload in WORKLOADS:
+        splits = result.decode_split[workload], wide.decode_split[workload]
+        before, after = (split.settings[0] for split in splits)
+        assert before.ms.speed.high < 0  # fewer blocks save time
+        assert after.ms.speed.low < before.ms.speed.low
+        assert after.ms.speed.high > before.ms.speed.high
+        assert after.percent == before.percent
+        floors = (cells[workload][0].stages["decode"] for cells in (result.roofline, wide.roofline))
+        before_floor, after_floor = (stage.over_floor for stage in floors)
+        assert after_floor.high > before_floor.high

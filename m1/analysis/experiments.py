@@ -116,6 +116,8 @@ class Experiments:
     e2: E2
     second_pass: tuple[E1, E2] | None
     """The same at the length of the reference answers, if the run measured both decode modes."""
+    course: Course
+    """The course of the machine in the run."""
 
     @classmethod
     def of(
@@ -152,7 +154,7 @@ class Experiments:
             e1_again = E1.of(e1_rows_again, analysis, course=course)
             second = e1_again, replace(e2, timed=timed, scored=None)
         repeats = rows[rows["experiment"].isin(REPEATED)]
-        return cls(E1.of(e1_rows, analysis, repeats, course), e2, second)
+        return cls(E1.of(e1_rows, analysis, repeats, course), e2, second, course)
 
 
 def timed_cells(rows: pd.DataFrame, grid: Sequence[Setting]) -> dict[Workload, TimedCells]:

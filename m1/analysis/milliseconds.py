@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Self, TypeVar
 
-import pandas as pd
-
-from m1.machine_course import course_of
+from m1.machine_course import Course
 from m1.schemas.base import Record
-from m1.schemas.profile import ProfileRun
+from m1.schemas.profile import Validity
 from m1.schemas.results import Estimate
 
 T = TypeVar("T")
+
+IN_FLOORS = {"over_floor"}
+"""Fields in multiples of a time that does not depend on the speed of the run."""
 
 
 @dataclass(frozen=True)
@@ -30,19 +31,20 @@ class Milliseconds:
     """The slowest third of the run, as a multiple of its mean; 1 if the speed was constant."""
 
     @classmethod
-    def of(cls, run: ProfileRun, rows: pd.DataFrame) -> Self:
+    def of(cls, validity: Validity, course: Course) -> Self:
         """Those of a run.
 
         Args:
-            run: the record of the run, with its checks.
-            rows: all rows.
+            validity: the checks of the run.
+            course: the course of the machine in the run.
         """
-        return cls(*course_of(rows).thirds()) if run.validity.spoils_milliseconds else cls(1, 1)
+        return cls(*course.thirds()) if validity.spoils_milliseconds else cls(1, 1)
 
     def widened(self, result: T) -> T:
         """A result in which every interval of milliseconds holds the drift of the machine.
 
-        Fields in milliseconds have "ms" in their names. All others stay as they are.
+        Fields in milliseconds have "ms" in their names, and so have all their parts. All others
+        stay as they are, but for multiples of a stage's floor.
         """
         return result if self.fastest == self.slowest else self._widened(result, in_ms=False)
 
@@ -51,22 +53,24 @@ class Milliseconds:
             return self._of_estimate(value) if in_ms else value
         if isinstance(value, Record):
             parts = {name: getattr(value, name) for name in type(value).model_fields}
-            return value.model_copy(update=self._of_parts(parts))
+            return value.model_copy(update=self._of_parts(parts, in_ms=in_ms))
         if is_dataclass(value) and not isinstance(value, type):
             parts = {field.name: getattr(value, field.name) for field in fields(value)}
-            return replace(value, **self._of_parts(parts))
+            return replace(value, **self._of_parts(parts, in_ms=in_ms))
         if isinstance(value, Mapping):
             return {key: self._widened(inner, in_ms=in_ms) for key, inner in value.items()}
         if isinstance(value, tuple):
             return tuple(self._widened(inner, in_ms=in_ms) for inner in value)
         return value
 
-    def _of_parts(self, parts: Mapping[str, Any]) -> dict[str, Any]:
+    def _of_parts(self, parts: Mapping[str, Any], *, in_ms: bool) -> dict[str, Any]:
         return {
-            name: self._widened(inner, in_ms="ms" in name.split("_"))
+            name: self._widened(inner, in_ms=in_ms or "ms" in name.split("_") or name in IN_FLOORS)
             for name, inner in parts.items()
         }
 
     def _of_estimate(self, estimate: Estimate) -> Estimate:
-        low, high = estimate.low * self.fastest, estimate.high * self.slowest
-        return estimate.model_copy(update={"low": low, "high": high})
+        # A change may be negative.
+        lows = [estimate.low * speed for speed in (self.fastest, self.slowest)]
+        highs = [estimate.high * speed for speed in (self.fastest, self.slowest)]
+        return estimate.model_copy(update={"low": min(lows), "high": max(highs)})

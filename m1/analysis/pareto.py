@@ -56,14 +56,15 @@ def _with_answers(
     grid = run.measured_grid
     mode = decode_passes(run.decode_mode)[0]
     rows = given.measured.rows
-    e2 = of_settings(rows_in_pass("e2", mode, course_of(rows).without(rows)), grid)
+    course = course_of(rows)
+    e2 = of_settings(rows_in_pass("e2", mode, course.without(rows)), grid)
     answers = of_settings(answers, grid)
     scores = score_rows(answers[answers["workload"] == workload], requests, markup)
     try:
         frontier = find_frontier(e2, answers, scores, requests, grid, analysis)
     except NoQualityError as reason:
         return _result(given, str(reason)), scored_answers(scores)
-    frontier = Milliseconds.of(run, rows).widened(frontier)
+    frontier = Milliseconds.of(run.validity, course).widened(frontier)
     agreement = compare(e2[e2["workload"] == workload], scores, requests, analysis, markup)
     return _result(given, frontier=frontier, agreement=agreement), scored_answers(scores)
 

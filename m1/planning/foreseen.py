@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 from m1.analysis.latency.percentiles import too_small_for
+from m1.machine_course import N_THIRDS
 from m1.params import PerWorkload, ProfileParams, QualityParams, ValidityParams
-from m1.profiling.checks.speed import LEAST_IN_A_THIRD, N_THIRDS
+from m1.profiling.checks.speed import LEAST_IN_A_THIRD
 from m1.profiling.schedule import deal_images
 from m1.schemas.plan import DrawnRequests, WorkloadPlan
 from m1.schemas.requests import WORKLOADS, Workload

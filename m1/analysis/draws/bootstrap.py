@@ -172,9 +172,10 @@ def _without_each(processes: NDArray[np.int64]) -> Draws:
 
     There are no rows for a single process.
     """
-    each = sorted(set(processes.tolist()) - {NOT_TIMED})
-    rows = [(processes != process).astype(np.float64) for process in each if len(each) > 1]
-    return np.array(rows).reshape(len(rows), len(processes))
+    each = np.setdiff1d(processes, [NOT_TIMED])
+    if len(each) == 1:
+        each = each[:0]
+    return np.asarray(processes != each[:, None], dtype=np.float64)
 
 
 def n_drawn(n: int, confidence: float) -> int:

@@ -5,7 +5,6 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 Draws = NDArray[np.float64]
 """Row 0 is for the measured sample, then there is a row for each resample. If several processes
@@ -41,6 +40,9 @@ class Confidence:
         n = self.n_processes
         if n == 1:
             return 0.0
+        # It takes a quarter of a second, and only runs of several processes need it.
+        from scipy.special import stdtrit
+
         without = draws[-n:]
         error = np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2))
         return float(stdtrit(n - 1, (1 + self.share) / 2) * error)

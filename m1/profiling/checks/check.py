@@ -1,14 +1,23 @@
 """Make the record of a check: value, threshold, and a sentence with both."""
 
-from m1.schemas.profile import Check
+from m1.schemas.profile import Check, Spoiled
 
 
-def at_most(name: str, value: float, threshold: float, sentence: str, form: str = ".2%") -> Check:
+def at_most(
+    name: str,
+    value: float,
+    threshold: float,
+    sentence: str,
+    form: str = ".2%",
+    spoils: Spoiled = "everything",
+) -> Check:
     """A check that a value is at most its threshold. Both are added to the sentence."""
-    passed = bool(value <= threshold)
+    passed = value <= threshold
     sign = "at most" if passed else "above"
     detail = f"{sentence}: {value:{form}}, {sign} {threshold:{form}}"
-    return Check(name=name, value=value, threshold=threshold, passed=passed, detail=detail)
+    return Check(
+        name=name, value=value, threshold=threshold, passed=passed, detail=detail, spoils=spoils
+    )
 
 
 def at_least(name: str, value: int, threshold: int, sentence: str) -> Check:
@@ -24,7 +33,9 @@ def at_least(name: str, value: int, threshold: int, sentence: str) -> Check:
     )
 
 
-def not_measured(name: str, threshold: float, reason: str, *, passed: bool) -> Check:
+def not_measured(
+    name: str, threshold: float, reason: str, *, passed: bool, spoils: Spoiled = "everything"
+) -> Check:
     """A check of something that could not be measured.
 
     Args:
@@ -32,5 +43,8 @@ def not_measured(name: str, threshold: float, reason: str, *, passed: bool) -> C
         threshold: the threshold that a value would have been compared with.
         reason: why there is no value, in a sentence.
         passed: whether a run can be valid without this value.
+        spoils: what a run cannot claim if it did not pass.
     """
-    return Check(name=name, value=None, threshold=threshold, passed=passed, detail=reason)
+    return Check(
+        name=name, value=None, threshold=threshold, passed=passed, detail=reason, spoils=spoils
+    )

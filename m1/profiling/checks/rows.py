@@ -1,7 +1,7 @@
-"""Checks of a run's rows: stages sum to the total, knobs took effect, the speed was constant."""
+"""Checks of a run's rows: stages sum to the total, knobs took effect, samples are large enough."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import median
 
 from m1.params import ValidityParams
@@ -9,11 +9,6 @@ from m1.profiling.cell import Cell
 from m1.profiling.checks.check import at_least, at_most, not_measured
 from m1.schemas.profile import Check, MeasuredRequest
 from m1.schemas.requests import WORKLOADS
-
-N_THIRDS = 3
-LEAST_IN_A_THIRD = 3
-
-Quantity = Callable[[MeasuredRequest], float | None]
 
 
 def check_closure(rows: Sequence[MeasuredRequest], limits: ValidityParams) -> tuple[Check, Check]:

@@ -5,7 +5,7 @@ from m1.schemas.profile.machine import GpuState, MachineState, Span
 from m1.schemas.profile.provenance import Provenance, Quantisation
 from m1.schemas.profile.rows import REPEATED, STAGES, ByStage, Experiment, MeasuredRequest, Stage
 from m1.schemas.profile.run import FailedCell, ProfileRun, RuntimeAgreement, place_of
-from m1.schemas.profile.validity import Check, Validity, Verdict
+from m1.schemas.profile.validity import Check, Spoiled, Validity, Verdict
 from m1.schemas.profile.work import CellWork, DeviceRates, StageWork
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Quantisation",
     "RuntimeAgreement",
     "Span",
+    "Spoiled",
     "Stage",
     "StageWork",
     "Validity",
