@@ -1,5 +1,6 @@
 """How often 95 % intervals contain the true value: made-up runs go through the real analysis."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 from rich.progress import track
 
 from benchmarks.worlds import CoverageWorld
-from m1.analysis.cells import DECODE
+from m1.analysis.cells import DECODE, STAGE_COLUMNS, TimedCells
 from m1.analysis.draws.bootstrap import draw_samples, resamples_of
 from m1.analysis.draws.intervals import estimate, estimate_of_extreme
 from m1.analysis.frontier.dominance import LEAST_AREA, hypervolume, steepness
@@ -18,6 +19,7 @@ from m1.analysis.latency.sensitivity import draw_moves
 from m1.analysis.latency.stages import draw_stages
 from m1.errors import run_command
 from m1.files import write_text
+from m1.machine_course import Course
 from m1.params import AnalysisParams, load_params
 from m1.schemas.results import Estimate
 from m1.schemas.settings import Knob
@@ -41,6 +43,7 @@ WORLDS = {
     "5 processes, they differ": CoverageWorld(process_spread=PROCESS_SPREAD, n_processes=5),
     "10 processes, they differ": CoverageWorld(process_spread=PROCESS_SPREAD, n_processes=10),
     "5 processes, all alike": CoverageWorld(n_processes=5),
+    "50 trials, decode drifts by 40 %": CoverageWorld(drift=0.4),
 }
 INTRODUCTION = """# How often intervals contain the true value
 
@@ -111,7 +114,7 @@ def truth(world: CoverageWorld) -> dict[str, float]:
     total = means.sum(axis=0)
     reference = world.population_ms(1)[:, 0]
     p50, p95, p99 = np.quantile(reference, (0.5, 0.95, 0.99))
-    medians = np.median(world.population_ms(len(world.grid)), axis=0)
+    medians = np.median(replace(world, drift=0.0).population_ms(len(world.grid)), axis=0)
     fractions = (medians / medians[0])[None, :], (world.quality / world.quality[0])[None, :]
     return {
         "mean latency": total[0],
@@ -133,6 +136,8 @@ def estimates(
 ) -> dict[str, Estimate]:
     """Make up one run, and compute every statistic with its interval."""
     e1, (rows, timed, scored) = world.simulate_e1(rng), world.simulate_e2(rng)
+    course = world.simulate_course(rng)
+    timed = _without(course, rows, timed)
     of_e1 = resamples_of(e1, analysis)
     total_ms, images = e1[["total_ms"]].to_numpy(), list(e1["image_id"])
     of_e2 = draw_samples(rows, pd.DataFrame({"image_id": scored.images}), analysis)
@@ -145,7 +150,7 @@ def estimates(
         "median latency": of_e1.quantile(total_ms, images, 0.5)[:, 0],
         "P95 of latency": of_e1.quantile(total_ms, images, 0.95)[:, 0],
         "P99 of latency": of_e1.quantile(total_ms, images, 0.99)[:, 0],
-        "share of decode": draw_stages(e1, of_e1).share[:, DECODE],
+        "share of decode": draw_stages(course.without(e1), of_e1).share[:, DECODE],
         **{f"sensitivity to {knob}": moves[knob][-1].latency_percent for knob in LAST},
         "mean quality": trade_off.quality[:, 0],
         "median, fraction of reference": latency[:, -1],
@@ -154,6 +159,22 @@ def estimates(
     }
     area = estimate_of_extreme(hypervolume(latency, quality), sure, LEAST_AREA)
     return {name: estimate(draws, sure) for name, draws in plain.items()} | {"hypervolume": area}
+
+
+def _without(course: Course, rows: pd.DataFrame, timed: TimedCells) -> TimedCells:
+    """E2's times without the course of the machine."""
+    stages = [
+        pd.DataFrame(cell.T, columns=STAGE_COLUMNS).assign(
+            total_ms=cell.sum(axis=0), trial=rows["trial"], marked=True
+        )
+        for cell in np.moveaxis(timed.stage_ms, 2, 0)
+    ]
+    steady = [course.without(cell) for cell in stages]
+    return replace(
+        timed,
+        total_ms=np.column_stack([cell["total_ms"] for cell in steady]),
+        stage_ms=np.stack([cell[STAGE_COLUMNS].to_numpy().T for cell in steady], axis=2),
+    )
 
 
 def _table(found: pd.DataFrame) -> str:

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from m1.analysis.cells import DECODE, STAGE_COLUMNS, ScoredCells, TimedCells
+from m1.machine_course import Course, course_of
 from m1.schemas.profile import STAGES, Stage
 from m1.schemas.requests import Workload
 from m1.schemas.settings import KNOBS, Knob, Setting
@@ -138,6 +139,16 @@ class CoverageWorld(Mechanism):
     """Processes that measure the trials, one after the other."""
     process_spread: float = 0.0
     """Standard deviation of the logarithm of a cell's times between processes."""
+    drift: float = 0.0
+    """How much slower decode is at the end of a run than at its beginning, as a share of its mean;
+    the time to first token drifts half as much."""
+    anchors_per_trial: int = 12
+
+    def speed(self, trials: Places) -> Array:
+        """How slow each stage is in each trial [n_stages, n_requests]; 1 in the mean of a run."""
+        late = (trials % self.n_trials) / (self.n_trials - 1) - 0.5
+        shares = np.array([1.0 if stage == "decode" else 0.5 for stage in STAGES])
+        return np.asarray(1 + self.drift * shares[:, None] * late)
 
     def process_of(self, trials: Places) -> Places:
         """The process that measures each trial."""
@@ -164,6 +175,7 @@ class CoverageWorld(Mechanism):
         processes = self.process_of(trials)
         effects = self.process_spread * rng.normal(size=(processes.max() + 1, n))
         times *= np.exp(effects)[processes]
+        times *= self.speed(trials)[:, :, None]
         lengths = np.exp(self.length_spread * rng.normal(size=len(images)))
         times[DECODE] *= N_STEPS * lengths[:, None]
         return times
@@ -173,6 +185,23 @@ class CoverageWorld(Mechanism):
         alone = np.arange(N_POPULATION // n)
         world = replace(self, n_processes=self.n_trials)
         return np.asarray(world.draw(np.random.default_rng(0), alone, alone, n).sum(axis=0))
+
+    def simulate_course(self, rng: Rng) -> Course:
+        """Find the machine's course from made-up anchors, each a cell of its own in each trial."""
+        trials = np.repeat(np.arange(self.n_trials), self.anchors_per_trial)
+        alone = np.arange(len(trials))
+        times = self.times("qa", self.grid[:1], np.zeros(len(trials)), alone, rng)[:, :, 0]
+        times *= self.speed(trials)
+        rows = pd.DataFrame(times.T, columns=STAGE_COLUMNS).assign(
+            total_ms=times.sum(axis=0),
+            request_id=alone % self.anchors_per_trial,
+            trial=trials,
+            experiment="anchor",
+            workload="qa",
+            marked=True,
+            n_output_tokens=2,
+        )
+        return course_of(rows)
 
     def simulate_e1(self, rng: Rng) -> pd.DataFrame:
         """Make up rows of E1: stages, total, image and trial of each request."""
@@ -185,6 +214,7 @@ class CoverageWorld(Mechanism):
             trial=trials,
             process=self.process_of(trials),
             workload="qa",
+            marked=True,
         )
 
     def simulate_e2(self, rng: Rng) -> tuple[pd.DataFrame, TimedCells, ScoredCells]:

@@ -285,3 +285,13 @@ def test_the_margin_of_the_stages_is_in_percentage_points_of_latency() -> None:
     ):
         *early, decode = evidence[workload].stage_share[0]
         assert found[name].effect == pytest.approx(sign * 100 * (sum(early) - decode), rel=1e-9)
+
+
+def test_too_few_compilations_decide_nothing_and_leave_the_effects() -> None:
+    evidence = evidence_of(EXPECTED)
+    pair = evidence["qa"], evidence["captioning"]
+    decided = judge_expectations(*pair, make_analysis())
+    found = judge_expectations(*pair, make_analysis(), few_compilations=True)
+    assert {one.verdict for one in found} == {"inconclusive"}
+    undecided = [one.model_copy(update={"verdict": "inconclusive"}) for one in decided]
+    assert found == undecided

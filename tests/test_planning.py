@@ -20,6 +20,7 @@ from m1.errors import UserError
 from m1.files import read_record
 from m1.params import Params, load_params
 from m1.planning.check import Asked, Checked, check
+from m1.planning.foreseen import few_compilations
 from m1.profiling.schedule import plan as schedule
 from m1.schemas.plan import Drawn, Plan
 from m1.schemas.profile import ProfileRun
@@ -276,3 +277,32 @@ def test_pictures_that_are_all_broken_are_counted(sound, tmp_path) -> None:
     found = checked(load_params(sound))
     assert len(found.problems.lines) == 2 * 5 + 2
     assert found.problems.lines[5] == "data.qa: 1 more images cannot be used"
+
+
+COMPILED = {"model": {"runtime": "compiled", "device": "auto"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "profile.n_processes = 1, and it takes 3"),
+        ({"profile": {"n_processes": 2}}, "profile.n_processes = 2, and it takes 3"),
+        ({"profile": {"n_processes": 3}}, None),
+        ({"profile": {"n_processes": 3}, "model": {"keep_compiled": True}}, "model.keep_compiled"),
+        ({"model": {"device": "cpu"}}, None),
+        ({"model": {"runtime": "eager"}}, None),
+    ],
+)
+def test_a_compiled_model_that_cannot_decide_is_foreseen(changes, told, tmp_path) -> None:
+    params = load_params(write_params(tmp_path, merged(COMPILED, changes)))
+    lines = list(few_compilations(params.model, params.profile))
+    assert len(lines) == (told is not None)
+    assert told is None or told in lines[0]
+
+
+def test_too_few_trials_to_see_slow_spells_are_foreseen(tmp_path) -> None:
+    few = planned(write_params(tmp_path, {"profile": {"n_trials": 8}}))
+    told = "validity.drift: it takes 9 trials with E2 to tell, and there will be 8"
+    assert told in few.cannot_pass
+    enough = planned(write_params(tmp_path, {"profile": {"n_trials": 9}}))
+    assert not any("trials with E2" in line for line in enough.cannot_pass)

@@ -232,3 +232,31 @@ def test_names_and_reasons_are_shown_as_they_are(name) -> None:
     assert written.replace("\n", " ") in first_line
     assert page.count(written.split("\n")[0]) >= 3
     assert not {"\x1b", "\x07"} & set(page)
+
+
+def compiled_on_a_gpu(n_processes: int, *, keep: bool = False) -> WorkloadContrast:
+    changes = {"runtime": "compiled", "device_type": "cuda", "keep_compiled": keep}
+    origin = contrast().provenance.model_copy(update=changes)
+    return contrast().model_copy(update={"provenance": origin, "n_processes": n_processes})
+
+
+def intervals_of(result: WorkloadContrast) -> str:
+    _, _, after = shown(result).partition("Intervals. ")
+    return " ".join(after.split("\n\n")[0].split())
+
+
+def test_intervals_say_what_they_hold() -> None:
+    assert intervals_of(contrast()).startswith("They are of one process")
+    several = contrast().model_copy(update={"n_processes": 5})
+    assert (
+        intervals_of(several) == "They hold what differs between trials, and between 5 processes."
+    )
+
+
+@pytest.mark.parametrize(
+    ("n_processes", "keep", "decides"),
+    [(1, False, False), (2, False, False), (3, False, True), (3, True, False)],
+)
+def test_a_compiled_model_says_when_it_cannot_decide(n_processes, keep, decides) -> None:
+    told = intervals_of(compiled_on_a_gpu(n_processes, keep=keep))
+    assert ("decides a finding only if it was compiled 3 times" in told) != decides

@@ -1,7 +1,9 @@
 """The compiled runtime writes what the eager one writes."""
 
+import os
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -10,6 +12,7 @@ from families import parts, sizes
 from families.common import photo
 from families.registry import FAMILIES, PLAIN_CACHES
 from family_report import family
+from torch._inductor.runtime.cache_dir_utils import cache_dir
 
 from m1.errors import UserError
 from m1.params import ModelParams
@@ -19,7 +22,7 @@ from m1.vlm.engine import answer
 from m1.vlm.knobs.apply import applied
 from m1.vlm.loading.load import load_vlm, ready
 from m1.vlm.model import LoadedVlm
-from m1.vlm.runtime.compiled import CompiledRuntime
+from m1.vlm.runtime.compiled import CACHES, CompiledRuntime, compiler_choosing_anew
 
 # One graph of a step is traced as on a GPU; making kernels of it takes minutes on a CPU.
 TRACED = "eager"
@@ -111,3 +114,15 @@ def test_experts_chosen_on_the_host_are_refused(vlm) -> None:
     )
     with pytest.raises(UserError, match=r"set model\.experts to grouped_mm"):
         load_vlm(params)
+
+
+def test_a_process_compiles_without_the_choices_of_earlier_ones(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv(CACHES[0], str(tmp_path))
+    monkeypatch.delenv(CACHES[1], raising=False)
+    with compiler_choosing_anew():
+        fresh = Path(cache_dir())
+        assert fresh.parent.is_dir()
+        assert not fresh.is_relative_to(tmp_path)
+    assert not fresh.parent.exists()
+    assert Path(cache_dir()) == tmp_path
+    assert CACHES[1] not in os.environ

@@ -20,6 +20,7 @@ from m1.planning.foreseen import (
     cannot_pass,
     cannot_tell,
     count_measurements,
+    few_compilations,
     fewer_than_asked,
     plan_workload,
 )
@@ -121,9 +122,10 @@ def _make_plan(
         n_processes=profile.n_processes,
         n_answers=n_settings * sum(counts.answers for counts in workloads.values()),
         fewer_than_asked=tuple(fewer_than_asked(drawn, profile, asked.scored)),
-        cannot_pass=tuple(cannot_pass(workloads, drawn, asked.validity)),
-        cannot_tell=tuple(
-            cannot_tell(workloads, drawn, profile, asked.confidence, asked.min_clusters)
+        cannot_pass=tuple(cannot_pass(workloads, drawn, profile, asked.validity)),
+        cannot_tell=(
+            *cannot_tell(workloads, drawn, profile, asked.confidence, asked.min_clusters),
+            *few_compilations(asked.model, profile),
         ),
         not_checked=left_open,
     )

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 
 from m1.analysis.latency.percentiles import too_small_for
 from m1.machine_course import N_THIRDS
-from m1.params import PerWorkload, ProfileParams, QualityParams, ValidityParams
+from m1.params import ModelParams, PerWorkload, ProfileParams, QualityParams, ValidityParams
 from m1.profiling.checks.speed import LEAST_IN_A_THIRD
 from m1.profiling.schedule import deal_images
 from m1.schemas.plan import DrawnRequests, WorkloadPlan
+from m1.schemas.profile import LEAST_COMPILATIONS
 from m1.schemas.requests import WORKLOADS, Workload
 
 Drawn = Mapping[Workload, DrawnRequests]
@@ -56,7 +57,10 @@ def fewer_than_asked(
 
 
 def cannot_pass(
-    workloads: Mapping[Workload, WorkloadPlan], drawn: Drawn, limits: ValidityParams
+    workloads: Mapping[Workload, WorkloadPlan],
+    drawn: Drawn,
+    profile: ProfileParams,
+    limits: ValidityParams,
 ) -> Iterator[str]:
     """Checks of validity that a run of this size must fail."""
 
@@ -75,6 +79,8 @@ def cannot_pass(
     yield from too_few("min_answers", limits.min_answers, answers, "answers at each setting")
     if (most := max(e1.values())) < (least := N_THIRDS * LEAST_IN_A_THIRD):
         yield f"validity.drift: it takes {least} requests in E1 to tell, and there will be {most}"
+    if (most := max(_trials_used(drawn, profile.e2_requests, profile.n_trials).values())) < least:
+        yield f"validity.drift: it takes {least} trials with E2 to tell, and there will be {most}"
 
 
 def cannot_tell(
@@ -98,6 +104,19 @@ def cannot_tell(
     for workload, plan in workloads.items():
         for name, reason in too_small_for(plan.e1, confidence).items():
             yield f"{workload} has no {name.removesuffix('_ms').upper()}: {reason}"
+
+
+def few_compilations(model: ModelParams, profile: ProfileParams) -> Iterator[str]:
+    """Why a compiled model decides no finding, if it runs on a GPU."""
+    if model.runtime == "eager" or model.device == "cpu":
+        return
+    if model.keep_compiled:
+        yield "on a GPU no finding: model.keep_compiled lets the compiler choose only once"
+    elif profile.n_processes < LEAST_COMPILATIONS:
+        yield (
+            f"on a GPU no finding: profile.n_processes = {profile.n_processes}, and it takes "
+            f"{LEAST_COMPILATIONS} in which the compiler chooses anew"
+        )
 
 
 def _trials_used(drawn: Drawn, asked: PerWorkload, n_trials: int) -> dict[Workload, int]:

@@ -1,7 +1,7 @@
 """The profile stage as a whole: load, check, measure, judge, write."""
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -28,6 +28,7 @@ from m1.vlm.knobs.apply import kept_blocks
 from m1.vlm.loading.block_importance import calibrated
 from m1.vlm.loading.load import find_device, load_vlm
 from m1.vlm.prompts import check_prompts
+from m1.vlm.runtime.compiled import compiler_choosing_anew
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,10 @@ def profile(
     for folder in (places.out, journal_folder):
         check_writable(folder)
     journals = Journals(journal_folder, Path.cwd())
+    compiler = nullcontext() if model.keep_compiled else compiler_choosing_anew()
     # The lock covers loading too, which would disturb another run's timings. It also covers the
     # journal: of two equal runs, the second must not resume the journal of the first.
-    with CtrlC() as ctrl_c, device_lock(find_device(model.device)), _compiler_of(model):
+    with CtrlC() as ctrl_c, device_lock(find_device(model.device)), compiler:
         loaded = load_vlm(model)
         check_prompts(loaded.prompts, requests)
         vlm = calibrated(loaded, knobs, prepared)
@@ -92,15 +94,6 @@ def profile(
                 _refuse_failed_cells(run, journal)
             journals.finish(journal)
     return True
-
-
-def _compiler_of(model: ModelParams) -> AbstractContextManager[None]:
-    """A context in which the compiler chooses anew, unless it may use earlier choices."""
-    if model.runtime == "eager" or model.keep_compiled:
-        return nullcontext()
-    from torch._inductor.utils import fresh_cache
-
-    return fresh_cache()
 
 
 def _provenance_of(

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from m1.figures.style import WORKLOAD_NAMES, processes_of
+from m1.figures.style import WORKLOAD_NAMES
 from m1.schemas.profile import Provenance
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import WorkloadContrast
+from m1.show.result import what_intervals_hold
 from m1.yaml_text import parse_yaml
 
 CHANGES = "+changes"
@@ -63,7 +64,7 @@ def measured(contrast: WorkloadContrast) -> Facts:
         ("Arithmetic", f"{provenance.dtype}, {provenance.runtime}"),
         ("Reference setting", f"{contrast.reference.label} (visual tokens / top_k / blocks)"),
         ("Requests", ". ".join(sizes)),
-        ("Intervals", f"{100 * contrast.confidence:g} %, {processes_of(contrast)}"),
+        ("Intervals", f"{100 * contrast.confidence:g} %. {what_intervals_hold(contrast)}"),
         ("Measured", f"{_readable(provenance.started_at)}, in {_duration(provenance.duration_s)}"),
         *(
             (("Resumed", ", ".join(map(_readable, provenance.resumed_at))),)

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from m1.plain_text import in_a_line, plain
-from m1.schemas.profile import Provenance, Verdict
+from m1.schemas.profile import LEAST_COMPILATIONS, Provenance, Verdict
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import WorkloadContrast
 from m1.schemas.results.roofline import cells_at
@@ -50,7 +50,7 @@ RAW_PROMPTS = (
 def show_result(result: WorkloadContrast, console: Terminal) -> None:
     """Print the results of a run. The first line says whether it is valid."""
     console.print(_validity_line(result), style=VERDICT_STYLES[result.validity.verdict])
-    _show_paragraph("Intervals.", _what_intervals_hold(result), console)
+    _show_paragraph("Intervals.", what_intervals_hold(result), console)
     if told := _too_small(result):
         _show_paragraph("Too small for verdicts.", told, console)
     if prompts_are_raw(result.provenance):
@@ -67,15 +67,21 @@ def show_result(result: WorkloadContrast, console: Terminal) -> None:
         _show_paragraph("Not tested:", reason, console)
 
 
-def _what_intervals_hold(result: WorkloadContrast) -> str:
+def what_intervals_hold(result: WorkloadContrast) -> str:
     """Which differences the intervals of a result include."""
-    n, share = result.n_processes, f"{result.confidence:.0%}"
-    if n > 1:
-        return f"They hold {share} of what differs between trials, and between {n} processes."
-    return (
-        f"They hold {share} of what differs between trials of one process. Another process may "
-        "differ by more: profile.n_processes."
-    )
+    n = result.n_processes
+    told = f"They hold what differs between trials, and between {n} processes."
+    if n == 1:
+        told = (
+            "They are of one process: they hold what differs between its trials. Another process "
+            "may differ by more (profile.n_processes)."
+        )
+    if result.provenance.few_compilations(n):
+        told += (
+            f" On a GPU a compiled model decides a finding only if it was compiled "
+            f"{LEAST_COMPILATIONS} times, each in a process of its own."
+        )
+    return told
 
 
 def _too_small(result: WorkloadContrast) -> str:

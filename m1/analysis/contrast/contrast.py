@@ -17,9 +17,6 @@ from m1.schemas.results import Frontier, ParetoResult, StageResult, WorkloadCont
 
 T = TypeVar("T")
 
-LEAST_COMPILATIONS = 3
-"""The smallest number of processes that decides a finding of the compiled runtime on a GPU."""
-
 
 @dataclass(frozen=True)
 class Parts:
@@ -51,7 +48,10 @@ def make_contrast(
     """
     stages, timed, pareto, evidence = parts.stages, parts.timed, parts.pareto, parts.evidence
     findings = judge_expectations(
-        evidence["qa"], evidence["captioning"], analysis, few_compilations=_few_compilations(run)
+        evidence["qa"],
+        evidence["captioning"],
+        analysis,
+        few_compilations=run.provenance.few_compilations(run.n_processes),
     )
     reason = why_no_quality(pareto)
     not_tested = list_not_tested(findings, evidence, reason, analysis.min_clusters)
@@ -94,13 +94,6 @@ def make_contrast(
         made_from=stages.made_from,
         latency_cdf_fingerprint=cdf_fingerprint,
     )
-
-
-def _few_compilations(run: ProfileRun) -> bool:
-    """Whether too few processes show how much depends on the compiler's choices on a GPU."""
-    origin = run.provenance
-    compiled = origin.runtime == "compiled" and origin.device_type == "cuda"
-    return compiled and run.n_processes < LEAST_COMPILATIONS
 
 
 def why_no_quality(pareto: Mapping[Workload, ParetoResult]) -> str | None:

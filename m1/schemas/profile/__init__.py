@@ -2,13 +2,14 @@
 
 from m1.schemas.profile.interruptions import Interruption
 from m1.schemas.profile.machine import GpuState, MachineState, Span
-from m1.schemas.profile.provenance import Provenance, Quantisation
+from m1.schemas.profile.provenance import LEAST_COMPILATIONS, Provenance, Quantisation
 from m1.schemas.profile.rows import REPEATED, STAGES, ByStage, Experiment, MeasuredRequest, Stage
 from m1.schemas.profile.run import FailedCell, ProfileRun, RuntimeAgreement, place_of
 from m1.schemas.profile.validity import Check, Spoiled, Validity, Verdict
 from m1.schemas.profile.work import CellWork, DeviceRates, StageWork
 
 __all__ = [
+    "LEAST_COMPILATIONS",
     "REPEATED",
     "STAGES",
     "ByStage",

@@ -8,6 +8,9 @@ from m1.schemas.base import Amount, FromOne, Record
 from m1.schemas.requests import ByWorkload
 from m1.schemas.settings import PromptTemplate, RuntimeName, Weights
 
+LEAST_COMPILATIONS = 3
+"""The smallest number of processes that decides a finding of the compiled runtime on a GPU."""
+
 
 class Quantisation(Record):
     """How a model's weights are quantised."""
@@ -82,6 +85,16 @@ class Provenance(Record):
     resumed_at: tuple[str, ...] = ()
     """Times at which an interrupted run resumed (UTC, ISO 8601); empty if it was not
     interrupted."""
+
+    def few_compilations(self, n_processes: int) -> bool:
+        """Whether the compiler chose too few times to decide a finding of the compiled runtime.
+
+        Only on a GPU it has a choice that changes findings. If processes may use what an earlier
+        one chose, there was one choice.
+        """
+        if self.runtime == "eager" or self.device_type != "cuda":
+            return False
+        return bool(self.keep_compiled) or n_processes < LEAST_COMPILATIONS
 
     @property
     def model_title(self) -> str:

@@ -5,9 +5,11 @@ of the knobs and replayed for each token, so the host launches only the replay. 
 library's own code, and their kernels are recorded for each shape.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -31,6 +33,26 @@ AUTOTUNE = ("max_autotune", "coordinate_descent_tuning")
 MOST_STATES = 256
 
 Step = Callable[[Tensor], Tensor]
+
+
+# Where torch's compiler and Triton keep what they chose, for later processes.
+CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+
+
+@contextmanager
+def compiler_choosing_anew() -> Iterator[None]:
+    """Inside the block, a process compiles without what earlier processes chose."""
+    before = {name: os.environ.get(name) for name in CACHES}
+    with TemporaryDirectory(prefix="m1-compiled-", ignore_cleanup_errors=True) as folder:
+        os.environ.update({name: f"{folder}/{name.lower()}" for name in CACHES})
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
 
 
 class CompiledRuntime(Runtime):
