@@ -67,6 +67,26 @@ def test_without_anchors_nothing_changes() -> None:
     pd.testing.assert_frame_equal(course_of(rows).without(rows), rows)
 
 
+def test_every_anchor_counts_equally_however_long_it_takes() -> None:
+    """A long anchor that is twice as slow in half of the trials, beside a short one that is not."""
+    late = np.arange(40) >= 20
+    anchors = pd.concat(
+        pd.DataFrame(
+            {
+                "experiment": "anchor", "workload": "qa", "request_id": name, "trial": range(40),
+                "marked": True, "n_output_tokens": 1, "decode_ms": 0.0, "total_ms": times,
+            }
+        )
+        for name, times in (("long", 900.0 * (1 + late)), ("short", np.full(40, 1.0)))
+    )  # fmt: skip
+    course = course_of(anchors)
+    # Of the long one 2/3 and 4/3 of its mean, of the short one 1 and 1.
+    assert course.first_token.iloc[0] == pytest.approx(5 / 6)
+    assert course.first_token.iloc[-1] == pytest.approx(7 / 6)
+    assert course.thirds() == pytest.approx((5 / 6, 7 / 6), rel=0.02)
+    assert (course.decode == 1).all()
+
+
 def test_a_single_slow_anchor_moves_the_course_little() -> None:
     rows = simulate_rows(1, WORLD)
     place = next(i for i, row in enumerate(rows) if row.experiment == "anchor")
@@ -129,6 +149,8 @@ def test_milliseconds_hold_the_drift_only_if_a_check_says_so(drifting, spread) -
         e1 = drifting.e1.rows[workload]
         for third in np.array_split(np.arange(WORLD.n_trials), 3):
             assert mean.low < e1[e1["trial"].isin(third)]["total_ms"].mean() < mean.high
+        fastest, slowest = drifting.course.thirds()
+        assert (mean.low, mean.high) == (measured.low * fastest, measured.high * slowest)
         assert mean.value == measured.value
         for stage, own in wide.stage_breakdown[workload].items():
             unchanged = result.stage_breakdown[workload][stage]
