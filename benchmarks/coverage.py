@@ -69,6 +69,14 @@ REMARKS = """Bold: below 93 % or above 97 %.
   from the best setting, its intervals would be too narrow where settings are of nearly equal
   quality. None of the intervals tried (percentile, reverse percentile, bias-corrected) contained
   the true value in more than 93 % of such runs.
+- **Processes that differ** (by 3 % in each cell) are in no interval of a run in **one process**: it
+  covers what that process would give, and its column shows how often that is the truth over all
+  processes. Such intervals say that they are of one process.
+- With **3 to 10 processes**, an interval is the wider of two: the bootstrap over trials, and
+  Student's t over processes. So it is on the safe side, above all if the processes are alike.
+- A **drift** of decode by 40 % (half of it in the time to first token) leaves ratios as they are,
+  because the course of the machine is taken out. The mean and the median of such a run are those of
+  its mean speed.
 - With **20 trials or fewer**, intervals are somewhat too narrow, above all those of skewed
   latencies. `analysis.min_clusters` keeps such intervals from deciding a finding.
 """

@@ -421,3 +421,17 @@ def test_the_furthest_number_of_visual_tokens_is_told(rows) -> None:
     )
     (check,) = (c for c in judge(planned, QUIET, LIMITS).checks if c.name == "actuation")
     assert "planned within 30.6% of what was asked for" in check.detail
+
+
+def test_a_run_that_is_too_small_to_show_its_speed_is_invalid(rows) -> None:
+    tiny = [row for row in rows if row.experiment != "e1" or row.image_id < "image-0008"]
+    told = {c.name: c.detail for c in judge(tiny, QUIET, LIMITS).checks if not c.passed}
+    assert "too few requests" in told["drift"]
+    assert "too few requests" in told["steady_drift"]
+
+
+@pytest.mark.parametrize(("n_trials", "measured"), [(8, False), (9, True)])
+def test_slow_spells_take_three_trials_in_a_third(n_trials, measured) -> None:
+    few = simulate_rows(3, replace(WORLD, n_trials=n_trials))
+    assert (value(few, "cell_spells") is not None) == measured
+    assert ("cell_spells" in failed(few)) != measured
