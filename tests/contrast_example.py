@@ -100,3 +100,10 @@ def validity(*reasons: str) -> Validity:
     check = Check(name="closure", value=0.002, threshold=0.01, passed=True, detail="")
     failed = (check.model_copy(update={"passed": False, "detail": why}) for why in reasons)
     return Validity.of((check,) * (7 - len(reasons)) + tuple(failed))
+
+
+def spoiled_milliseconds() -> Validity:
+    """The validity of a run that drifted, and is valid for ratios."""
+    drift = {"name": "drift", "passed": False, "detail": "it drifted", "spoils": "milliseconds"}
+    passed = validity().checks
+    return Validity.of((*passed, passed[0].model_copy(update=drift)))

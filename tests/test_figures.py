@@ -103,6 +103,14 @@ def test_an_invalid_run_is_marked_with_its_reasons(draw: Draw) -> None:
 
 
 @each_figure
+def test_a_run_valid_for_ratios_says_so_and_why(draw: Draw) -> None:
+    figure = draw(example.contrast(validity=example.spoiled_milliseconds()))
+    assert "VALID FOR RATIOS, NOT FOR MILLISECONDS: it drifted" in caption(figure)
+    assert any(text.startswith("VALID FOR RATIOS – E") for text in texts(figure))  # in the title
+    assert not any("INVALID" in text for text in texts(figure))
+
+
+@each_figure
 def test_a_valid_run_has_no_mark(draw: Draw) -> None:
     assert not any("INVALID" in text for text in texts(example_figure(draw)))
 

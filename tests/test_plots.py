@@ -191,6 +191,7 @@ def test_charts_say_in_red_which_revision_is_invalid_and_why(name: str) -> None:
         "old": charts()[name],  # of a version that wrote no verdict
         "good": judged(charts()[name], example.validity()),
         "bad": judged(charts()[name], FAILED),
+        "some": judged(charts()[name], example.spoiled_milliseconds()),
     }
     svg = draw(fill(name, **revisions))
     told = {
@@ -198,7 +199,12 @@ def test_charts_say_in_red_which_revision_is_invalid_and_why(name: str) -> None:
         for text in svg.iter()
         if text.tag.endswith("text") and (text.text or "").startswith(tuple(revisions))
     }
-    assert told == {"old": "black", "good": "black", f"bad, {FAILED.in_short}": INVALID_COLOUR}
+    assert told == {
+        "old": "black",
+        "good": "black",
+        f"bad, {FAILED.in_short}": INVALID_COLOUR,
+        "some, valid for ratios: drift": "black",
+    }
     alone = draw(fill(name, workspace=revisions["bad"]))
     assert f"workspace, {FAILED.in_short}" in words(alone)
     # Nothing is hidden.

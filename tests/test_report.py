@@ -222,6 +222,19 @@ def test_an_invalid_run_says_so_first_and_beside_every_chart() -> None:
     assert {"FAILED", "0.12", "0.1", "not measured", "no GPU in use"} <= set(outline.texts["td"])
 
 
+def test_a_run_valid_for_ratios_says_so_first_and_beside_every_chart() -> None:
+    run = reports.contrast(validity=example.spoiled_milliseconds())
+    outline = Outline(reports.page_of(run))
+    assert outline.texts["strong"][0] == "Valid for ratios:"
+    assert "it drifted" in outline.texts["li"]
+    marks = [text for text in outline.texts["p"] if text.startswith("Valid for ratios, not")]
+    assert len(marks) == len(KINDS)
+    assert "INVALID" not in outline.words
+    (verdict,) = [tag for tag in outline.all("div") if "verdict" in tag.get("class", "").split()]
+    assert verdict["class"].split() == ["verdict", "valid-for-ratios"]
+    assert {"milliseconds", "everything"} <= set(outline.texts["td"])
+
+
 def test_a_run_without_quality_says_why_in_the_place_of_frontiers() -> None:
     page = reports.page_of(example.contrast_without_quality())
     outline = Outline(page)

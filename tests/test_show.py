@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from contrast_example import contrast, contrast_without_quality, frontiers
+from contrast_example import contrast, contrast_without_quality, frontiers, spoiled_milliseconds
 
 from m1.schemas.requests import WORKLOADS
 from m1.schemas.results import Estimate, Preprocessing, WorkloadContrast
@@ -232,6 +232,13 @@ def test_names_and_reasons_are_shown_as_they_are(name) -> None:
     assert written.replace("\n", " ") in first_line
     assert page.count(written.split("\n")[0]) >= 3
     assert not {"\x1b", "\x07"} & set(page)
+
+
+def test_a_run_valid_for_ratios_says_so_first() -> None:
+    spoiled = contrast().model_copy(update={"validity": spoiled_milliseconds()})
+    output = shown(spoiled)
+    assert output.startswith("VALID FOR RATIOS run: ")
+    assert "it drifted" in output.split("Intervals.")[0]
 
 
 def compiled_on_a_gpu(n_processes: int, *, keep: bool = False) -> WorkloadContrast:

@@ -177,7 +177,8 @@ def _verdict_sentence(contrast: WorkloadContrast) -> str:
     validity = contrast.validity
     if validity.verdict == "valid":
         return f"{VERDICT_TITLES['valid']}: {validity.tally}."
-    return f"{VERDICT_TITLES[validity.verdict]}: " + "; ".join(validity.reasons)
+    but = ", NOT FOR MILLISECONDS" if validity.verdict == "valid for ratios" else ""
+    return f"{VERDICT_TITLES[validity.verdict]}{but}: " + "; ".join(validity.reasons)
 
 
 def reserve_top(figure: Figure, strip_in: float) -> None:

@@ -30,8 +30,8 @@ class Summary(Record):
     run is invalid or has no quality, are in the contrast.
     """
 
-    valid: Literal["yes", "for ratios", "no"]
-    """`yes` if the run passed every check, `for ratios` if only checks of milliseconds failed."""
+    valid: Literal["yes", "ratios", "no"]
+    """`yes` if the run passed every check, `ratios` if it is valid for ratios."""
     qa_ms: float | None
     """Median latency of question answering at the reference setting."""
     captioning_ms: float | None
