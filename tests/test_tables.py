@@ -63,7 +63,7 @@ def experiments(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params["knobs"]["vision_tokens"] = [576, 144]
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     # The longest verdict of all, so that the widest table is seen.
-    spoiled = read_record(Summary, INVALID).model_copy(update={"valid": "ratios"})
+    spoiled = read_record(Summary, INVALID).model_copy(update={"valid": "ratio"})
     write_record(spoiled, folder / METRIC)
     dvc(folder, "exp", "save", "--name", "trial-tods")
     return folder
@@ -101,7 +101,7 @@ def test_the_table_of_experiments_fits(experiments: Path) -> None:
     valid, invalid = (read_record(Summary, path) for path in (VALID, INVALID))
     assert rows[1][1:3] == ["yes", f"{valid.qa_ms:g}"]
     assert "[trial-tods]" in rows[2][0]
-    assert rows[2][1:3] == ["ratios", f"{invalid.qa_ms:g}"]
+    assert rows[2][1:3] == ["ratio", f"{invalid.qa_ms:g}"]
 
 
 def test_the_sizes_of_a_quick_run_are_not_in_the_table() -> None:

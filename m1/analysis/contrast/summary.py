@@ -8,9 +8,9 @@ from m1.schemas.profile import Verdict
 from m1.schemas.requests import Workload
 from m1.schemas.results import Summary, WorkloadContrast, WorkloadSummary
 
-VALID: Mapping[Verdict, Literal["yes", "ratios", "no"]] = {
+VALID: Mapping[Verdict, Literal["yes", "ratio", "no"]] = {
     "valid": "yes",
-    "valid for ratios": "ratios",
+    "valid for ratios": "ratio",
     "invalid": "no",
 }
 DIGITS = 4

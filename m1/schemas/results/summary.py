@@ -30,8 +30,9 @@ class Summary(Record):
     run is invalid or has no quality, are in the contrast.
     """
 
-    valid: Literal["yes", "ratios", "no"]
-    """`yes` if the run passed every check, `ratios` if it is valid for ratios."""
+    valid: Literal["yes", "ratio", "no"]
+    """`yes` if the run passed every check; `ratio` if it is valid for ratios only. The words are
+    short because tables of experiments are narrow."""
     qa_ms: float | None
     """Median latency of question answering at the reference setting."""
     captioning_ms: float | None
